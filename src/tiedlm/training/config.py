@@ -1,0 +1,89 @@
+"""What a whole training is: corpus, model, loss, schedule and machine in one config. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tiedlm.corpora.config import CorpusConfig
+from tiedlm.errors import ConfigError
+from tiedlm.losses.config import LossConfig
+from tiedlm.models.config import LSTMConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Stochastic gradient descent as published: loss summed over a window and averaged over streams."""
+
+    epochs: int = 13
+    """Passes over the training text."""
+    learning_rate: float = 1.0
+    """Learning rate of the first epochs, for the loss summed over the steps of a window."""
+    decay: float = 0.9
+    """Factor on the learning rate at every epoch after `constant_epochs`; in (0, 1]."""
+    constant_epochs: int = 5
+    """Epochs at the full learning rate."""
+    clip_norm: float = 5.0
+    """Largest global norm of the gradient; longer ones are scaled down to it."""
+    streams: int = 20
+    """Contiguous streams trained side by side (B)."""
+    steps: int = 35
+    """Words of a window, through which gradients flow (T)."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "streams", "steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}, but must be 1 or more.")
+        for name in ("learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"training.{name} is {value}, but must be finite and above 0.")
+        if not 0 < self.decay <= 1:
+            raise ConfigError(f"training.decay is {self.decay}, but must lie in (0, 1].")
+        if self.constant_epochs < 0:
+            raise ConfigError(f"training.constant_epochs is {self.constant_epochs}, but must be 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """How the machine is used. Precision changes results slightly; device and threads only in the last digits."""
+
+    device: str = "cpu"
+    """`cpu`, `cuda`, or another device that PyTorch names."""
+    threads: int | None = None
+    """Threads of PyTorch on the CPU; None leaves PyTorch's own choice. A resumed run needs the same number."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Type of the inputs of the loss's matrix products; all else, and every score, is float32."""
+    save_seconds: float = 300.0
+    """Seconds between two savings of the state to resume from, which is also saved after every epoch."""
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"runtime.threads is {self.threads}, but must be 1 or more.")
+        if not self.save_seconds >= 0:
+            raise ConfigError(f"runtime.save_seconds is {self.save_seconds}, but must be 0 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One training, whole: with the seed, everything that its result depends on."""
+
+    recipe: str
+    """Name of the recipe this config came from."""
+    seed: int = 0
+    """Seed of the initial weights and of every mask."""
+    corpus: CorpusConfig
+    """Which text."""
+    model: LSTMConfig = field(default_factory=LSTMConfig)
+    """Which model."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """Which loss."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Which schedule."""
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    """Which machine."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}, but must be 0 or more.")

@@ -1,0 +1,59 @@
+# `make demo` and `make test` need Python 3.11 or newer and pip's own package index, and nothing that is installed before.
+# Pip is used as the machine has it configured. Everything it installs is pinned in constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install -qq --no-input -c constraints.txt
+
+# One stamp for each thing that was installed whole; an install that was cut leaves none and is done again.
+TORCH := $(VENV)/.torch-installed
+PACKAGE := $(VENV)/.package-installed
+DEVELOPMENT := $(VENV)/.development-installed
+
+# Pyright's wrapper would look for a newer version of itself on the network at every start.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(PACKAGE) ## make .venv, train two small models on text of this machine, show the result
+	$(BIN)/tiedlm demo
+
+test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format check, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pytest
+
+format: $(DEVELOPMENT) ## put the code into the form that `make test` asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove .venv, caches and the demo's runs; runs/ and results/ stay
+	rm -rf $(VENV) .demo dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Torch comes first and by its exact version: with none installed, an open range may take a build of several gigabytes.
+$(TORCH): constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'tiedlm needs Python 3.11 or newer, but $(PYTHON) is older. Try: make PYTHON=python3.11 ...' >&2; exit 1; }
+	@echo 'Making $(VENV) and installing torch (about 200 MB to fetch; once) ...'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(INSTALL) "$$(grep '^torch==' constraints.txt)"
+	@touch $@
+
+$(PACKAGE): $(TORCH) pyproject.toml
+	@echo 'Installing tiedlm and what it needs ...'
+	@$(INSTALL) hatchling
+	@$(INSTALL) --no-build-isolation -e .
+	@touch $@
+
+$(DEVELOPMENT): $(PACKAGE)
+	@echo 'Installing the development extras ...'
+	@$(INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@

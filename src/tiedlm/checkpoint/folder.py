@@ -1,0 +1,214 @@
+"""A run folder: made whole, saved in single steps, read with every checksum compared. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from tiedlm.checkpoint.journal import Journal
+from tiedlm.checkpoint.lock import RunLock
+from tiedlm.checkpoint.manifest import RESTORE, Entry, Manifest
+from tiedlm.checkpoint.roles import FIXED, JOURNAL_NAME, MANIFEST_NAME, check_role, file_name, may_be_leftover
+from tiedlm.checkpoint.saving import saving
+from tiedlm.errors import ArgumentError, RunError
+from tiedlm.files import flush, write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@final
+class RunFolder:
+    """The folder of one run. Make one with `create` or `open`."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.journal = Journal(path / JOURNAL_NAME, manifest.journal)
+        self._manifest = manifest
+        self._lock = RunLock(path)
+
+    @classmethod
+    def create(cls, path: Path | str, contents: Mapping[str, bytes]) -> RunFolder:
+        """Make the run folder `path` with one file for each role of `contents`, and an empty journal.
+
+        The folder appears with all of its files or not at all.
+
+        Raises:
+            ArgumentError: an unknown role.
+            RunError: `path` exists and is not an empty folder, or the disk is full or fails.
+        """
+        path = Path(os.path.abspath(path))
+        for role in contents:
+            check_role(role)
+        _check_free(path)
+        with saving(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_partial_folders(path)
+            manifest = _build_aside(path, contents)
+        return cls(path, manifest)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """Return the run folder that exists at `path`.
+
+        Raises:
+            RunError: it is missing, no run folder, damaged, or of a newer version.
+        """
+        path = Path(os.path.abspath(path))
+        return cls(path, Manifest.read(path))
+
+    def has(self, role: str) -> bool:
+        """Return whether a file plays `role`."""
+        check_role(role)
+        return role in self._manifest.files
+
+    def read(self, role: str) -> bytes:
+        """Return the content of the file that plays `role`, once its length and sha256 are those that were saved.
+
+        Raises:
+            RunError: no file plays the role, or the file is missing or damaged.
+        """
+        while True:
+            entry = self._entry(role)
+            try:
+                content = (self.path / entry.name).read_bytes()
+            except FileNotFoundError as error:
+                if self._has_moved_on():  # a commit since we read the manifest has replaced the file
+                    continue
+                raise RunError(f"{self.path / entry.name} is missing. {RESTORE}") from error
+            except OSError as error:
+                raise RunError(f"{self.path / entry.name} cannot be read: {error.strerror}. {RESTORE}") from error
+            entry.check(content, self.path / entry.name)
+            return content
+
+    def read_json(self, role: str) -> Any:
+        """Return the JSON value of the file that plays `role`; raises as `read` does."""
+        content = self.read(role)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise RunError(f"The {role} of {self.path} is not JSON ({error}). {RESTORE}") from error
+
+    def read_tensors(self, role: str) -> dict[str, Tensor]:
+        """Return the tensors, on the CPU, of the file that plays `role`; raises as `read` does."""
+        from tiedlm.checkpoint.tensors import bytes_to_tensors  # here, so that reading JSON does not load torch
+
+        content = self.read(role)
+        try:
+            return bytes_to_tensors(content)
+        except ArgumentError as error:
+            raise RunError(f"The {role} of {self.path} are not readable as tensors: {error} {RESTORE}") from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only writer inside the block, and see what the last writer saved. May be nested.
+
+        Raises:
+            RunError: another process is writing to the folder ("is in use by process …").
+        """
+        with self._lock.held():
+            self._adopt(Manifest.read(self.path))
+            yield
+
+    def commit(self, contents: Mapping[str, bytes], journal: Journal | None = None) -> None:
+        """Replace the files of the roles in `contents` and, with `journal`, count its lines: all of it or nothing.
+
+        Args:
+            contents: role to new content; roles that are left out keep their file.
+            journal: the folder's own `journal`, to count what was appended to it.
+
+        Raises:
+            ArgumentError: an unknown role, one that is written only once, or another folder's journal.
+            RunError: the folder is in use by another process, or the disk is full or fails; the state before stays.
+        """
+        self._check_commit(contents, journal)
+        with self.lock(), saving(self.path):
+            try:
+                committed = self.journal.committed if journal is None else journal.flushed_entry()
+                self._adopt(_store(self.path, self._manifest, contents, committed))
+            finally:
+                self._sweep()
+
+    def _check_commit(self, contents: Mapping[str, bytes], journal: Journal | None) -> None:
+        for role in contents:
+            check_role(role)
+            if role in FIXED:
+                raise ArgumentError(
+                    f"The role {role!r} is written once, when the run folder is made, and cannot change."
+                )
+        if journal is not None and journal is not self.journal:
+            raise ArgumentError(f"{journal.path} is not the journal of this folder object: give `folder.journal`.")
+
+    def _entry(self, role: str) -> Entry:
+        if self.has(role):
+            return self._manifest.files[role]
+        raise RunError(
+            f"{self.path} has no {role} yet. Train the run, or resume its training, until it has saved some."
+        )
+
+    def _adopt(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self.journal.committed = manifest.journal
+
+    def _has_moved_on(self) -> bool:
+        before = self._manifest.commit
+        self._adopt(Manifest.read(self.path))
+        return self._manifest.commit != before
+
+    def _sweep(self) -> None:
+        """Delete what no manifest refers to. What cannot be deleted now is left to the next save."""
+        with suppress(OSError, RunError):
+            used = {entry.name for entry in Manifest.read(self.path).files.values()}
+            for path in self.path.iterdir():
+                if may_be_leftover(path.name) and path.name not in used:
+                    path.unlink(missing_ok=True)
+
+
+def _store(folder: Path, before: Manifest | None, contents: Mapping[str, bytes], journal: Entry) -> Manifest:
+    """Write the new files, then the manifest that refers to them."""
+    number = 0 if before is None else before.commit + 1
+    files = {} if before is None else dict(before.files)
+    for role, content in contents.items():
+        files[role] = Entry.of(file_name(role, number), content)
+        write_bytes(folder / files[role].name, content)
+    manifest = Manifest(commit=number, files=files, journal=journal)
+    write_bytes(folder / MANIFEST_NAME, manifest.to_bytes())
+    return manifest
+
+
+def _check_free(path: Path) -> None:
+    if path.is_dir():
+        if not any(path.iterdir()):
+            return
+        raise RunError(
+            f"{path} exists already and is not empty. Resume the run in it, give another folder, or remove it first."
+        )
+    if path.exists() or path.is_symlink():
+        raise RunError(f"{path} exists already and is not a folder. Give another folder.")
+
+
+def _build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
+    aside = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    aside.mkdir()
+    try:
+        write_bytes(aside / JOURNAL_NAME, b"")
+        manifest = _store(aside, None, contents, Entry.of(JOURNAL_NAME, b""))
+        os.replace(aside, path)
+        flush(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return manifest
+
+
+def _remove_partial_folders(path: Path) -> None:
+    """Delete what killed processes left of making this very folder, and nothing that could be anything else."""
+    for folder in path.parent.iterdir():
+        left = re.fullmatch(re.escape(path.name) + r"\.partial-\d+", folder.name)
+        if left and folder.is_dir() and not folder.is_symlink() and not (folder / MANIFEST_NAME).exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""Checks of the losses' arguments, made before any work; every implementation starts with the same ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tiedlm.errors import ArgumentError, suggestion
+
+Reduction = Literal["mean", "sum", "none"]
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def check_options(temperature: float, gamma: float, reduction: str) -> None:
+    """Refuse a temperature, weight or reduction outside its range."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ArgumentError(f"temperature is {temperature}, but must be finite and above 0 (the paper uses 20).")
+    if not (math.isfinite(gamma) and gamma >= 0):
+        raise ArgumentError(f"gamma is {gamma}, but must be finite and 0 or more; 0 is plain cross-entropy.")
+    if reduction not in REDUCTIONS:
+        raise ArgumentError(
+            f"reduction is {reduction!r}, but must be one of {', '.join(REDUCTIONS)}.{suggestion(reduction, REDUCTIONS)}"
+        )
+
+
+def check_targets(targets: Tensor, shape: torch.Size, words: int, ignore_index: int) -> None:
+    """Refuse targets of another shape or type than the predictions ask for, or outside the vocabulary."""
+    if targets.shape != shape:
+        raise ArgumentError(f"targets have the shape {list(targets.shape)}, but the predictions ask for {list(shape)}.")
+    if targets.dtype != torch.int64:
+        raise ArgumentError(f"targets are {targets.dtype}, but must be torch.int64: use targets.long().")
+    outside = (targets != ignore_index) & ((targets < 0) | (targets >= words))
+    if bool(outside.any()):
+        raise ArgumentError(
+            f"targets hold {int(targets[outside][0])}, but must lie in 0 ... {words - 1}, or be {ignore_index} "
+            "(ignore_index) where a prediction does not count."
+        )
+
+
+def check_bias(bias: Tensor | None, words: int) -> None:
+    """Refuse a bias that does not hold one number a word."""
+    if bias is not None and bias.shape != (words,):
+        raise ArgumentError(f"bias has the shape {list(bias.shape)}, but must be [{words}]: one number a word.")
+
+
+def check_table(name: str, table: Tensor) -> None:
+    """Refuse a word table that is not a floating matrix with at least one word."""
+    if table.dim() != 2 or table.shape[0] < 1 or not table.is_floating_point():
+        raise ArgumentError(f"{name} is {table.dtype} {list(table.shape)}, but must be a floating matrix [words, width].")
+
+
+def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> None:
+    """Refuse features, classifier and table whose shapes, types or devices do not go together."""
+    check_table("classifier", classifier)
+    if features.dim() < 1 or features.shape[-1] != classifier.shape[1]:
+        raise ArgumentError(
+            f"features have the shape {list(features.shape)} and the classifier {list(classifier.shape)}: their last "
+            "axes must be equal. Put a linear map before the classifier where the widths differ."
+        )
+    if table is not None:
+        check_table("table", table)
+        if table.shape[0] != classifier.shape[0]:
+            raise ArgumentError(
+                f"table holds {table.shape[0]} words and classifier {classifier.shape[0]}: both must hold the same words."
+            )
+    check_bias(bias, classifier.shape[0])
+    tensors = [("features", features), ("table", table), ("bias", bias)]
+    for name, tensor in tensors:
+        if tensor is not None and (tensor.dtype, tensor.device) != (classifier.dtype, classifier.device):
+            raise ArgumentError(
+                f"{name} is {tensor.dtype} on {tensor.device}, but the classifier is {classifier.dtype} on "
+                f"{classifier.device}: convert one of them."
+            )

@@ -12,12 +12,12 @@
     ├── .lock                       held by the process that writes
     └── .lock-owner                 that process, in words
 
-A save (`RunFolder.commit`) is one step. New contents go to files that nobody refers to yet; then the manifest is replaced by
-a rename, and that is the instant of the save; then files without a role are deleted. A process that is killed anywhere in
-between leaves the state before or after, never a mixture, and the next save sweeps up what it left.
+A save (`RunFolder.commit`) is one step. New contents go to files that nobody refers to yet; then the manifest is
+replaced by a rename, and that is the instant of the save; then files without a role are deleted. A process that is
+killed anywhere in between leaves the state before or after, never a mixture, and the next save sweeps up what it left.
 
-Nothing is read from a run folder without its length and sha256 being compared with the manifest, which carries a checksum
-of its own. JSON and safetensors only: to open a stranger's folder runs none of their code.
+Nothing is read from a run folder without its length and sha256 being compared with the manifest, which carries a
+checksum of its own. JSON and safetensors only: to open a stranger's folder runs none of their code.
 """
 
 from tiedlm.checkpoint.folder import RunFolder

@@ -1,0 +1,86 @@
+"""One LSTM layer under a variational mask: the definition, a loop over time.
+
+With m the layer's mask [B, H], held for the whole window, and gates in PyTorch's order (i, f, g, o):
+
+    i, f, g, o = W_ih x_t + W_hh (m * h_{t-1}) + b
+    c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
+    h_t = sigmoid(o) * tanh(c_t)            raw; this is what is carried into the next window
+    output_t = m * h_t                      the same mask in time and in depth
+
+Without a mask this is `torch.nn.LSTM` with one bias instead of a sum of two. `layers.lstm_stock` has the same signature.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tiedlm.errors import ArgumentError
+
+
+class LSTMWeights(NamedTuple):
+    """Parameters of one layer; I is the width of its input."""
+
+    input: Tensor
+    """W_ih [4H, I]."""
+    hidden: Tensor
+    """W_hh [4H, H]."""
+    bias: Tensor
+    """b [4H]."""
+
+
+LSTMState = tuple[Tensor, Tensor]
+"""Raw output h and cell c of the last step, each [B, H]."""
+
+
+def lstm_loop(
+    inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None
+) -> tuple[Tensor, LSTMState]:
+    """Run one layer over a window.
+
+    Args:
+        inputs: x [T, B, I], already masked by the layer below.
+        state: raw h and c before the window, each [B, H].
+        weights: parameters of the layer.
+        mask: 0 or 1/keep [B, H], or None for no mask.
+
+    Returns:
+        The masked outputs [T, B, H], and the raw state after the window.
+
+    Raises:
+        ArgumentError: shapes that do not go together.
+    """
+    check_layer(inputs, state, weights, mask)
+    hidden, cell = state
+    projected = inputs @ weights.input.T + weights.bias
+    outputs = []
+    masked = _masked(hidden, mask)
+    for step in projected:
+        gate_i, gate_f, candidate, gate_o = (step + masked @ weights.hidden.T).chunk(4, dim=1)
+        cell = gate_f.sigmoid() * cell + gate_i.sigmoid() * candidate.tanh()
+        hidden = gate_o.sigmoid() * cell.tanh()
+        masked = _masked(hidden, mask)
+        outputs.append(masked)
+    return torch.stack(outputs), (hidden, cell)
+
+
+def check_layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> None:
+    """Refuse inputs, state and mask whose shapes do not go together with the weights."""
+    units = weights.hidden.shape[1]
+    if inputs.dim() != 3 or inputs.shape[0] < 1 or inputs.shape[2] != weights.input.shape[1]:
+        raise ArgumentError(
+            f"inputs have the shape {list(inputs.shape)}, but must be [steps, streams, {weights.input.shape[1]}] with at "
+            "least one step."
+        )
+    wanted = (inputs.shape[1], units)
+    for name, tensor in (("state h", state[0]), ("state c", state[1]), ("mask", mask)):
+        if tensor is not None and tensor.shape != wanted:
+            raise ArgumentError(
+                f"{name} has the shape {list(tensor.shape)}, but must be {list(wanted)}: [streams, units]."
+            )
+
+
+def _masked(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    return hidden if mask is None else hidden * mask

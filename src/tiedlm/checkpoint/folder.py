@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -140,7 +141,7 @@ class RunFolder:
             check_role(role)
             if role in FIXED:
                 raise ArgumentError(
-                    f"The role {role!r} is written once, when the run folder is made, and cannot change."
+                    f"The role {role!r} is written once, when the run folder is made; it cannot change."
                 )
         if journal is not None and journal is not self.journal:
             raise ArgumentError(f"{journal.path} is not the journal of this folder object: give `folder.journal`.")
@@ -148,9 +149,7 @@ class RunFolder:
     def _entry(self, role: str) -> Entry:
         if self.has(role):
             return self._manifest.files[role]
-        raise RunError(
-            f"{self.path} has no {role} yet. Train the run, or resume its training, until it has saved some."
-        )
+        raise RunError(f"{self.path} has no {role} yet. Resume its training until it has saved some.")
 
     def _adopt(self, manifest: Manifest) -> None:
         self._manifest = manifest
@@ -194,7 +193,7 @@ def _check_free(path: Path) -> None:
 
 
 def _build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
-    aside = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    aside = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
     aside.mkdir()
     try:
         write_bytes(aside / JOURNAL_NAME, b"")
@@ -207,8 +206,8 @@ def _build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
 
 
 def _remove_partial_folders(path: Path) -> None:
-    """Delete what killed processes left of making this very folder, and nothing that could be anything else."""
+    """Delete what killed processes left of making this very folder; no other folder has such a name."""
     for folder in path.parent.iterdir():
-        left = re.fullmatch(re.escape(path.name) + r"\.partial-\d+", folder.name)
-        if left and folder.is_dir() and not folder.is_symlink() and not (folder / MANIFEST_NAME).exists():
+        left = re.fullmatch(re.escape(path.name) + r"\.partial-[0-9a-f]{32}", folder.name)
+        if left and folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)

@@ -34,8 +34,8 @@ def load_run(path: Path | str) -> Run:
     """Return the trained run in the folder `path`, every file's checksum compared.
 
     Raises:
-        RunError: the folder is missing, no run folder, damaged or of a newer version; no weights have been saved yet; or
-            config, vocabulary and weights do not go together.
+        RunError: the folder is missing, no run folder, damaged or of a newer version; no weights have been saved yet;
+            or config, vocabulary and weights do not go together.
     """
     folder = RunFolder.open(path)
     if not folder.has("weights"):

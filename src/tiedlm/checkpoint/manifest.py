@@ -141,7 +141,8 @@ def _from_value(value: dict[str, Any]) -> Manifest:
 def _raise_no_run(folder: Path) -> NoReturn:
     if folder.is_dir():
         raise RunError(
-            f"{folder} is not a run folder: it has no {MANIFEST_NAME}. Give the folder of a run that `tiedlm train` made."
+            f"{folder} is not a run folder: it has no {MANIFEST_NAME}. "
+            "Give the folder of a run that `tiedlm train` made."
         )
     if folder.exists():
         raise RunError(f"{folder} is a file, not a run folder. Give the folder of a run that `tiedlm train` made.")

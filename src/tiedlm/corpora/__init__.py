@@ -8,6 +8,7 @@
 | `text` | a text file, read in bounded memory |
 | `vocabulary` | the words, their ids and counts |
 | `encode` | texts become arrays of ids in a cache |
+| `cache` | folders that can be made again, checked when opened |
 | `streams` | an array of ids becomes streams and windows |
 | `builtin`, `synthetic` | two corpora that need no network |
 | `prepare` | a config becomes a corpus that is ready to train on |

@@ -1,30 +1,27 @@
 """Three texts → a vocabulary and three memory-mapped arrays of ids, kept in a cache folder by the hash of the content.
 
-A cache folder `<cache>/encoded/<key>/` holds `train.npy`, `valid.npy`, `test.npy` (uint16 up to 65,536 words of
-vocabulary, else uint32), `vocabulary.json`, and `encoded.json`, which lists the others' size and sha256. The key is a
-hash of the three texts' sha256, the vocabulary's size and this module's version. The folder is made aside and renamed.
-When it is opened, every file's size and sha256 are compared; where one differs the folder is made anew, with a note.
+The cache folder `<cache>/encoded/<key>/` holds `train.npy`, `valid.npy` and `test.npy` (uint16 up to 65,536 words of
+vocabulary, else uint32) and `vocabulary.json`; `cache` says how it is made and checked. The key is a hash of the three
+texts' sha256, the vocabulary's size and this module's version.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import IO, Any, final
 
 import numpy as np
-from filelock import FileLock
 
 from tiedlm import files
+from tiedlm.corpora.cache import cached
 from tiedlm.corpora.text import check_file, pieces
 from tiedlm.corpora.vocabulary import Vocabulary
-from tiedlm.errors import CorpusError, TiedlmError
+from tiedlm.errors import CorpusError
 
 ENCODING_VERSION = 1
 SPLITS = ("train", "valid", "test")
@@ -57,14 +54,17 @@ class Encoded:
     text_sha256: dict[str, str]
 
 
-def encode(texts: Mapping[str, Path], vocabulary_size: int | None, cache: Path, note: Note) -> Encoded:
+def encode(
+    texts: Mapping[str, Path], vocabulary_size: int | None, cache: Path, progress: Note, damaged: Note
+) -> Encoded:
     """Return three texts encoded by the vocabulary of the first, from the cache where it holds them.
 
     Args:
         texts: the text file of each of `train`, `valid` and `test`.
         vocabulary_size: as in `Vocabulary.from_counts`.
         cache: the cache folder; made where missing.
-        note: is told, a line each, what takes time and what in the cache was damaged.
+        progress: is told, a line each, what takes time.
+        damaged: is told what in the cache was damaged and is made anew.
 
     Raises:
         CorpusError: a text that cannot be read or has no word, or a cache folder that cannot be written.
@@ -72,22 +72,26 @@ def encode(texts: Mapping[str, Path], vocabulary_size: int | None, cache: Path, 
     for split in SPLITS:
         check_file(texts[split])
     hashes = {split: files.sha256(texts[split]) for split in SPLITS}
-    folder = cache / "encoded" / _key(hashes, vocabulary_size)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            encoded = _open(folder, hashes, note)
-            if encoded is None:
-                _make(folder, texts, hashes, vocabulary_size, note)
-                encoded = _open(folder, hashes, note)
-    except OSError as error:
-        raise CorpusError(
-            f"The encoded corpus cannot be kept in {folder}: {error.strerror or error}. "
-            "Make room there, or set TIEDLM_CACHE_DIR to another folder."
-        ) from error
-    if encoded is None:
-        raise CorpusError(f"{folder} was damaged while it was made. Check the disk, then try again.")
-    return encoded
+    key = hashlib.sha256(json.dumps([ENCODING_VERSION, hashes, vocabulary_size], sort_keys=True).encode()).hexdigest()
+    folder = cache / "encoded" / key[:32]
+
+    def make(target: Path) -> dict[str, Any]:
+        progress(f"Counting the words of {texts['train']}")
+        vocabulary = count_words(texts["train"], vocabulary_size)
+        files.write_json(target / "vocabulary.json", vocabulary.to_json())
+        counted = {}
+        for split in SPLITS:
+            progress(f"Encoding {texts[split]}")
+            counted[split] = write_ids(texts[split], vocabulary, target / f"{split}.npy")
+        return counted
+
+    counted = cached(folder, make, damaged)
+    vocabulary = Vocabulary.from_json(files.read_json(folder / "vocabulary.json"))
+    splits = {
+        split: Split(np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False), **counted[split])
+        for split in SPLITS
+    }
+    return Encoded(vocabulary, splits, hashes)
 
 
 def text_ids(path: Path, vocabulary: Vocabulary) -> Iterator[tuple[np.ndarray[Any, Any], int]]:
@@ -108,38 +112,8 @@ class _Ids(dict[bytes, int]):
         return self._unknown
 
 
-def _key(hashes: Mapping[str, str], vocabulary_size: int | None) -> str:
-    content = json.dumps([ENCODING_VERSION, [hashes[split] for split in SPLITS], vocabulary_size])
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
-
-
 def _dtype(vocabulary_size: int) -> np.dtype[Any]:
     return np.dtype("<u2" if vocabulary_size <= 1 << 16 else "<u4")
-
-
-def _make(
-    folder: Path, texts: Mapping[str, Path], hashes: Mapping[str, str], vocabulary_size: int | None, note: Note
-) -> None:
-    partial = folder.with_suffix(files.PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)  # left by a killed process: the lock is ours
-    partial.mkdir()
-    try:
-        note(f"Counting the words of {texts['train']}")
-        vocabulary = count_words(texts["train"], vocabulary_size)
-        files.write_json(partial / "vocabulary.json", vocabulary.to_json())
-        record: dict[str, Any] = {"version": ENCODING_VERSION, "vocabulary_size": vocabulary_size}
-        for split in SPLITS:
-            note(f"Encoding {texts[split]}")
-            record[split] = {"text_sha256": hashes[split], **write_ids(texts[split], vocabulary, partial / f"{split}.npy")}
-        record["files"] = {
-            path.name: {"bytes": path.stat().st_size, "sha256": files.sha256(path)} for path in sorted(partial.iterdir())
-        }
-        files.write_json(partial / "encoded.json", record)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.rename(partial, folder)
-        files.flush(folder.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def count_words(path: Path, vocabulary_size: int | None = None) -> Vocabulary:
@@ -173,37 +147,6 @@ def write_ids(path: Path, vocabulary: Vocabulary, target: Path) -> dict[str, int
     return {"words": words, "unknown": unknown, "lines": total}
 
 
-def _write_header(file: Any, dtype: np.dtype[Any], words: int) -> None:
+def _write_header(file: IO[bytes], dtype: np.dtype[Any], words: int) -> None:
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (words,)}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-def _open(folder: Path, hashes: Mapping[str, str], note: Note) -> Encoded | None:
-    if not folder.exists():
-        return None
-    try:
-        return _read(folder, hashes)
-    except (TiedlmError, OSError, KeyError, TypeError, ValueError) as error:
-        note(f"The encoded corpus in {folder} is damaged and is made anew: {error}")
-        return None
-
-
-def _read(folder: Path, hashes: Mapping[str, str]) -> Encoded:
-    record = files.read_json(folder / "encoded.json")
-    for name in ("vocabulary.json", *(f"{split}.npy" for split in SPLITS)):
-        path, expected = folder / name, record["files"][name]
-        if not path.is_file():
-            raise CorpusError(f"{name} is missing.")
-        if path.stat().st_size != expected["bytes"]:
-            raise CorpusError(f"{name} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}.")
-        if files.sha256(path) != expected["sha256"]:
-            raise CorpusError(f"{name} has another sha256 than when it was written.")
-    vocabulary = Vocabulary.from_json(files.read_json(folder / "vocabulary.json"))
-    splits = {}
-    for split in SPLITS:
-        counted = record[split]
-        if counted["text_sha256"] != hashes[split]:
-            raise CorpusError(f"{split}.npy was made from another text.")
-        ids = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
-        splits[split] = Split(ids, counted["words"], counted["unknown"], counted["lines"])
-    return Encoded(vocabulary, splits, dict(hashes))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
-from filelock import FileLock
-
 from tiedlm import files, locations
+from tiedlm.corpora.cache import cached
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.corpora.download import Progress, download, extract
 from tiedlm.corpora.encode import ENCODING_VERSION, SPLITS, Encoded, Split, encode
@@ -63,15 +63,15 @@ def prepare(
         CorpusError: a text that is missing, not as published, or unusable; a download that failed; no room.
     """
     cache = cache_dir or locations.cache_dir()
-    tell = progress or _logger.info
+    tell, damaged = progress or _logger.info, progress or _logger.warning
     if config.name in SOURCES:
         source = SOURCES[config.name]
         texts, origin = _published(source, data_dir or locations.data_dir(), tell)
     elif config.name == "text":
         texts, origin = {split: Path(getattr(config, split)).expanduser() for split in SPLITS}, {}
     else:
-        texts, origin = _built(config.name, cache, tell)
-    encoded = encode(texts, config.vocabulary_size, cache, tell, progress or _logger.warning)
+        texts, origin = _built(config.name, cache, tell, damaged)
+    encoded = encode(texts, config.vocabulary_size, cache, tell, damaged)
     if config.name in SOURCES:
         _check_counts(SOURCES[config.name], encoded, whole_vocabulary=config.vocabulary_size is None)
     return Corpus(config.name, encoded.vocabulary, encoded.splits, _provenance(config, encoded, origin))
@@ -155,7 +155,7 @@ def _check_counts(source: Source, encoded: Encoded, *, whole_vocabulary: bool) -
         )
 
 
-def _built(name: str, cache: Path, tell: Progress) -> tuple[dict[str, Path], dict[str, Any]]:
+def _built(name: str, cache: Path, tell: Progress, damaged: Progress) -> tuple[dict[str, Path], dict[str, Any]]:
     """Return the texts of a corpus that the module of its name builds, from the cache where they are whole there.
 
     The module has `RULE_VERSION` and `build(folder)`, which writes `train.txt`, `valid.txt` and `test.txt` into a folder
@@ -163,10 +163,13 @@ def _built(name: str, cache: Path, tell: Progress) -> tuple[dict[str, Path], dic
     """
     module = import_module(f"tiedlm.corpora.{name}")
     build: Callable[[Path], dict[str, Any]] = module.build
-    folder = cache / f"{name}-v{module.RULE_VERSION}"
+    python = f"-python{platform.python_version()}" if name == "builtin" else ""  # its texts differ by Python version
+    folder = cache / f"{name}-v{module.RULE_VERSION}{python}"
     texts = {split: folder / f"{split}.txt" for split in SPLITS}
-    with files_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            ...
-    return texts, {}
+
+    def make(target: Path) -> dict[str, Any]:
+        tell(f"Building the corpus {name} in {folder}")
+        return build(target)
+
+    origin = cached(folder, make, damaged)
+    return texts, origin

@@ -97,7 +97,9 @@ class Vocabulary:
         """
         fields = ("version", "words", "counts")
         if not isinstance(value, dict):
-            raise CorpusError(f"A vocabulary must be an object with {', '.join(fields)}, but is {type(value).__name__}.")
+            raise CorpusError(
+                f"A vocabulary must be an object with {', '.join(fields)}, but is {type(value).__name__}."
+            )
         if (version := value.get("version")) != VOCABULARY_VERSION:
             raise CorpusError(
                 f"The vocabulary has version {version!r}; this tiedlm reads version {VOCABULARY_VERSION}. "
@@ -115,7 +117,9 @@ class Vocabulary:
 
 def _check(words: tuple[str, ...], counts: tuple[int, ...]) -> None:
     if len(words) != len(counts):
-        raise CorpusError(f"A vocabulary needs one count a word, but has {len(words):,} words and {len(counts):,} counts.")
+        raise CorpusError(
+            f"A vocabulary needs one count a word, but has {len(words):,} words and {len(counts):,} counts."
+        )
     if len(set(words)) != len(words):
         double = next(word for number, word in enumerate(words) if word in words[:number])
         raise CorpusError(f"The vocabulary has the word {double!r} twice.")
@@ -126,7 +130,9 @@ def _check(words: tuple[str, ...], counts: tuple[int, ...]) -> None:
         raise CorpusError("The vocabulary has a count below zero.")
     for word in words:
         if word.encode(errors="replace").split() != [word.encode(errors="replace")]:
-            raise CorpusError(f"The vocabulary has {word!r}, which is no word: a word has no blank in it and is not empty.")
+            raise CorpusError(
+                f"The vocabulary has {word!r}, which is no word: a word has no blank in it and is not empty."
+            )
     keys = [(-count, word) for word, count in zip(words, counts, strict=True)]
     if keys != sorted(keys):
         raise CorpusError("The vocabulary is not in order: most frequent first, ties by the word.")

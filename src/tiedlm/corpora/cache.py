@@ -72,11 +72,9 @@ def _make(folder: Path, make: Callable[[Path], dict[str, Any]]) -> None:
 
 def _checked(folder: Path) -> dict[str, Any]:
     record = files.read_json(folder / RECORD)
-    if (
-        not isinstance(record, dict)
-        or record.get("version") != RECORD_VERSION
-        or not {"made", "files"} <= record.keys()
-    ):
+    if not isinstance(record, dict) or record.keys() != {"version", "made", "files"}:
+        raise CorpusError(f"{RECORD} is not a record of this folder.")
+    if record["version"] != RECORD_VERSION:
         raise CorpusError(f"{RECORD} is not of version {RECORD_VERSION}.")
     for name, expected in record["files"].items():
         path = folder / name

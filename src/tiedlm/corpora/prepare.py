@@ -117,8 +117,8 @@ def _check_text(source: Source, file: SourceFile, path: Path) -> None:
         raise CorpusError(f"The text {path} cannot be read: {error.strerror or error}.") from error
     if found != file.sha256:
         raise CorpusError(
-            f"{path} is not the published text of {source.name}: it has {size:,} bytes and the sha256 {found}, but must "
-            f"have {file.bytes:,} bytes and {file.sha256}. Put the published file there, or move this one away to "
+            f"{path} is not the published text of {source.name}: it has {size:,} bytes and the sha256 {found}, but "
+            f"must have {file.bytes:,} bytes and {file.sha256}. Put the published file there, or move this one away to "
             "have it downloaded; for a text of your own use --corpus.name text."
         )
 
@@ -145,8 +145,8 @@ def _check_counts(source: Source, encoded: Encoded, *, whole_vocabulary: bool) -
         split = encoded.splits[name]
         if (split.lines, split.words) != (file.lines, file.words_and_ends):
             raise CorpusError(
-                f"The {name} text of {source.name} counts {split.lines:,} lines and {split.words:,} words with `<eos>`, "
-                f"but {file.lines:,} and {file.words_and_ends:,} are published. Please report this."
+                f"The {name} text of {source.name} counts {split.lines:,} lines and {split.words:,} words with "
+                f"`<eos>`, but {file.lines:,} and {file.words_and_ends:,} are published. Please report this."
             )
     if whole_vocabulary and len(encoded.vocabulary) != source.types:
         raise CorpusError(
@@ -158,8 +158,8 @@ def _check_counts(source: Source, encoded: Encoded, *, whole_vocabulary: bool) -
 def _built(name: str, cache: Path, tell: Progress, damaged: Progress) -> tuple[dict[str, Path], dict[str, Any]]:
     """Return the texts of a corpus that the module of its name builds, from the cache where they are whole there.
 
-    The module has `RULE_VERSION` and `build(folder)`, which writes `train.txt`, `valid.txt` and `test.txt` into a folder
-    and returns its provenance.
+    The module has `RULE_VERSION` and `build(folder)`, which writes `train.txt`, `valid.txt` and `test.txt` into a
+    folder and returns its provenance.
     """
     module = import_module(f"tiedlm.corpora.{name}")
     build: Callable[[Path], dict[str, Any]] = module.build

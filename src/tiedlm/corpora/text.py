@@ -2,7 +2,8 @@
 
 The reading, which is the published counting of PTB and WikiText-2:
 
-* A text is UTF-8; a byte-order mark at its start is skipped. A NUL or an invalid byte is an error, with line and offset.
+* A text is UTF-8; a byte-order mark at its start is skipped. A NUL or an invalid byte is an error that names line
+  and offset.
 * Blanks part words: space, tab, line feed, carriage return, vertical tab, form feed (ASCII only; a no-break space is
   part of its word).
 * A line ends at a line feed, so CRLF reads like LF; a carriage return alone is a blank. A missing last line feed reads

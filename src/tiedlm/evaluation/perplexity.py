@@ -1,0 +1,108 @@
+"""Perplexity under one stated protocol.
+
+Every word of a text is scored once, in order, in one stream: the first word after `<eos>`, each later one after all
+that came before, with the state carried from window to window and nothing dropped. `<eos>` at the end of every line
+counts as a word, and `<unk>` is a word like any other:
+
+    perplexity = exp( -1/N sum_t log p(w_t | w_1 ... w_{t-1}) )
+
+Losses are summed in float64, so the figure depends on the window only through rounding (below 1e-6, relative).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tiedlm.corpora.streams import Streams
+from tiedlm.errors import CorpusError
+from tiedlm.models.contract import LanguageModel
+
+PROTOCOL = (
+    "every word of the split once, in one stream, the first after <eos>; <eos> of every line counted; unknown words "
+    "scored as <unk>; state carried over the whole split; no dropout; natural logarithm; float32 model"
+)
+WINDOW_STEPS = 256
+"""Words that are scored at once; a larger number takes more memory and gives the same figure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """The score of one text under `PROTOCOL`."""
+
+    perplexity: float
+    """exp(nll_nats / words)."""
+    nll_nats: float
+    """Negative log likelihood of the whole text, in nats."""
+    words: int
+    """Words that were scored, `<eos>` included."""
+    unknown: int
+    """Of them `<unk>`."""
+    perplexity_without_unknown: float | None
+    """Perplexity over the words that are not `<unk>` (they still stand in the context); None where there are none."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+def perplexity(
+    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, unknown_id: int, window_steps: int = WINDOW_STEPS
+) -> Score:
+    """Return the score of a text under `PROTOCOL`.
+
+    Args:
+        model: scored as it is; its mode and parameters are left alone.
+        ids: word ids of the text in order, `<eos>` at the end of every line included [words].
+        end_id: id of `<eos>`.
+        unknown_id: id of `<unk>`.
+        window_steps: words that are scored at once, 1 or more.
+
+    Raises:
+        CorpusError: a text without a word.
+    """
+    total, words, unknown_total, unknown = 0.0, 0, 0.0, 0
+    for targets, nll in word_nlls(model, ids, end_id=end_id, window_steps=window_steps):
+        is_unknown = targets == unknown_id
+        total += float(nll.sum())
+        unknown_total += float(nll[is_unknown].sum())
+        words, unknown = words + len(targets), unknown + int(is_unknown.sum())
+    known = words - unknown
+    return Score(
+        perplexity=exp(total / words),
+        nll_nats=total,
+        words=words,
+        unknown=unknown,
+        perplexity_without_unknown=exp((total - unknown_total) / known) if known else None,
+    )
+
+
+def word_nlls(
+    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield, window by window, the words of a text and -log p of each, in nats and float64, both [T] on the CPU."""
+    if len(ids) == 0:
+        raise CorpusError("There is no word to score. Give a text with at least one line.")
+    device = model.classifier.device
+    state = model.initial_state(1)
+    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(min(window_steps, len(ids))):
+        with torch.inference_mode():
+            features, state = model(inputs.to(device), state)
+            logits = model.logits(features[:, 0]).float()
+            nll = F.cross_entropy(logits, targets[:, 0].to(device), reduction="none")
+        yield targets[:, 0], nll.double().cpu()
+
+
+def exp(mean_nll_nats: float) -> float:
+    """Return the exponential, infinity where it is too large for a number and not-a-number where there is none."""
+    try:
+        return math.exp(mean_nll_nats)
+    except OverflowError:
+        return math.inf

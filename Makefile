@@ -41,7 +41,7 @@ clean: ## remove .venv, caches and the demo's runs; runs/ and results/ stay
 # Torch comes first and by its exact version: with none installed, an open range may take a build of several gigabytes.
 $(TORCH): constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo 'tiedlm needs Python 3.11 or newer, but $(PYTHON) is older. Try: make PYTHON=python3.11 ...' >&2; exit 1; }
+	  { echo 'tiedlm needs Python 3.11 or newer, but $(PYTHON) is older or absent. Try: make PYTHON=python3.11 ...' >&2; exit 1; }
 	@echo 'Making $(VENV) and installing torch (about 200 MB to fetch; once) ...'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(INSTALL) "$$(grep '^torch==' constraints.txt)"

@@ -1,0 +1,96 @@
+"""Word-level language models with tied embeddings and the augmented loss, after Inan, Khosravi & Socher (2017).
+
+The names in `__all__` are the public ones. Each is imported from its room at first use, so that `import tiedlm` and the
+command line's help load neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiedlm.checkpoint.load import load_run
+    from tiedlm.corpora.config import CorpusConfig
+    from tiedlm.corpora.prepare import prepare
+    from tiedlm.corpora.vocabulary import Vocabulary
+    from tiedlm.evaluation.perplexity import perplexity
+    from tiedlm.losses.config import LossConfig
+    from tiedlm.losses.functional import augmented_cross_entropy
+    from tiedlm.losses.linear import linear_augmented_cross_entropy
+    from tiedlm.losses.module import AugmentedLoss
+    from tiedlm.models.config import LSTMConfig
+    from tiedlm.models.lstm import LSTMLanguageModel
+    from tiedlm.training.config import RunConfig, TrainingConfig
+    from tiedlm.training.loop import train
+    from tiedlm.tying import TiedTable, UntiedTables
+
+    __version__: str
+
+__all__ = [
+    "AugmentedLoss",
+    "CorpusConfig",
+    "LSTMConfig",
+    "LSTMLanguageModel",
+    "LossConfig",
+    "RunConfig",
+    "TiedTable",
+    "TrainingConfig",
+    "UntiedTables",
+    "Vocabulary",
+    "__version__",
+    "augmented_cross_entropy",
+    "linear_augmented_cross_entropy",
+    "load_run",
+    "perplexity",
+    "prepare",
+    "train",
+]
+
+_HOMES = {
+    "AugmentedLoss": "tiedlm.losses.module",
+    "CorpusConfig": "tiedlm.corpora.config",
+    "LSTMConfig": "tiedlm.models.config",
+    "LSTMLanguageModel": "tiedlm.models.lstm",
+    "LossConfig": "tiedlm.losses.config",
+    "RunConfig": "tiedlm.training.config",
+    "TiedTable": "tiedlm.tying",
+    "TrainingConfig": "tiedlm.training.config",
+    "UntiedTables": "tiedlm.tying",
+    "Vocabulary": "tiedlm.corpora.vocabulary",
+    "augmented_cross_entropy": "tiedlm.losses.functional",
+    "linear_augmented_cross_entropy": "tiedlm.losses.linear",
+    "load_run": "tiedlm.checkpoint.load",
+    "perplexity": "tiedlm.evaluation.perplexity",
+    "prepare": "tiedlm.corpora.prepare",
+    "train": "tiedlm.training.loop",
+}
+
+
+if not TYPE_CHECKING:  # a type checker that saw this function would let every misspelled name pass
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            value = _installed_version()
+        elif name in _HOMES:
+            value = getattr(import_module(_HOMES[name]), name)
+        else:
+            raise AttributeError(_unknown(name))
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def _installed_version() -> str:
+    from importlib.metadata import version
+
+    return version("tiedlm")
+
+
+def _unknown(name: str) -> str:
+    from tiedlm.errors import suggestion
+
+    return f"module 'tiedlm' has no attribute {name!r}.{suggestion(name, __all__)} Public names: {', '.join(__all__)}."

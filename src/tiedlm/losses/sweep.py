@@ -132,8 +132,8 @@ def _cross_entropy(logits: Tensor, bias: Tensor | None, words: Tensor) -> tuple[
     """Return y (eq. 2.3) and -log y[target] (eq. 2.4), without ever taking the logarithm of an underflowed y."""
     biased = logits if bias is None else logits + bias.to(logits.dtype)
     prediction = biased.softmax(1)
-    normaliser = biased.amax(1) - prediction.amax(1).log()
-    return prediction, normaliser - biased.gather(1, words.unsqueeze(1)).squeeze(1)
+    behind = biased.amax(1) - biased.gather(1, words.unsqueeze(1)).squeeze(1)
+    return prediction, behind - prediction.amax(1).log()  # in this order a near-certain loss keeps its last bits
 
 
 def _teacher(problem: Problem, table: Tensor, words: Tensor) -> Teacher:

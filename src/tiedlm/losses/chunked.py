@@ -12,7 +12,7 @@ so that dh = G W, dW = G' H, and through y~: dL[u] += R L, dL += R' L[u]. One lo
 (and the teacher's by R) and both losses share one pair of products. Gradients are computed in the forward pass for the
 reductions "mean" and "sum"; for "none" the sweep is repeated in the backward pass with the arriving weights.
 
-A gradient of the gradient is refused by PyTorch ("once_differentiable").
+A gradient of the gradient is refused: the gradients were computed outside autograd, and would count as constants.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import Reduction, check_linear, check_options, check_targets
@@ -121,8 +120,8 @@ class _ChunkedLoss(torch.autograd.Function):
         return tuple(terms)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:
+        _refuse_double_backward()
         if ctx.settings.reduction == "none":
             return (*_repeated(ctx, arriving[0]), None, None)
         saved = iter(ctx.saved_tensors)
@@ -131,6 +130,15 @@ class _ChunkedLoss(torch.autograd.Function):
 
 
 _NOTHING = (False, False, False, False)
+
+
+def _refuse_double_backward() -> None:
+    """Raise where autograd records the backward pass, as it does with create_graph=True."""
+    if torch.is_grad_enabled():
+        raise ArgumentError(
+            "A gradient of the gradient was asked for (create_graph=True), but implementation 'chunked' gives first "
+            "derivatives only: use 'functional'."
+        )
 
 
 def _repeated(ctx: Any, arriving: Tensor) -> Gradients:

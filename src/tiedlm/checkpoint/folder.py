@@ -47,8 +47,8 @@ class RunFolder:
         path = Path(os.path.abspath(path))
         for role in contents:
             check_role(role)
-        _check_free(path)
         with saving(path):
+            _check_free(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_partial_folders(path)
             manifest = _build_aside(path, contents)
@@ -93,7 +93,7 @@ class RunFolder:
         content = self.read(role)
         try:
             return json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"The {role} of {self.path} is not JSON ({error}). {RESTORE}") from error
 
     def read_tensors(self, role: str) -> dict[str, Tensor]:

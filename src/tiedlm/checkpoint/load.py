@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
@@ -14,6 +14,7 @@ from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import LSTMConfig
+from tiedlm.models.contract import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Run:
     """The whole config of the run, as JSON."""
     vocabulary: Vocabulary
     """The words the model knows, in order of id."""
-    model: nn.Module
+    model: LanguageModel
     """The model with the weights that were best on the validation text, in evaluation mode, on the CPU."""
 
 
@@ -50,7 +51,7 @@ def load_run(path: Path | str) -> Run:
     return Run(folder=folder, config=config, vocabulary=vocabulary, model=model.eval())
 
 
-def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, nn.Module]:
+def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, LanguageModel]:
     try:
         model_config = from_json(LSTMConfig, config["model"], "config.model")
         vocabulary = Vocabulary.from_json(folder.read_json("vocabulary"))
@@ -64,7 +65,7 @@ def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, nn.Module]:
         ) from error
 
 
-def _load_weights(model: nn.Module, tensors: dict[str, Tensor], folder: RunFolder) -> None:
+def _load_weights(model: LanguageModel, tensors: dict[str, Tensor], folder: RunFolder) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -17,8 +17,8 @@ ROLES = FIXED | VERSIONED
 JOURNAL_NAME = "journal.jsonl"
 MANIFEST_NAME = "manifest.json"
 
-_VERSIONED_NAME = "(?:" + "|".join(rf"{role}-\d{{6,}}\.{suffix}" for role, suffix in VERSIONED.items()) + ")"
-_PARTIAL = r"\.\d+\.partial"
+_VERSIONED_NAME = "(?:" + "|".join(rf"{role}-[0-9]{{6,}}\.{suffix}" for role, suffix in VERSIONED.items()) + ")"
+_PARTIAL = r"\.[0-9]+\.partial"
 _LEFTOVER = re.compile(rf"{_VERSIONED_NAME}(?:{_PARTIAL})?|{re.escape(MANIFEST_NAME)}{_PARTIAL}")
 
 
@@ -37,7 +37,7 @@ def is_name_of(role: str, name: str) -> bool:
     """Return whether `file_name` could have given `name` for `role` (so it is never a path that leads elsewhere)."""
     if role in FIXED:
         return name == file_name(role, 0)
-    return re.fullmatch(rf"{role}-\d{{6,}}\.{VERSIONED[role]}", name) is not None
+    return re.fullmatch(rf"{role}-[0-9]{{6,}}\.{VERSIONED[role]}", name) is not None
 
 
 def may_be_leftover(name: str) -> bool:

@@ -4,7 +4,7 @@
 |---|---|
 | `config` | which text to learn from |
 | `sources` | the published corpora: address, checksum, licence, expected counts |
-| `download` | an address becomes a checked file |
+| `fetch`, `download` | a published corpus becomes checked files |
 | `text` | a text file, read in bounded memory |
 | `vocabulary` | the words, their ids and counts |
 | `encode` | texts become arrays of ids in a cache |

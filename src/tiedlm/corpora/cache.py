@@ -1,11 +1,14 @@
 """Folders that can be made again: made aside, renamed when finished, compared with their checksums when opened.
 
-Beside its files a cache folder holds `record.json`, with the size and sha256 of each and what its maker said of them. A
-folder that is damaged is made anew, with a note. A lock beside it lets several processes ask for it at once.
+Beside its files a cache folder holds `record.json`, with the size and sha256 of each, what its maker said of them, and
+a sha256 of all that. A folder that is damaged is made anew, with a note. A lock beside it lets several processes ask
+for it at once.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -21,10 +24,8 @@ from tiedlm.locations import CACHE_VARIABLE
 RECORD = "record.json"
 RECORD_VERSION = 1
 
-Note = Callable[[str], None]
 
-
-def cached(folder: Path, make: Callable[[Path], dict[str, Any]], damaged: Note) -> dict[str, Any]:
+def cached(folder: Path, make: Callable[[Path], dict[str, Any]], damaged: Callable[[str], None]) -> dict[str, Any]:
     """Return what `make` said when it made `folder`, after making it where it is missing or damaged.
 
     Args:
@@ -62,7 +63,8 @@ def _make(folder: Path, make: Callable[[Path], dict[str, Any]]) -> None:
         listed = {path.name: {"bytes": path.stat().st_size, "sha256": files.sha256(path)} for path in paths}
         for path in paths:
             files.flush(path)
-        files.write_json(partial / RECORD, {"version": RECORD_VERSION, "made": made, "files": listed})
+        record = {"version": RECORD_VERSION, "made": made, "files": listed}
+        files.write_json(partial / RECORD, {**record, "sha256": _digest(record)})
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(partial, folder)
         files.flush(folder.parent)
@@ -70,12 +72,16 @@ def _make(folder: Path, make: Callable[[Path], dict[str, Any]]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
 def _checked(folder: Path) -> dict[str, Any]:
     record = files.read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.keys() != {"version", "made", "files"}:
-        raise CorpusError(f"{RECORD} is not a record of this folder.")
-    if record["version"] != RECORD_VERSION:
+    if not isinstance(record, dict) or record.get("version") != RECORD_VERSION:
         raise CorpusError(f"{RECORD} is not of version {RECORD_VERSION}.")
+    if record.pop("sha256", None) != _digest(record):
+        raise CorpusError(f"{RECORD} has another sha256 than when it was written.")
     for name, expected in record["files"].items():
         path = folder / name
         if not path.is_file():

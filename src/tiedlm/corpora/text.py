@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from tiedlm import files
 from tiedlm.errors import CorpusError
 
 UNKNOWN = "<unk>"
@@ -70,35 +71,46 @@ def check_file(path: Path) -> None:
         raise CorpusError(f"The text {path} is empty. Give a file with at least one word.")
 
 
+def text_sha256(path: Path) -> str:
+    """Return the sha256 of a text file; raise a CorpusError as `check_file` does."""
+    check_file(path)
+    try:
+        return files.sha256(path)
+    except OSError as error:
+        raise CorpusError(f"The text {path} cannot be read: {error.strerror or error}.") from error
+
+
 def _pieces(path: Path, file: BinaryIO, chunk_bytes: int) -> Iterator[Piece]:
-    line, offset = 1, 0  # of the first byte of `rest`
-    rest = file.read(len(_BYTE_ORDER_MARK))
-    if rest == _BYTE_ORDER_MARK:
-        rest, offset = b"", len(rest)
-    last = rest[-1:]
+    offset = file.seek(len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0)
+    line, rest, last = 1, b"", b""  # line and offset are those of the first byte of rest
     while chunk := file.read(chunk_bytes):
         last = chunk[-1:]
         cut = 1 + max(chunk.rfind(blank) for blank in _BLANKS)
         if cut == 0:
             rest += chunk
-            _check_length(path, len(rest), line)
+            _check_unfinished(path, rest, line, offset)
             continue
         whole, rest = rest + chunk[:cut], chunk[cut:]
         piece = _piece(path, whole, line, offset)
         line, offset = line + piece.lines, offset + len(whole)
         yield piece
-    if rest or last != b"\n":
-        words, lines = _piece(path, rest, line, offset)
-        yield Piece([*words, END.encode()], lines + 1) if last != b"\n" else Piece(words, lines)
+    if last != b"\n":
+        yield _piece(path, rest + b"\n", line, offset)
 
 
 def _piece(path: Path, whole: bytes, line: int, offset: int) -> Piece:
     _check_characters(path, whole, line, offset)
-    lines = whole.count(b"\n")
     words = whole.replace(b"\n", _END_OF_LINE).split()  # bytes.split() knows the six ASCII blanks and no others
     if len(whole) > WORD_LIMIT and words:
-        _check_length(path, max(map(len, words)), line)
-    return Piece(words, lines)
+        longest = max(words, key=len)
+        _check_length(path, len(longest), line + whole.count(b"\n", 0, whole.find(longest)))
+    return Piece(words, whole.count(b"\n"))
+
+
+def _check_unfinished(path: Path, word: bytes, line: int, offset: int) -> None:
+    if b"\0" in word:
+        _check_characters(path, word, line, offset)
+    _check_length(path, len(word), line)
 
 
 def _check_characters(path: Path, whole: bytes, line: int, offset: int) -> None:
@@ -120,6 +132,6 @@ def _check_characters(path: Path, whole: bytes, line: int, offset: int) -> None:
 def _check_length(path: Path, length: int, line: int) -> None:
     if length > WORD_LIMIT:
         raise CorpusError(
-            f"{path} has a word of more than {WORD_LIMIT:,} bytes in or after line {line:,}. "
+            f"{path} has a word of more than {WORD_LIMIT:,} bytes in line {line:,}. "
             "Part words by blanks, as in `no , it was n't`."
         )

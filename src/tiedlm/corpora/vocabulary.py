@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,7 +122,7 @@ def _check(words: tuple[str, ...], counts: tuple[int, ...]) -> None:
             f"A vocabulary needs one count a word, but has {len(words):,} words and {len(counts):,} counts."
         )
     if len(set(words)) != len(words):
-        double = next(word for number, word in enumerate(words) if word in words[:number])
+        double = next(word for word, times in Counter(words).items() if times > 1)
         raise CorpusError(f"The vocabulary has the word {double!r} twice.")
     for special in (UNKNOWN, END):
         if special not in words:
@@ -129,10 +130,19 @@ def _check(words: tuple[str, ...], counts: tuple[int, ...]) -> None:
     if any(count < 0 for count in counts):
         raise CorpusError("The vocabulary has a count below zero.")
     for word in words:
-        if word.encode(errors="replace").split() != [word.encode(errors="replace")]:
+        if not _is_word(word):
             raise CorpusError(
-                f"The vocabulary has {word!r}, which is no word: a word has no blank in it and is not empty."
+                f"The vocabulary has {word!r}, which is no word: it is empty, or has a blank or a character that no "
+                "text can have."
             )
     keys = [(-count, word) for word, count in zip(words, counts, strict=True)]
     if keys != sorted(keys):
         raise CorpusError("The vocabulary is not in order: most frequent first, ties by the word.")
+
+
+def _is_word(word: str) -> bool:
+    try:
+        encoded = word.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold and UTF-8 cannot
+        return False
+    return encoded.split() == [encoded] and b"\0" not in encoded

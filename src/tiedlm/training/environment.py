@@ -1,0 +1,63 @@
+"""What a result depends on besides its config: versions, machine, threads, code. Kept in every run folder."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Return versions, machine, threads, the code's commit and the command line, as plain JSON values."""
+    return {
+        "tiedlm": version("tiedlm"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": processor(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "command": " ".join(["tiedlm", *sys.argv[1:]]),
+        "started_unix": time.time(),
+    }
+
+
+def device_name(device: str) -> str:
+    """Return the model of an accelerator, or the device's own name."""
+    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
+
+
+def processor() -> str:
+    """Return the processor's model as the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the code where it runs from a git checkout (`+changes` where files differ), else None."""
+    folder = Path(__file__).parent
+    answers = [_git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--", str(folder))]
+    if answers[0] is None:
+        return None
+    return answers[0] + ("+changes" if answers[1] else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,55 @@
+"""From the numbers of a training to what is shown and what is written down of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tiedlm.evaluation.perplexity import exp
+from tiedlm.training.config import TrainingConfig
+from tiedlm.training.display import EpochReport, WindowReport
+from tiedlm.training.schedule import learning_rate
+from tiedlm.training.state import Progress
+
+
+def window_report(progress: Progress, training: TrainingConfig, windows: int) -> WindowReport:
+    """Return where an epoch of `windows` windows stands."""
+    rate = progress.words / max(progress.seconds, 1e-9)
+    a_window = progress.seconds / max(progress.window, 1)
+    left = (training.epochs - progress.epoch + 1) * windows - progress.window
+    return WindowReport(
+        epoch=progress.epoch,
+        epochs=training.epochs,
+        window=progress.window,
+        windows=windows,
+        loss=progress.loss_sum / progress.words,
+        cross_entropy=progress.cross_entropy_sum / progress.words,
+        words_per_second=rate,
+        seconds_left=left * a_window,
+    )
+
+
+def epoch_report(
+    progress: Progress, training: TrainingConfig, valid_perplexity: float, best: bool, seconds: float
+) -> EpochReport:
+    """Return what the epoch that has just ended came to; `seconds` with its validation."""
+    return EpochReport(
+        epoch=progress.epoch,
+        epochs=training.epochs,
+        learning_rate=learning_rate(training, progress.epoch),
+        loss=progress.loss_sum / progress.words,
+        cross_entropy=progress.cross_entropy_sum / progress.words,
+        valid_perplexity=valid_perplexity,
+        best=best,
+        words_per_second=progress.words / max(progress.seconds, 1e-9),
+        seconds=seconds,
+        seconds_left=(training.epochs - progress.epoch) * seconds,
+    )
+
+
+def epoch_record(report: EpochReport) -> dict[str, Any]:
+    """Return the journal's line for an epoch."""
+    left_out = {"epochs", "loss", "cross_entropy", "seconds_left"}
+    kept = {name: value for name, value in asdict(report).items() if name not in left_out}
+    means = {"train_loss": report.loss, "train_cross_entropy_perplexity": exp(report.cross_entropy)}
+    return {"event": "epoch", **kept, **means}

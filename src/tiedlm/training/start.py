@@ -1,0 +1,114 @@
+"""How a training begins: a new run folder, or the state in one that exists."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tiedlm.checkpoint import RunFolder
+from tiedlm.checkpoint.load import Run, load_run
+from tiedlm.config import from_json, to_json
+from tiedlm.corpora.prepare import Corpus, prepare
+from tiedlm.corpora.streams import Streams
+from tiedlm.errors import RunError
+from tiedlm.models.build import build_model
+from tiedlm.models.contract import LanguageModel
+from tiedlm.seeding import generator
+from tiedlm.training.config import RunConfig
+from tiedlm.training.environment import describe
+from tiedlm.training.state import Progress, TrainingState, read_progress, restore
+
+
+def started(
+    config: RunConfig, run_dir: Path, start_from: Path | None, data_dir: Path | None, cache_dir: Path | None
+) -> RunFolder:
+    """Make the run folder of a new training, with the state before its first window."""
+    _set_threads(config.runtime.threads)
+    parent = None if start_from is None else load_run(start_from)
+    corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
+    Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id).window_count(
+        config.training.steps
+    )
+    model = _initial_model(config, corpus, parent).to(config.runtime.device)
+    generation = 1 if parent is None else read_progress(parent.folder).generation + 1
+    progress = Progress(generation=generation)
+    state = TrainingState(model=model, carried=model.initial_state(config.training.streams), progress=progress)
+    environment = {
+        **describe(config.runtime.device),
+        "corpus": corpus.provenance,
+        "parent": None if parent is None else _origin(parent),
+    }
+    contents = {
+        "config": _json(to_json(config)),
+        "vocabulary": _json(corpus.vocabulary.to_json()),
+        "environment": _json(environment),
+    }
+    return RunFolder.create(run_dir, {**contents, **state.contents()})
+
+
+def continued(
+    folder: RunFolder, data_dir: Path | None, cache_dir: Path | None
+) -> tuple[RunConfig, Corpus, TrainingState]:
+    """Return config, corpus and state of the training in a run folder.
+
+    Raises:
+        RunError: the corpus is not the one that the training began with.
+    """
+    config = from_json(RunConfig, folder.read_json("config"))
+    environment = folder.read_json("environment")
+    _set_threads(environment["threads"])
+    corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
+    _check_same_corpus(folder, environment["corpus"], corpus.provenance)
+    folder.journal.rewind()
+    model = build_model(config.model, len(corpus.vocabulary)).to(config.runtime.device)
+    return config, corpus, restore(folder, model)
+
+
+def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> LanguageModel:
+    model = build_model(config.model, len(corpus.vocabulary))
+    if parent is None:
+        model.reset_parameters(generator(config.seed, "initial weights"))
+        return model
+    if parent.vocabulary.words != corpus.vocabulary.words:
+        raise RunError(
+            f"{parent.folder.path} was trained on another vocabulary ({len(parent.vocabulary):,} words) than this "
+            f"training's ({len(corpus.vocabulary):,}): start from a run on the same corpus."
+        )
+    if parent.config["model"] != to_json(config.model):
+        raise RunError(
+            f"{parent.folder.path} holds another model ({parent.config['model']}) than this training's "
+            f"({to_json(config.model)}): start from a run of the same model."
+        )
+    model.load_state_dict(parent.model.state_dict())
+    return model
+
+
+def _origin(parent: Run) -> dict[str, Any]:
+    return {
+        "path": str(parent.folder.path),
+        "recipe": parent.config["recipe"],
+        "seed": parent.config["seed"],
+        "weights_sha256": hashlib.sha256(parent.folder.read("weights")).hexdigest(),
+    }
+
+
+def _check_same_corpus(folder: RunFolder, expected: dict[str, Any], found: dict[str, Any]) -> None:
+    for part in ("splits", "vocabulary"):
+        if expected[part] != found[part]:
+            raise RunError(
+                f"The text that {folder.path} was trained on is not the one found now: {part} differ, {expected[part]} "
+                f"then and {found[part]} now. Point --data-dir to the text of then."
+            )
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None and threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -21,9 +21,7 @@ Config = TypeVar("Config")
 
 def to_json(config: Any) -> dict[str, Any]:
     """Return a dataclass as plain JSON values: nested dictionaries, lists, strings, numbers, booleans, None."""
-    return {
-        field.name: _value_to_json(getattr(config, field.name)) for field in dataclasses.fields(config)
-    }
+    return {field.name: _value_to_json(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
 def from_json(kind: type[Config], value: Any, path: str = "config") -> Config:
@@ -82,5 +80,7 @@ def _literal_from_json(hint: Any, value: Any, path: str) -> Any:
     allowed = typing.get_args(hint)
     if value not in allowed:
         names = ", ".join(map(repr, allowed))
-        raise ConfigError(f"{path} must be one of {names}, but is {value!r}.{suggestion(str(value), map(str, allowed))}")
+        raise ConfigError(
+            f"{path} must be one of {names}, but is {value!r}.{suggestion(str(value), map(str, allowed))}"
+        )
     return value

@@ -19,9 +19,7 @@ def derive(seed: int, purpose: str, counter: int = 0) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator(
-    seed: int, purpose: str, counter: int = 0, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def generator(seed: int, purpose: str, counter: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a torch generator on `device`, seeded by `derive`."""
     import torch  # here, so that the command line can read a seed without loading torch
 

@@ -19,7 +19,7 @@ class CorpusConfig:
     name: str = "text"
     """`ptb`, `wikitext-2`, `builtin` (documentation texts of Python's standard library), `synthetic`, or `text`."""
     train: str | None = None
-    """Path of the training text, for `name` "text" only: UTF-8, one sentence or paragraph a line, words between blanks."""
+    """Path of the training text, for `name` "text" only: UTF-8, a sentence a line, blanks between words."""
     valid: str | None = None
     """Path of the validation text, for `name` "text" only."""
     test: str | None = None

@@ -7,7 +7,8 @@ With m the layer's mask [B, H], held for the whole window, and gates in PyTorch'
     h_t = sigmoid(o) * tanh(c_t)            raw; this is what is carried into the next window
     output_t = m * h_t                      the same mask in time and in depth
 
-Without a mask this is `torch.nn.LSTM` with one bias instead of a sum of two. `layers.lstm_stock` has the same signature.
+Without a mask this is `torch.nn.LSTM` with one bias instead of a sum of two. `layers.lstm_stock` has the same
+signature.
 """
 
 from __future__ import annotations
@@ -35,9 +36,7 @@ LSTMState = tuple[Tensor, Tensor]
 """Raw output h and cell c of the last step, each [B, H]."""
 
 
-def lstm_loop(
-    inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None
-) -> tuple[Tensor, LSTMState]:
+def lstm_loop(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     """Run one layer over a window.
 
     Args:
@@ -71,8 +70,8 @@ def check_layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Te
     units = weights.hidden.shape[1]
     if inputs.dim() != 3 or inputs.shape[0] < 1 or inputs.shape[2] != weights.input.shape[1]:
         raise ArgumentError(
-            f"inputs have the shape {list(inputs.shape)}, but must be [steps, streams, {weights.input.shape[1]}] with at "
-            "least one step."
+            f"inputs have the shape {list(inputs.shape)}, but must be [steps, streams, "
+            f"{weights.input.shape[1]}] with at least one step."
         )
     wanted = (inputs.shape[1], units)
     for name, tensor in (("state h", state[0]), ("state c", state[1]), ("mask", mask)):

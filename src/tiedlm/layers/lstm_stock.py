@@ -1,4 +1,4 @@
-"""The masked LSTM layer on PyTorch's stock kernel: same signature and values as `layers.lstm.lstm_loop`, no loop in Python.
+"""The masked LSTM layer on PyTorch's stock kernel: signature and values of `layers.lstm.lstm_loop`, no loop in Python.
 
 The masked output m * sigmoid(o) * tanh(c), fed back and fed up, is that of a stock LSTM whose output gate is shut for
 the dropped units. So the one-hot of the stream is appended to the input (B columns), and W_ih gets B columns that are
@@ -17,9 +17,7 @@ SHUT = -1000.0
 """Added to a dropped unit's output gate: its sigmoid is exactly 0 in float32 and float64 for any gate below 250."""
 
 
-def lstm_stock(
-    inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None
-) -> tuple[Tensor, LSTMState]:
+def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     """Run one layer over a window; arguments, results and errors as for `lstm_loop`.
 
     The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it.

@@ -1,4 +1,6 @@
-"""Variational dropout: one mask per stream and layer, held for a whole window (Gal & Ghahramani 2016; the paper's section 5).
+"""Variational dropout: one mask per stream and layer, held for a whole window (Gal & Ghahramani, 2016).
+
+The paper uses it throughout (section 5).
 
 A mask holds 0 for a dropped unit and 1/keep for a kept one, so a masked value has the expectation of the bare one.
 """
@@ -32,7 +34,9 @@ def draw_mask(
         ArgumentError: a size or probability outside its range.
     """
     if not 0 < keep <= 1:
-        raise ArgumentError(f"keep is {keep}, but must lie in (0, 1]: it is the probability to keep a unit, not to drop it.")
+        raise ArgumentError(
+            f"keep is {keep}, but must lie in (0, 1]: it is the probability to keep a unit, not to drop it."
+        )
     if streams < 1 or width < 1:
         raise ArgumentError(f"a mask of {streams} streams x {width} units was asked for; both must be 1 or more.")
     draws = torch.rand(streams, width, generator=generator)

@@ -25,6 +25,10 @@ class LanguageModel(nn.Module, ABC):
     tables: TiedTable | UntiedTables
 
     @abstractmethod
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw every parameter anew from the model's initial distribution."""
+
+    @abstractmethod
     def initial_state(self, streams: int) -> State:
         """Return the state before the first word, for B streams."""
 

@@ -37,9 +37,7 @@ class LSTMLanguageModel(LanguageModel):
         super().__init__()
         self.config = config
         features = config.width if config.tied else config.units
-        self.tables = (
-            TiedTable(words, config.width) if config.tied else UntiedTables(words, config.width, features)
-        )
+        self.tables = TiedTable(words, config.width) if config.tied else UntiedTables(words, config.width, features)
         self.layers = nn.ModuleList(
             LSTMLayer(config.width if layer == 0 else config.units, config.units) for layer in range(config.layers)
         )
@@ -68,12 +66,12 @@ class LSTMLanguageModel(LanguageModel):
 
     def forward(self, tokens: Tensor, state: State, masks: Masks | None = None) -> tuple[Tensor, State]:
         """Return features [T, B, D] for word ids [T, B], and the raw state after them."""
-        masks = masks or [None] * (len(self.layers) + 1)
+        mask_of_input, *mask_of_layer = masks or [None] * (len(self.layers) + 1)
         outputs = self.tables.embed(tokens)
-        if masks[0] is not None:
-            outputs = outputs * masks[0]
+        if mask_of_input is not None:
+            outputs = outputs * mask_of_input
         hidden, cell = [], []
-        for layer, mask, h, c in zip(self.layers, masks[1:], *state, strict=True):
+        for layer, mask, h, c in zip(self.layers, mask_of_layer, *state, strict=True):
             outputs, (last_h, last_c) = layer(outputs, (h, c), mask)
             hidden.append(last_h)
             cell.append(last_c)

@@ -1,4 +1,4 @@
-"""Two small models on English that every Python brings along, quick enough to watch; and one on a source of known entropy."""
+"""Small models on English that every Python brings along, quick enough to watch; one on a source of known entropy."""
 
 from __future__ import annotations
 

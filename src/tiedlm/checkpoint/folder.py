@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @final
 class RunFolder:
-    """The folder of one run. Make one with `create` or `open`."""
+    """The folder of one run, as the last commit before `create`, `open` or `lock` left it; the first two make one."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path

@@ -20,6 +20,8 @@ from tiedlm.errors import ConfigError, RunError, suggestion
 FORMAT = "tiedlm-run"
 VERSION = 1
 
+RESTORE = "Nothing of it was used. Restore the run folder from a copy, or train it anew into another folder."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -102,9 +104,6 @@ class Manifest:
         if manifest.to_bytes() != content:
             raise RunError(f"{path} is damaged or was edited: it does not agree with its own checksum. {RESTORE}")
         return manifest
-
-
-RESTORE = "Nothing of it was used. Restore the run folder from a copy, or train it anew into another folder."
 
 
 def _to_text(value: Any) -> bytes:

@@ -59,8 +59,6 @@ def bytes_to_tensors(content: bytes) -> dict[str, Tensor]:
 def _identity(name: str, tensor: Any) -> Any:
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
         raise ArgumentError(f"{name!r} must be a dense tensor with data, but is {type(tensor).__name__}.")
-    if tensor.numel() == 0:  # all of them are at address 0
-        return name
     return tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
 
 

@@ -61,9 +61,10 @@ def extract(archive: Path, member: str, sha256: str, target: Path, hint: str = "
             if (found := files.sha256(partial)) != sha256:
                 raise CorpusError(f"{member} in {archive} has the sha256 {found}, expected {sha256}.{hint}")
     except (KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise CorpusError(f"{archive} is damaged or lacks {member}: {error}.{hint}") from error
+        raise CorpusError(f"{archive} is damaged or lacks {member}.{hint}") from error
     except OSError as error:
-        raise CorpusError(f"{target} cannot be written: {error.strerror or error}.{hint}") from error
+        reason = error.strerror or error
+        raise CorpusError(f"{target} cannot be written from {archive}: {reason}.{hint}") from error
 
 
 def _copy(source: IO[bytes], target: Path) -> None:
@@ -75,6 +76,7 @@ def _copy(source: IO[bytes], target: Path) -> None:
 def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
+        response.close()  # Pooch leaves it open
         return f"the server answers {response.status_code} {response.reason}"
     text = str(error)
     if "IncompleteRead" in text or "Connection broken" in text:

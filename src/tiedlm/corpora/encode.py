@@ -71,7 +71,7 @@ def encode(
     Raises:
         CorpusError: a text that cannot be read or has no word, or a cache folder that cannot be written.
     """
-    hashes = _hashes(texts)
+    hashes = {split: text_sha256(texts[split]) for split in SPLITS}
     key = hashlib.sha256(json.dumps([ENCODING_VERSION, hashes, vocabulary_size], sort_keys=True).encode()).hexdigest()
     folder = cache / "encoded" / key[:32]
 
@@ -83,8 +83,9 @@ def encode(
         for split in SPLITS:
             progress(f"Encoding {texts[split]}")
             counted[split] = write_ids(texts[split], vocabulary, target / f"{split}.npy")
-        if _hashes(texts) != hashes:
-            raise CorpusError(f"A text of {_listed(texts)} changed while it was read. Try again when it is finished.")
+        for split in SPLITS:  # else these ids would be found under the sha256 of another text
+            if text_sha256(texts[split]) != hashes[split]:
+                raise CorpusError(f"The text {texts[split]} changed while it was read. Try again when it is finished.")
         return counted
 
     counted = cached(folder, make, damaged)
@@ -94,14 +95,6 @@ def encode(
         for split in SPLITS
     }
     return Encoded(vocabulary, splits, hashes)
-
-
-def _listed(texts: Mapping[str, Path]) -> str:
-    return ", ".join(str(texts[split]) for split in SPLITS)
-
-
-def _hashes(texts: Mapping[str, Path]) -> dict[str, str]:
-    return {split: text_sha256(texts[split]) for split in SPLITS}
 
 
 def text_ids(path: Path, vocabulary: Vocabulary) -> Iterator[tuple[np.ndarray[Any, Any], int]]:
@@ -153,7 +146,7 @@ def write_ids(path: Path, vocabulary: Vocabulary, target: Path) -> dict[str, int
         if file.tell() != start:
             raise AssertionError("NumPy's header changed its length with the shape")
     if words == total:
-        raise CorpusError(f"The text {path} has {total:,} lines but no word. Give a file with at least one word.")
+        raise CorpusError(f"The text {path} has no word in its {total:,} lines. Give a file with at least one word.")
     return {"words": words, "unknown": unknown, "lines": total}
 
 

@@ -1,0 +1,22 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tiedlm.locations import DATA_VARIABLE
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the published corpora, by the environment variable or beside the project; skips without one."""
+    folder = Path(os.environ.get(DATA_VARIABLE) or PROJECT.parent / "shared" / "data")
+    missing = [name for name in ("ptb/ptb.train.txt", "wikitext-2/train.txt") if not (folder / name).is_file()]
+    if missing:
+        pytest.skip(f"{folder} lacks {missing[0]}; set {DATA_VARIABLE} to a folder with ptb and wikitext-2")
+    return folder

@@ -6,7 +6,8 @@ Everything is read from source files and parsed; no module is imported, so nothi
 * Docstrings: of every module, class and function in the `.py` files of the library, in the order of the source.
   Left out are test packages, and whatever lies in the same folder but is not of the library (`site-packages`).
 
-A unit is a topic (`topic assert`) or a whole top-level module or package (`module asyncio`): related texts stay together.
+A unit is a topic (`topic assert`) or a whole top-level module or package (`module asyncio`), so that what belongs
+together stays together.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import ast
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tiedlm.errors import CorpusError
 
 TEST_FOLDERS = frozenset({"test", "tests", "idle_test"})
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_units(library: Path) -> dict[str, list[str]]:
@@ -38,9 +41,17 @@ def read_units(library: Path) -> dict[str, list[str]]:
 
 def docstrings(tree: ast.Module) -> Iterator[str]:
     """Yield the docstrings of a parsed module without their indentation, in the order in which they are written."""
-    documented = [node for node in ast.walk(tree) if isinstance(node, DOCUMENTED) and ast.get_docstring(node)]
-    for node in sorted(documented, key=lambda node: node.body[0].lineno):
-        yield ast.get_docstring(node) or ""
+    for node in _documented(tree):
+        if text := ast.get_docstring(node):
+            yield text
+
+
+def _documented(node: ast.AST) -> Iterator[Documented]:
+    if isinstance(node, Documented):
+        yield node
+    for block in BLOCKS:  # statements only: no docstring stands within an expression
+        for statement in getattr(node, block, ()):
+            yield from _documented(statement)
 
 
 def _topics(library: Path) -> dict[str, str]:
@@ -53,18 +64,21 @@ def _topics(library: Path) -> dict[str, str]:
         )
     for node in _parsed(path).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
-            return ast.literal_eval(node.value)
-    raise CorpusError(f"{path} does not hold a dictionary of topics as in Python 3.11 to 3.14: the file is damaged.")
+            with suppress(ValueError):
+                return ast.literal_eval(node.value)
+    raise CorpusError(
+        f"{path} does not hold a dictionary of texts, as it does in Python 3.11 to 3.14: the file is damaged. "
+        "Repair the Python installation, or use another corpus."
+    )
 
 
 def _source_files(library: Path) -> list[Path]:
-    paths = (path.relative_to(library) for path in library.rglob("*.py"))
-    return [library / path for path in sorted(paths, key=lambda path: path.parts) if _is_documentation(path)]
-
-
-def _is_documentation(path: Path) -> bool:
-    top = path.parts[0].removesuffix(".py")
-    return top in sys.stdlib_module_names and top != "pydoc_data" and not TEST_FOLDERS.intersection(path.parts)
+    found = []
+    for top in library.iterdir():
+        if top.name.removesuffix(".py") in sys.stdlib_module_names and top.name != "pydoc_data":
+            found += [top] if top.suffix == ".py" else top.rglob("*.py")
+    relative = (path.relative_to(library).parts for path in found)
+    return [library.joinpath(*parts) for parts in sorted(relative) if not TEST_FOLDERS.intersection(parts)]
 
 
 def _parsed(path: Path) -> ast.Module:

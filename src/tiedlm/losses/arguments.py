@@ -22,8 +22,15 @@ def check_options(temperature: float, gamma: float, reduction: str) -> None:
         raise ArgumentError(f"gamma is {gamma}, but must be finite and 0 or more; 0 is plain cross-entropy.")
     if reduction not in REDUCTIONS:
         raise ArgumentError(
-            f"reduction is {reduction!r}, but must be one of {', '.join(REDUCTIONS)}.{suggestion(reduction, REDUCTIONS)}"
+            f"reduction is {reduction!r}, but must be one of {', '.join(REDUCTIONS)}."
+            f"{suggestion(reduction, REDUCTIONS)}"
         )
+
+
+def check_chunk_rows(chunk_rows: int | None) -> None:
+    """Refuse a chunk without rows."""
+    if chunk_rows is not None and chunk_rows < 1:
+        raise ArgumentError(f"chunk_rows is {chunk_rows}, but must be 1 or more, or None for a measured choice.")
 
 
 def check_targets(targets: Tensor, shape: torch.Size, words: int, ignore_index: int) -> None:
@@ -49,7 +56,9 @@ def check_bias(bias: Tensor | None, words: int) -> None:
 def check_table(name: str, table: Tensor) -> None:
     """Refuse a word table that is not a floating matrix with at least one word."""
     if table.dim() != 2 or table.shape[0] < 1 or not table.is_floating_point():
-        raise ArgumentError(f"{name} is {table.dtype} {list(table.shape)}, but must be a floating matrix [words, width].")
+        raise ArgumentError(
+            f"{name} is {table.dtype} {list(table.shape)}, but must be a floating matrix [words, width]."
+        )
 
 
 def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> None:
@@ -64,7 +73,8 @@ def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bia
         check_table("table", table)
         if table.shape[0] != classifier.shape[0]:
             raise ArgumentError(
-                f"table holds {table.shape[0]} words and classifier {classifier.shape[0]}: both must hold the same words."
+                f"table holds {table.shape[0]} words and classifier {classifier.shape[0]}: both must hold "
+                "the same words."
             )
     check_bias(bias, classifier.shape[0])
     tensors = [("features", features), ("table", table), ("bias", bias)]
@@ -74,3 +84,12 @@ def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bia
                 f"{name} is {tensor.dtype} on {tensor.device}, but the classifier is {classifier.dtype} on "
                 f"{classifier.device}: convert one of them."
             )
+
+
+def check_partner(name: str, tensor: Tensor, logits: Tensor) -> None:
+    """Refuse what is to be combined with logits and is not floating, or is on another device."""
+    if not tensor.is_floating_point() or tensor.device != logits.device:
+        raise ArgumentError(
+            f"{name} is {tensor.dtype} on {tensor.device}, but must be floating and on {logits.device}, as the logits "
+            "are."
+        )

@@ -8,9 +8,9 @@ rows. With p = y, q = y^, w_t the weight of row t in the reduced loss, e the one
     D_u  = sum over rows t with target u of w_t (log y~_u - log q_t)
     R_u  = gamma y~_u (D_u - y~_u . D_u)                     gradient at the teacher's logits, through y~
 
-so that dh = G W, dW = G' H, and through y~: dL[u] += R L, dL += R' L[u]. One logit buffer of a chunk is overwritten by G
-(and the teacher's by R) and both losses share one pair of products. Gradients are computed in the forward pass for the
-reductions "mean" and "sum"; for "none" the sweep is repeated in the backward pass with the arriving weights.
+so that dh = G W, dW = G' H, and through y~: dL[u] += R L, dL += R' L[u]. Both losses share one pair of products.
+Gradients are computed in the forward pass for the reductions "mean" and "sum"; for "none" the sweep is repeated in the
+backward pass with the arriving weights.
 
 A gradient of the gradient is refused: the gradients were computed outside autograd, and would count as constants.
 """
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.arguments import Reduction, check_linear, check_options, check_targets
+from tiedlm.losses.arguments import Reduction, check_chunk_rows, check_linear, check_options, check_targets
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.sweep import Gradients, Problem, sweep
 
@@ -78,8 +78,7 @@ def linear_augmented_terms(
     check_options(temperature, gamma, reduction)
     check_linear(features, classifier, table, bias)
     check_targets(targets, features.shape[:-1], classifier.shape[0], ignore_index)
-    if chunk_rows is not None and chunk_rows < 1:
-        raise ArgumentError(f"chunk_rows is {chunk_rows}, but must be 1 or more, or None for a measured choice.")
+    check_chunk_rows(chunk_rows)
     settings = _Settings(temperature, gamma, detach_target, ignore_index, reduction, chunk_rows or CPU_CHUNK_ROWS)
     flat = features.reshape(-1, features.shape[-1])
     losses = _ChunkedLoss.apply(flat, classifier, table, bias, targets.reshape(-1), settings)
@@ -152,7 +151,9 @@ def _problem(
     tensors: Sequence[Tensor | None], rows: Tensor, settings: _Settings, products: torch.dtype | None = None
 ) -> Problem:
     features, classifier, table, bias, targets = tensors
-    assert features is not None and classifier is not None and targets is not None
+    assert features is not None
+    assert classifier is not None
+    assert targets is not None
     return Problem(
         features=features.detach(),
         classifier=classifier.detach(),

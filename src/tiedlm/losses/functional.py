@@ -22,7 +22,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.arguments import Reduction, check_bias, check_linear, check_options, check_table, check_targets
+from tiedlm.losses.arguments import (
+    Reduction,
+    check_bias,
+    check_linear,
+    check_options,
+    check_partner,
+    check_table,
+    check_targets,
+)
 
 
 class LossTerms(NamedTuple):
@@ -71,6 +79,9 @@ def augmented_cross_entropy(
             f"teacher_logits have the shape {list(teacher_logits.shape)}, but must have that of the logits, "
             f"{list(logits.shape)}: one row of L l for each prediction."
         )
+    check_partner("teacher_logits", teacher_logits, logits)
+    if bias is not None:
+        check_partner("bias", bias, logits)
     check_bias(bias, logits.shape[1])
     check_targets(targets, logits.shape[:1], logits.shape[1], ignore_index)
     counts = targets != ignore_index

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.losses import chunked, functional
-from tiedlm.losses.arguments import Reduction
+from tiedlm.losses.arguments import Reduction, check_chunk_rows
 from tiedlm.losses.functional import LossTerms
 
 Implementation = Literal["auto", "functional", "chunked"]
@@ -72,13 +72,8 @@ def linear_augmented_terms(
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     options = (table, bias, temperature, gamma, detach_target, ignore_index, reduction)
-    if picked(implementation)[0] == "chunked":
+    if check_implementation(implementation, chunk_rows) == "chunked":
         return chunked.linear_augmented_terms(features, classifier, targets, *options, chunk_rows)
-    if chunk_rows is not None:
-        raise ArgumentError(
-            f"chunk_rows is {chunk_rows}, but has no effect with implementation 'functional', which holds all rows at "
-            "once: leave it out, or use 'chunked'."
-        )
     return functional.linear_augmented_terms(features, classifier, targets, *options)
 
 
@@ -92,3 +87,15 @@ def picked(implementation: str = "auto") -> tuple[str, str]:
     if implementation == "auto":
         return "chunked", "it is as exact as the definition, and faster and smaller at every size that was measured"
     return implementation, "it was asked for"
+
+
+def check_implementation(implementation: str, chunk_rows: int | None) -> str:
+    """Return the implementation that runs; refuse one that does not exist, and a chunk that it does not take."""
+    runs, _ = picked(implementation)
+    if runs == "functional" and chunk_rows is not None:
+        raise ArgumentError(
+            f"chunk_rows is {chunk_rows}, but has no effect with implementation 'functional', which holds all rows at "
+            "once: leave it out, or use 'chunked'."
+        )
+    check_chunk_rows(chunk_rows)
+    return runs

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from tiedlm.losses.arguments import Reduction, check_options
 from tiedlm.losses.functional import LossTerms
-from tiedlm.losses.linear import Implementation, linear_augmented_terms, picked
+from tiedlm.losses.linear import Implementation, check_implementation, linear_augmented_terms
 
 
 class AugmentedLoss(nn.Module):
@@ -39,10 +39,11 @@ class AugmentedLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_options(temperature, gamma, reduction)
-        picked(implementation)
+        check_implementation(implementation, chunk_rows)
         self.gamma, self.temperature, self.detach_target = gamma, temperature, detach_target
-        self.ignore_index, self.reduction = ignore_index, reduction
-        self.implementation, self.chunk_rows = implementation, chunk_rows
+        self.ignore_index, self.chunk_rows = ignore_index, chunk_rows
+        self.reduction: Reduction = reduction
+        self.implementation: Implementation = implementation
 
     def forward(
         self,
@@ -63,7 +64,7 @@ class AugmentedLoss(nn.Module):
         table: Tensor | None = None,
         bias: Tensor | None = None,
     ) -> LossTerms:
-        """Return the loss together with its two terms, of which `cross_entropy` may be called a perplexity's logarithm."""
+        """Return the loss and its two terms; only `cross_entropy` is the logarithm of a perplexity."""
         return linear_augmented_terms(
             features,
             classifier,

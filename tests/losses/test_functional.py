@@ -1,0 +1,253 @@
+"""The definition of the augmented loss against the paper: equations, identities, limits, bad logits."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from oracles.augmented_loss import Problem
+from support import loss_contract, loss_truth
+from support.compare import assert_close, error
+from support.loss_cases import make, problems, tensors
+from tiedlm.losses.functional import augmented_cross_entropy, linear_augmented_cross_entropy, linear_augmented_terms
+
+
+def logits(seed: int, rows: int = 5, words: int = 9, size: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (size * torch.randn(rows, words, generator=generator, dtype=torch.float64)).to(dtype).requires_grad_()
+
+
+TARGETS = torch.tensor([3, 8, 0, 3, 5])
+
+
+@given(problems(), st.booleans())
+@settings(max_examples=60)
+def test_agrees_with_the_oracle(problem: Problem, detach_target: bool) -> None:
+    loss_truth.check_oracle(linear_augmented_cross_entropy, problem, detach_target=detach_target)
+
+
+@pytest.mark.parametrize("targets", [[2] * 4, [5, 0, 3, 1], [-100, 4, -100, 4], [-100] * 4])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_gradients_are_the_finite_differences(targets: list[int], tied: bool, biased: bool) -> None:
+    problem = make(1, rows=4, words=6, tied=tied, biased=biased, targets=targets, temperature=2.0)
+    loss_truth.check_gradcheck(linear_augmented_cross_entropy, problem)
+
+
+def test_gradients_from_logits_are_the_finite_differences() -> None:
+    bias = torch.randn(9, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    targets = TARGETS.clone()
+    targets[1] = -100
+
+    def function(z: Tensor, v: Tensor, b: Tensor) -> Tensor:
+        return augmented_cross_entropy(z, v, targets, bias=b, temperature=3.0)
+
+    assert torch.autograd.gradcheck(function, (logits(0), logits(1), bias), eps=1e-6, atol=1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("biased", [True, False])
+def test_without_the_augmented_term_it_is_cross_entropy_to_the_bit(
+    reduction: str, dtype: torch.dtype, biased: bool
+) -> None:
+    z, teacher = logits(3, 40, 300, dtype=dtype), logits(4, 40, 300, dtype=dtype)
+    bias = torch.randn(300, dtype=dtype, generator=torch.Generator().manual_seed(1)) if biased else None
+    targets = torch.arange(40)
+    targets[::7] = -100
+    ours = augmented_cross_entropy(z, teacher, targets, bias=bias, gamma=0.0, reduction=reduction)  # pyright: ignore
+    stock = F.cross_entropy(z if bias is None else z + bias, targets, reduction=reduction)
+    assert ours.dtype == dtype
+    if reduction == "none":
+        assert torch.equal(ours, stock)
+    weight = torch.linspace(0.5, 2, 40, dtype=dtype) if reduction == "none" else torch.ones((), dtype=dtype)
+    (found,), (truth,) = torch.autograd.grad(ours, z, weight), torch.autograd.grad(stock, z, weight)
+    one_ulp = torch.finfo(dtype).eps
+    assert_close(ours, stock, 2 * one_ulp)  # a sum of 40 may be taken in another order
+    assert_close(found, truth, 2 * one_ulp)
+
+
+def test_without_the_augmented_term_the_teacher_plays_no_part() -> None:
+    teacher = torch.full((5, 9), float("nan"), dtype=torch.float64, requires_grad=True)
+    loss = augmented_cross_entropy(logits(0), teacher, TARGETS, gamma=0.0)
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 20.0, 1000.0])
+def test_the_logits_receive_gamma_times_prediction_less_target(temperature: float) -> None:
+    """Eq. 3.4 times alpha = gamma tau, with y* and y of plain cross-entropy taken off."""
+    z, teacher = logits(5), logits(6)
+    gradients = []
+    for gamma in (0.7, 0.0):
+        loss = augmented_cross_entropy(z, teacher, TARGETS, temperature=temperature, gamma=gamma, reduction="sum")
+        gradients.append(torch.autograd.grad(loss, z)[0])
+    truth = 0.7 * ((z / temperature).softmax(1) - (teacher / temperature).softmax(1))
+    # The difference of two gradients of size 1 is known to the last bits of 1, not to its own.
+    assert (gradients[0] - gradients[1] - truth).abs().max() < 1e-15
+    assert truth.abs().max() > 1e-5
+
+
+def test_at_high_temperature_the_augmented_gradient_is_the_difference_of_the_logits() -> None:
+    """Eq. 4.3, for logits and teacher logits of mean 0; the error falls like 1 / tau."""
+    z, teacher = logits(7, size=1.0), logits(8, size=1.0)
+    z, teacher = (one.detach() - one.detach().mean(1, keepdim=True) for one in (z, teacher))
+    z.requires_grad_()
+    errors = []
+    for temperature in (100.0, 200.0, 400.0, 800.0):
+        options = {"temperature": temperature, "reduction": "sum"}
+        both = [augmented_cross_entropy(z, teacher, TARGETS, gamma=g, **options) for g in (1.0, 0.0)]  # pyright: ignore
+        found = torch.autograd.grad(both[0] - both[1], z)[0] / temperature  # gamma tau = tau, so this is J_aug's
+        errors.append(error(found, (z - teacher).detach() / (temperature**2 * 9)))
+    assert errors[0] < 0.05
+    for coarse, fine in itertools.pairwise(errors):
+        assert 0.4 < fine / coarse < 0.6
+
+
+def test_the_divergence_is_an_entropy_an_expected_vector_and_a_normaliser() -> None:
+    """KL = -H(y~) - s . h / tau + logsumexp(z / tau), with s the expected row of the classifier under y~."""
+    ours = tensors(make(21, rows=6, words=8, temperature=5.0, gamma=0.3))
+    terms = linear_augmented_terms(ours.features, ours.classifier, ours.targets, temperature=5.0, gamma=0.3)
+    h, table = ours.features.detach(), ours.classifier.detach()
+    soft = (table[ours.targets] @ table.T / 5).softmax(1)
+    entropy = -(soft * soft.log()).sum(1)
+    expected = soft @ table
+    normaliser = torch.logsumexp(h @ table.T / 5, 1)
+    divergence = -entropy - (expected * h).sum(1) / 5 + normaliser
+    assert_close(terms.divergence, divergence.mean(), 1e-12)
+    assert_close(terms.total - terms.cross_entropy, 0.3 * 5 * divergence.mean(), 1e-12)
+
+
+def test_one_pair_of_products_gives_the_gradients_of_both_losses() -> None:
+    """G = (p - e) + (alpha / tau)(q - y~); dh = G W; dW = G' h, with y~ constant."""
+    ours = tensors(make(22, biased=True, temperature=5.0, gamma=0.3))
+    found = ours.gradients(ours.loss(linear_augmented_cross_entropy, detach_target=True, reduction="sum"))
+    h, W, bias = (tensor.detach() for tensor in ours.leaves.values())
+    z = h @ W.T
+    hard = (z + bias).softmax(1) - F.one_hot(ours.targets, 7)
+    G = hard + 0.3 * ((z / 5).softmax(1) - (W[ours.targets] @ W.T / 5).softmax(1))
+    assert_close(found["features"], G @ W, 1e-12)
+    assert_close(found["classifier"], G.T @ h, 1e-12)
+    assert_close(found["bias"], hard.sum(0), 1e-12)
+
+
+def test_the_gradient_through_the_soft_target_may_be_summed_by_distinct_target() -> None:
+    """R_u = gamma y~_u (D_u - y~_u . D_u), D_u = n_u log y~_u - sum of log q_t; dL = R' L_u, and R L at the rows u."""
+    problem = make(23, tied=False, targets=[3, 5, 3, 3, 0, 5], temperature=4.0, gamma=0.6)
+    ours = tensors(problem)
+    found = ours.gradients(ours.loss(linear_augmented_cross_entropy, reduction="sum"))["table"]
+    L, z = ours.leaves["table"].detach(), (ours.features @ ours.classifier.T).detach()
+    log_q = (z / 4).log_softmax(1)
+    truth = torch.zeros_like(L)
+    for u in (0, 3, 5):
+        rows = ours.targets == u
+        log_soft = (L[u] @ L.T / 4).log_softmax(0)
+        D = rows.sum() * log_soft - log_q[rows].sum(0)
+        R = 0.6 * log_soft.exp() * (D - (log_soft.exp() * D).sum())
+        truth += torch.outer(R, L[u])
+        truth[u] += R @ L
+    assert_close(found, truth, 1e-12)
+
+
+def test_two_stock_cross_entropies_and_a_teacher_make_the_same_loss() -> None:
+    """J = LCE(h) + alpha [LCE(h / tau) + w . h / tau - s . h / tau - H(y~)], values and gradients, y~ constant."""
+    ours = tensors(make(24, tied=False, temperature=6.0, gamma=0.4))
+    h, W, targets, tau = ours.features, ours.classifier, ours.targets, 6.0
+    L = ours.leaves["table"].detach()
+    soft = (L[targets] @ L.T / tau).softmax(1)
+    cooled = F.cross_entropy(h @ W.T / tau, targets, reduction="none")
+    drift = ((W[targets] - soft @ W) * h).sum(1) / tau
+    entropy = -(soft * soft.log()).sum(1)
+    truth = F.cross_entropy(h @ W.T, targets) + 0.4 * tau * (cooled + drift - entropy).mean()
+    loss = ours.loss(linear_augmented_cross_entropy, detach_target=True)
+    assert_close(loss, truth, 1e-12)
+    for found, right in zip(torch.autograd.grad(loss, (h, W)), torch.autograd.grad(truth, (h, W)), strict=True):
+        assert_close(found, right, 1e-12)
+
+
+def test_a_constant_added_to_all_logits_of_a_row_changes_nothing() -> None:
+    z, teacher = logits(9), logits(10)
+    shift = torch.tensor([[-3.0], [100.0], [0.5], [0.0], [12.0]], dtype=torch.float64)
+    one, two = (augmented_cross_entropy(z + s, teacher - 2 * s, TARGETS, bias=None) for s in (shift, 0 * shift))
+    assert_close(one, two, 1e-12)
+    for found, truth in zip(*(torch.autograd.grad(loss, (z, teacher)) for loss in (one, two)), strict=True):
+        assert_close(found, truth, 1e-11)
+
+
+def test_the_bias_enters_the_prediction_and_neither_softened_distribution() -> None:
+    z, teacher = logits(11), logits(12)
+    bias = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    gain = augmented_cross_entropy(z, teacher, TARGETS, bias=bias) - augmented_cross_entropy(z, teacher, TARGETS)
+    truth = F.cross_entropy(z + bias, TARGETS) - F.cross_entropy(z, TARGETS)
+    assert_close(gain, truth, 1e-12)
+
+
+def test_a_teacher_equal_to_the_student_leaves_cross_entropy() -> None:
+    z = logits(13)
+    loss = augmented_cross_entropy(z, z.detach().clone(), TARGETS, gamma=5.0)
+    assert_close(loss, F.cross_entropy(z, TARGETS), 1e-14)
+
+
+def test_a_stopped_gradient_of_a_tied_table_is_that_of_an_untied_one_with_a_constant_teacher() -> None:
+    tied = tensors(make(25, temperature=3.0))
+    stopped = tied.gradients(tied.loss(linear_augmented_cross_entropy, detach_target=True))
+    constant = tied.classifier.detach()
+    loss = tied.loss(linear_augmented_cross_entropy, table=constant)
+    assert_close(stopped["classifier"], tied.gradients(loss)["classifier"], 1e-14)
+    through = tied.gradients(tied.loss(linear_augmented_cross_entropy))
+    assert error(stopped["classifier"], through["classifier"]) > 1e-3
+    assert_close(stopped["features"], through["features"], 1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
+def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> None:
+    relative = 1e-12 if dtype == torch.float64 else 1e-5
+    loss_truth.check_near_certain_and_extreme(linear_augmented_cross_entropy, logit, dtype, relative)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["logits", "teacher"])
+def test_a_logit_that_is_not_finite_makes_a_loss_that_is_not_finite(wrong: float, where: str) -> None:
+    both = {"logits": logits(0).detach(), "teacher": logits(1).detach()}
+    both[where][2, 4] = wrong
+    assert not torch.isfinite(augmented_cross_entropy(both["logits"], both["teacher"], TARGETS))
+
+
+def test_contract_of_the_linear_form() -> None:
+    loss_contract.check_contract(linear_augmented_cross_entropy)
+    loss_contract.check_terms(linear_augmented_terms)
+
+
+@pytest.mark.parametrize("temperature", [2.0, 20.0, 1000.0])
+@pytest.mark.parametrize("tied", [True, False])
+def test_float32(tied: bool, temperature: float) -> None:
+    problem = make(2, rows=24, words=150, width=16, tied=tied, biased=not tied, size=0.7, temperature=temperature)
+    loss_truth.check_float32(linear_augmented_cross_entropy, problem)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_bfloat16_under_autocast(tied: bool, biased: bool) -> None:
+    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=biased, size=0.5)
+    loss_truth.check_bfloat16_autocast(linear_augmented_cross_entropy, problem)
+
+
+def test_the_mean_from_logits_is_over_the_targets_that_count() -> None:
+    z, teacher = logits(14), logits(15)
+    targets = torch.tensor([3, -7, 0, -7, 5])
+    total = augmented_cross_entropy(z, teacher, targets, reduction="sum", ignore_index=-7)
+    mean = augmented_cross_entropy(z, teacher, targets, ignore_index=-7)
+    each = augmented_cross_entropy(z, teacher, targets, reduction="none", ignore_index=-7)
+    assert_close(mean, total / 3, 1e-15)
+    assert_close(each.sum(), total, 1e-15)
+    assert (each[[1, 3]] == 0).all()
+    none_counts = augmented_cross_entropy(z, teacher, torch.full((5,), -7), ignore_index=-7)
+    assert none_counts == 0
+    assert (torch.autograd.grad(none_counts, z)[0] == 0).all()

@@ -1,0 +1,94 @@
+"""The one function over all implementations: they agree, options reach them, and what is picked can be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from support.compare import assert_close, error
+from support.loss_cases import make, tensors
+from tiedlm.errors import ArgumentError
+from tiedlm.losses import chunked, functional
+from tiedlm.losses.linear import IMPLEMENTATIONS, linear_augmented_cross_entropy, linear_augmented_terms, picked
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"temperature": 3.0},
+    {"gamma": 1.25},
+    {"gamma": 0.0},
+    {"detach_target": True},
+    {"ignore_index": 2},
+    {"reduction": "sum"},
+    {"reduction": "none"},
+]
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_implementation_is_the_definition(implementation: str, options: dict[str, Any], tied: bool) -> None:
+    problem = make(1, tied=tied, biased=not tied, targets=[2, 0, 5, 2, 6, 3])
+    ours, definition = tensors(problem), tensors(problem)
+    loss = ours.loss(linear_augmented_cross_entropy, implementation=implementation, **options)
+    truth = definition.loss(functional.linear_augmented_cross_entropy, **options)
+    assert_close(loss, truth, 1e-12)
+    weights = torch.linspace(1, 2, 6, dtype=torch.float64) if loss.dim() else None
+    right = definition.gradients(truth, weights)
+    for name, gradient in ours.gradients(loss, weights).items():
+        assert_close(gradient, right[name], 1e-12, name)
+
+
+@pytest.mark.parametrize("options", [o for o in OPTIONS if o and o != {"detach_target": True}], ids=str)
+def test_every_option_makes_a_difference(options: dict[str, Any]) -> None:
+    ours = tensors(make(1, targets=[2, 0, 5, 2, 6, 3]))
+    plain, other = (ours.loss(linear_augmented_cross_entropy, **each).sum() for each in ({}, options))
+    assert error(other, plain) > 1e-3
+
+
+def test_stopping_the_gradient_makes_a_difference_to_the_gradient_alone() -> None:
+    ours = tensors(make(1))
+    plain, stopped = (ours.loss(linear_augmented_cross_entropy, detach_target=stop) for stop in (False, True))
+    assert torch.equal(plain, stopped)
+    assert error(ours.gradients(stopped)["classifier"], ours.gradients(plain)["classifier"]) > 1e-4
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_the_terms_belong_to_the_loss(implementation: str) -> None:
+    ours = tensors(make(2, biased=True, gamma=0.7, temperature=9.0))
+    options = {**ours.options, "bias": ours.bias, "implementation": implementation}
+    terms = linear_augmented_terms(ours.features, ours.classifier, ours.targets, **options)
+    assert_close(terms.total, ours.loss(functional.linear_augmented_cross_entropy), 1e-13)
+    assert_close(terms.total, terms.cross_entropy + 0.7 * 9 * terms.divergence, 1e-13)
+
+
+def test_what_is_picked_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    for name, module in (("functional", functional), ("chunked", chunked)):
+        original = module.linear_augmented_terms
+        monkeypatch.setattr(
+            module, "linear_augmented_terms", lambda *a, n=name, f=original, **k: ran.append(n) or f(*a, **k)
+        )
+    for implementation in IMPLEMENTATIONS:
+        tensors(make()).loss(linear_augmented_cross_entropy, implementation=implementation)
+    assert ran == [picked(implementation)[0] for implementation in IMPLEMENTATIONS]
+
+
+def test_what_is_picked_comes_with_a_reason() -> None:
+    for implementation in IMPLEMENTATIONS:
+        name, reason = picked(implementation)
+        assert name in IMPLEMENTATIONS[1:]
+        assert len(reason.split()) > 2
+
+
+def test_an_unknown_implementation_is_refused_with_the_nearest_one() -> None:
+    message = r"^implementation is 'chunk', but must be one of auto, functional, chunked.* Did you mean 'chunked'\?"
+    with pytest.raises(ArgumentError, match=message):
+        tensors(make()).loss(linear_augmented_cross_entropy, implementation="chunk")
+
+
+def test_a_chunk_for_the_definition_is_an_option_without_effect_and_refused() -> None:
+    message = r"^chunk_rows is 4, but has no effect with implementation 'functional'.* leave it out, or use 'chunked'"
+    with pytest.raises(ArgumentError, match=message):
+        tensors(make()).loss(linear_augmented_cross_entropy, implementation="functional", chunk_rows=4)

@@ -1,0 +1,52 @@
+"""What a computation does underneath: every operator it dispatches, with the dtypes it took and the sizes it made."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Call(NamedTuple):
+    """One operator: its name, the dtypes of its floating inputs, the entries of the largest tensor it made."""
+
+    name: str
+    dtypes: frozenset[torch.dtype]
+    largest: int
+    multiplications: int
+    """Of a matrix product; 0 for any other operator."""
+
+
+class Recorder(TorchDispatchMode):
+    """Notes every operator inside a `with` block; a result that shares an input's memory is a view, and not new."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        result = func(*args, **kwargs)
+        old = {tensor.untyped_storage().data_ptr() for tensor in given}
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        sizes = [tensor.numel() for tensor in made if tensor.untyped_storage().data_ptr() not in old]
+        dtypes = frozenset(tensor.dtype for tensor in given if tensor.is_floating_point())
+        self.calls.append(Call(str(func), dtypes, max(sizes, default=0), _multiplications(str(func), given)))
+        return result
+
+    @property
+    def largest(self) -> int:
+        """Entries of the largest tensor that any operator made."""
+        return max(call.largest for call in self.calls)
+
+
+def _multiplications(name: str, given: list[Tensor]) -> int:
+    """m k n of a product of [..., m, k] and [..., k, n]: the last two tensors of mm, bmm, addmm and baddbmm."""
+    if "mm" not in name.split(".")[1]:
+        return 0
+    left, right = given[-2:]
+    return left.numel() * right.shape[-1]

@@ -12,9 +12,9 @@ Losses are summed in float64, so the figure depends on the window only through r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -68,20 +68,39 @@ def perplexity(
     Raises:
         CorpusError: a text without a word.
     """
-    total, words, unknown_total, unknown = 0.0, 0, 0.0, 0
-    for targets, nll in word_nlls(model, ids, end_id=end_id, window_steps=window_steps):
-        is_unknown = targets == unknown_id
-        total += float(nll.sum())
-        unknown_total += float(nll[is_unknown].sum())
-        words, unknown = words + len(targets), unknown + int(is_unknown.sum())
-    known = words - unknown
-    return Score(
-        perplexity=exp(total / words),
-        nll_nats=total,
-        words=words,
-        unknown=unknown,
-        perplexity_without_unknown=exp((total - unknown_total) / known) if known else None,
-    )
+    tally = Tally(unknown_id)
+    for _ in tally.over(word_nlls(model, ids, end_id=end_id, window_steps=window_steps)):
+        pass
+    return tally.score()
+
+
+@final
+class Tally:
+    """Sums up the windows of `word_nlls`, in float64, on their way to somebody who wants more than the sum."""
+
+    def __init__(self, unknown_id: int) -> None:
+        self._unknown_id = unknown_id
+        self._total, self._words, self._unknown_total, self._unknown = 0.0, 0, 0.0, 0
+
+    def over(self, windows: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each window, once it is counted."""
+        for targets, nll in windows:
+            is_unknown = targets == self._unknown_id
+            self._total += float(nll.sum())
+            self._unknown_total += float(nll[is_unknown].sum())
+            self._words, self._unknown = self._words + len(targets), self._unknown + int(is_unknown.sum())
+            yield targets, nll
+
+    def score(self) -> Score:
+        """Return the score of the words counted so far, of which there must be one."""
+        known = self._words - self._unknown
+        return Score(
+            perplexity=exp(self._total / self._words),
+            nll_nats=self._total,
+            words=self._words,
+            unknown=self._unknown,
+            perplexity_without_unknown=exp((self._total - self._unknown_total) / known) if known else None,
+        )
 
 
 def word_nlls(

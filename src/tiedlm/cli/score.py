@@ -1,0 +1,133 @@
+"""`tiedlm score`: the perplexity of a run on a split of its corpus or on a text file, under one stated protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from tiedlm.cli.output import print_json, print_values
+from tiedlm.cli.parsing import Directory, RunPath, Switch, parse
+from tiedlm.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tiedlm.checkpoint.load import Run
+    from tiedlm.evaluation.lines import Windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Score a run: perplexity, under the protocol that is printed with it.
+
+    The split's text is found through the run's config and must be the text that the run was trained with. With
+    --per-line or --per-word, tab-separated lines come before the report; with --json, JSON objects, one a line.
+    """
+
+    run: RunPath
+    """The run folder."""
+    split: Literal["valid", "test", "train"] | None = None
+    """Split of the run's corpus; without it and without --text the test split."""
+    text: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A text file to score under the run's vocabulary instead: UTF-8, words between blanks."""
+    per_line: Switch = False
+    """Print the score of every line, too."""
+    per_word: Switch = False
+    """Print the score of every word, too."""
+    json: Switch = False
+    """Print JSON, with all digits."""
+    data_dir: Directory = None
+    """Where the run's corpus is, if not in the usual data folder."""
+
+    def __post_init__(self) -> None:
+        if self.text is not None:
+            for option in ("split", "data_dir"):
+                if getattr(self, option) is not None:
+                    raise ConfigError(
+                        f"--{option.replace('_', '-')} has no effect beside --text. Leave one of them out."
+                    )
+        if self.per_line and self.per_word:
+            raise ConfigError("--per-line and --per-word do not go together. Leave one of them out.")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    given = parse(Arguments, arguments, "score")
+    from tiedlm.checkpoint.load import load_run
+    from tiedlm.evaluation.perplexity import PROTOCOL, Tally, word_nlls
+
+    run = load_run(given.run)
+    with _scored_text(given, run) as (name, ids):
+        tally = Tally(run.vocabulary.unknown_id)
+        windows = tally.over(word_nlls(run.model, ids, end_id=run.vocabulary.end_id))
+        _print_details(given, run, windows)
+    score = tally.score()
+    report: dict[str, Any] = {"run": str(run.folder.path), "text": name, "protocol": PROTOCOL}
+    if given.json:
+        print_json(report | score.to_json(), indent=None if given.per_line or given.per_word else 2)
+        return 0
+    without = score.perplexity_without_unknown
+    numbers = {
+        "words": score.words,
+        "unknown words": score.unknown,
+        "nll nats": f"{score.nll_nats:.4f}",
+        "perplexity": f"{score.perplexity:.4f}",
+        "perplexity without unknown words": "none, all are unknown" if without is None else f"{without:.4f}",
+    }
+    print_values(report | numbers)
+    return 0
+
+
+@contextmanager
+def _scored_text(given: Arguments, run: Run) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """Yield what the text is called, and its ids."""
+    if given.text is not None:
+        from tiedlm.evaluation.text import text_as_ids
+
+        with text_as_ids(given.text, run.vocabulary) as ids:
+            yield str(given.text), ids
+        return
+    from tiedlm.evaluation.run_corpus import run_corpus
+
+    split = given.split or "test"
+    corpus = run_corpus(run.folder, given.data_dir)
+    yield f"{split} split of {corpus.name}", corpus.splits[split].ids
+
+
+def _print_details(given: Arguments, run: Run, windows: Windows) -> None:
+    """Go through all windows, and print what is asked for on the way."""
+    from tiedlm.evaluation.lines import line_scores, word_scores
+
+    vocabulary = run.vocabulary
+    if given.per_line:
+        lines = line_scores(windows, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
+        _print_rows(
+            ("line", "words", "unknown", "nll_nats", "perplexity"),
+            ((*line, line.perplexity) for line in lines),
+            as_json=given.json,
+        )
+    elif given.per_word:
+        words = word_scores(windows, end_id=vocabulary.end_id)
+        _print_rows(
+            ("line", "place", "word", "nll_nats"),
+            ((word.line, word.place, vocabulary.words[word.id], word.nll_nats) for word in words),
+            as_json=given.json,
+        )
+    else:
+        for _ in windows:
+            pass
+
+
+def _print_rows(names: Sequence[str], rows: Iterator[tuple[Any, ...]], *, as_json: bool) -> None:
+    if not as_json:
+        print("\t".join(names))
+    for row in rows:
+        if as_json:
+            print_json(dict(zip(names, row, strict=True)), indent=None)
+        else:
+            print("\t".join(f"{value:.6f}" if isinstance(value, float) else str(value) for value in row))

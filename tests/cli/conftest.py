@@ -1,0 +1,47 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.tiny_run import train_tiny_run
+from tiedlm.cli.main import main
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command gave."""
+
+    status: int
+    output: str
+    error: str
+
+    def values(self) -> dict[str, str]:
+        """The lines `label: value` of the output."""
+        return dict(line.split(": ", 1) for line in self.output.splitlines() if ": " in line)
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts, cache and a finished `run`; not to be changed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    train_tiny_run(folder)
+    return folder
+
+
+@pytest.fixture
+def tiedlm(tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Call the command line in this process, in the tiny run's surroundings."""
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tiny / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> Answer:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        output, error = capsys.readouterr()
+        return Answer(status, output, error)
+
+    return call

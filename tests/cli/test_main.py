@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+
+from tiedlm import __version__
+from tiedlm.cli import main as main_module
+from tiedlm.cli.main import COMMANDS
+from tiedlm.errors import CorpusError, RunError
+
+COMMAND = [sys.executable, "-m", "tiedlm.cli.main"]
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Puts a function in the place of the command `recipes`."""
+
+    def replace(function):
+        module = types.SimpleNamespace(main=function)
+        monkeypatch.setattr(main_module, "import_module", lambda name: module)
+
+    return replace
+
+
+def raising(error):
+    def function(arguments):
+        raise error
+
+    return function
+
+
+def test_help_lists_every_command(tiedlm):
+    for asked in ("--help", "-h", "help"):
+        answer = tiedlm(asked)
+        assert answer.status == 0
+        assert all(f"  {name} " in answer.output for name in COMMANDS)
+        assert all(len(line) <= 120 for line in answer.output.splitlines())
+
+
+def test_without_a_command_the_help_is_an_error(tiedlm):
+    answer = tiedlm()
+    assert (answer.status, answer.output) == (2, "")
+    assert answer.error.startswith("usage: tiedlm COMMAND")
+
+
+def test_version(tiedlm):
+    assert tiedlm("--version").output == f"tiedlm {__version__}\n"
+
+
+def test_an_unknown_command_or_option_is_answered_with_the_nearest(tiedlm):
+    answer = tiedlm("scroe", "x")
+    assert answer.status == 2
+    assert answer.error.startswith("tiedlm: error: There is no command 'scroe'. Did you mean 'score'?")
+    assert "no option '--hepl'. Did you mean '--help'?" in tiedlm("--hepl").error
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_of_its_own(tiedlm, name):
+    answer = tiedlm(name, "--help")
+    assert answer.status == 0
+    assert answer.output.startswith(f"usage: tiedlm {name}")
+    assert answer.error == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_refuses_an_unknown_option(tiedlm, name):
+    answer = tiedlm(name, "x", "y", "--colour", "red")
+    assert answer.status == 2
+    assert "--colour" in answer.error or "unknown" in answer.error.lower() or "no recipe" in answer.error
+    assert answer.output == ""
+
+
+def test_the_status_of_a_command_is_that_of_the_process(tiedlm, command):
+    command(lambda arguments: len(arguments))
+    assert tiedlm("recipes", "a", "b", "c").status == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (CorpusError("The text is empty."), 2, "tiedlm: error: The text is empty.\n"),
+        (RunError("No run."), 2, "tiedlm: error: No run.\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.txt"), 2, "tiedlm: error: a.txt: Permission denied\n"),
+        (OSError(errno.ENOSPC, "No space left"), 2, "tiedlm: error: reading or writing failed: No space left\n"),
+        (KeyboardInterrupt(), 130, "tiedlm: interrupted\n"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
+    ],
+)
+def test_an_error_is_told_in_one_line(tiedlm, command, error, status, told):
+    command(raising(error))
+    answer = tiedlm("recipes")
+    assert (answer.status, answer.output, answer.error) == (status, "", told)
+
+
+def test_an_error_of_ours_is_not_hidden(tiedlm, command):
+    command(raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        tiedlm("recipes")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*COMMAND, "--help"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+def test_a_full_disk_under_the_output_is_an_error():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "tiedlm: error: reading or writing failed: No space left on device\n"
+
+
+def test_a_word_that_the_terminal_lacks_is_printed_escaped():
+    code = "import sys; from tiedlm.cli import main; main._help = lambda: 'caf\\u00e9 \\u2192'; sys.exit(main.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "latin-1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"caf\xe9 \\u2192\n"

@@ -1,0 +1,25 @@
+"""A finished run on a small text, trained in a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.small_text import small_config, with_epochs
+from tiedlm.checkpoint import RunFolder
+from tiedlm.training import loop
+from tiedlm.training.display import PlainDisplay
+
+
+class Silence(PlainDisplay):
+    """Shows nothing."""
+
+    def message(self, text: str) -> None:
+        pass
+
+
+def train_tiny_run(folder: Path) -> RunFolder:
+    """A finished run in `folder/run`, its texts and cache beside it; the last line of the test has an unknown word."""
+    config = with_epochs(small_config(folder), 2)
+    with (folder / "test.txt").open("a") as file:
+        file.write("the dog zigzags\n")
+    return loop.train(config, folder / "run", cache_dir=folder / "cache", display=Silence())

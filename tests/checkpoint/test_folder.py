@@ -107,6 +107,12 @@ def test_commit_sweeps_leftovers_of_killed_commits_and_nothing_else(folder):
     assert folder.read("state") == b"new"
 
 
+def test_a_leftover_that_cannot_be_deleted_does_not_fail_the_commit(folder):
+    (folder.path / "state-000007.safetensors").mkdir()
+    folder.commit({"state": b"new"})
+    assert RunFolder.open(folder.path).read("state") == b"new"
+
+
 def test_what_is_written_once_cannot_be_committed(folder):
     for role in FIXED:
         with pytest.raises(ArgumentError, match=f"{role}' is written once, when the run folder is made"):

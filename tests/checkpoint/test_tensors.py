@@ -53,7 +53,14 @@ def test_no_tensors_are_a_file_too():
 
 def test_views_are_stored_by_value():
     base = torch.arange(24.0).view(4, 6)
-    tensors = {"base": base, "turned": base.T, "row": base[1], "part": base[1:, ::2], "flat": base.view(-1)}
+    tensors = {
+        "base": base,
+        "turned": base.T,
+        "row": base[1],
+        "head": base[:2],
+        "part": base[1:, ::2],
+        "flat": base.view(-1),
+    }
     square = torch.arange(9, dtype=torch.int32).view(3, 3)
     tensors |= {"square": square, "turned square": square.T, "as floats": square.view(torch.float32)}
     tensors["spread"] = torch.ones(1, 1).expand(3, 3)

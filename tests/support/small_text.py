@@ -1,0 +1,44 @@
+"""A little text of its own making, and configs small enough to train in a second."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from tiedlm.corpora.config import CorpusConfig
+from tiedlm.losses.config import LossConfig
+from tiedlm.models.config import LSTMConfig
+from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+
+SUBJECTS = ("the cat", "a dog", "the old man", "a bird", "every child")
+VERBS = ("sees", "likes", "finds", "follows")
+OBJECTS = ("the house", "a tree", "some bread", "the river", "a stone")
+
+
+def write_texts(folder: Path) -> CorpusConfig:
+    """Write train, valid and test text into `folder` and return the config of that corpus."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draws = random.Random(7)
+    for split, lines in (("train", 220), ("valid", 30), ("test", 30)):
+        sentences = (" ".join(draws.choice(part) for part in (SUBJECTS, VERBS, OBJECTS)) for _ in range(lines))
+        (folder / f"{split}.txt").write_text("\n".join(sentences) + "\n")
+    return CorpusConfig(train=str(folder / "train.txt"), valid=str(folder / "valid.txt"), test=str(folder / "test.txt"))
+
+
+def small_config(folder: Path) -> RunConfig:
+    """Return a tied model with the augmented loss under dropout, on text that is written into `folder`."""
+    return RunConfig(
+        recipe="small",
+        seed=3,
+        corpus=write_texts(folder),
+        model=LSTMConfig(units=16, tied=True, keep_input=0.9, keep_hidden=0.9),
+        loss=LossConfig(gamma=0.5, temperature=5.0),
+        training=TrainingConfig(epochs=3, constant_epochs=1, decay=0.5, streams=4, steps=10, learning_rate=2.0),
+        runtime=RuntimeConfig(threads=1, save_seconds=0.0),
+    )
+
+
+def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
+    """Return the config with another number of epochs."""
+    return replace(config, training=replace(config.training, epochs=epochs))

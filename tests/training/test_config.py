@@ -1,0 +1,66 @@
+"""The config of a training: what it refuses, and that it survives JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tiedlm.config import from_json, to_json
+from tiedlm.errors import ConfigError
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        (TrainingConfig, "epochs", 0),
+        (TrainingConfig, "streams", 0),
+        (TrainingConfig, "steps", -1),
+        (TrainingConfig, "learning_rate", 0.0),
+        (TrainingConfig, "learning_rate", float("nan")),
+        (TrainingConfig, "clip_norm", float("inf")),
+        (TrainingConfig, "decay", 1.5),
+        (TrainingConfig, "constant_epochs", -1),
+        (RuntimeConfig, "threads", 0),
+        (RuntimeConfig, "save_seconds", -1.0),
+    ],
+)
+def test_out_of_range(kind: Any, field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"\.{field} is {value}, but must"):
+        kind(**{field: value})
+
+
+def test_round_trip_through_json() -> None:
+    config = recipe("ptb-small-real")
+    assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_unknown_field_is_told_with_the_nearest() -> None:
+    value = to_json(recipe("ptb-small-real"))
+    value["training"]["epoch"] = 3
+    with pytest.raises(ConfigError, match=r"config\.training has no field 'epoch'\. Did you mean 'epochs'\?"):
+        from_json(RunConfig, value)
+
+
+def test_missing_field_and_wrong_type() -> None:
+    value = to_json(recipe("ptb-small-real"))
+    with pytest.raises(ConfigError, match=r"config\.seed must be of type int, but is '0'"):
+        from_json(RunConfig, {**value, "seed": "0"})
+    del value["loss"]
+    with pytest.raises(ConfigError, match="config lacks the field 'loss'"):
+        from_json(RunConfig, value)
+
+
+def test_precision_is_one_of_two() -> None:
+    value = to_json(recipe("ptb-small-real"))
+    value["runtime"]["precision"] = "bfloat"
+    with pytest.raises(ConfigError, match=r"Did you mean 'bfloat16'\?"):
+        from_json(RunConfig, value)
+
+
+def test_negative_seed() -> None:
+    with pytest.raises(ConfigError, match="seed is -1"):
+        RunConfig(recipe="x", seed=-1, corpus=recipe("ptb-small-vd").corpus)

@@ -1,0 +1,196 @@
+"""The training loop: resuming to the bit, interrupts, failures, second trainings, golden losses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from support.small_text import small_config, with_epochs
+from tiedlm.checkpoint import RunFolder
+from tiedlm.checkpoint.load import load_run
+from tiedlm.errors import RunError, TrainingError
+from tiedlm.evaluation.perplexity import perplexity
+from tiedlm.training import loop
+from tiedlm.training.config import RunConfig
+from tiedlm.training.display import EpochReport, WindowReport
+from tiedlm.training.loop import resume, train
+from tiedlm.training.state import read_progress
+
+
+class Recorder:
+    """Keeps the reports; may act on one of them."""
+
+    def __init__(self, on_window: Any = None) -> None:
+        self.epochs: list[EpochReport] = []
+        self.windows: list[WindowReport] = []
+        self.messages: list[str] = []
+        self.on_window = on_window
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def window(self, report: WindowReport) -> None:
+        self.windows.append(report)
+        if self.on_window:
+            self.on_window(report)
+
+    def epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return small_config(tmp_path / "text")
+
+
+def run(config: RunConfig, tmp_path: Path, name: str, **options: Any) -> RunFolder:
+    options = {"display": Recorder(), "cache_dir": tmp_path / "cache", **options}
+    return train(config, tmp_path / name, **options)
+
+
+def test_a_training_learns_keeps_its_best_weights_and_scores_them(config: RunConfig, tmp_path: Path) -> None:
+    recorder = Recorder()
+    folder = run(config, tmp_path, "run", display=recorder)
+    valid = [report.valid_perplexity for report in recorder.epochs]
+    words = len(load_run(folder.path).vocabulary)
+    assert valid[-1] < words / 2
+    scores = folder.read_json("scores")
+    assert scores["valid"]["perplexity"] == min(valid)
+    assert set(scores) == {"valid", "test", "protocol"}
+    assert [report.best for report in recorder.epochs] == [
+        value == min(valid[: i + 1]) for i, value in enumerate(valid)
+    ]
+
+
+def test_reloaded_weights_give_the_same_score_to_the_last_digit(config: RunConfig, tmp_path: Path) -> None:
+    folder = run(config, tmp_path, "run")
+    loaded = load_run(folder.path)
+    vocabulary = loaded.vocabulary
+    text = Path(config.corpus.test or "").read_text().replace("\n", " <eos> ").split()
+    ids = torch.tensor(vocabulary.ids(text)).numpy()
+    score = perplexity(loaded.model, ids, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
+    assert score.to_json() == folder.read_json("scores")["test"]
+
+
+@pytest.mark.parametrize("stop_at", [(1, 1), (1, 17), (2, 5), (3, 1)])
+def test_interrupted_and_resumed_is_equal_to_the_bit(
+    config: RunConfig, tmp_path: Path, stop_at: tuple[int, int]
+) -> None:
+    whole = run(config, tmp_path, "whole")
+
+    def interrupt(report: WindowReport) -> None:
+        if (report.epoch, report.window) == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path, "cut", display=Recorder(interrupt))
+    progress = read_progress(RunFolder.open(tmp_path / "cut"))
+    assert (progress.epoch, progress.window) == stop_at
+    folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=Recorder())
+    for role in ("weights", "scores"):
+        assert folder.read(role) == whole.read(role)
+    records = folder.journal.records()
+    assert [r["event"] for r in records].count("epoch") == 3
+    assert records[-1]["event"] == "end"
+
+
+def test_other_seeds_give_other_weights_and_the_same_seed_the_same(config: RunConfig, tmp_path: Path) -> None:
+    config = with_epochs(config, 1)
+    first, again = run(config, tmp_path, "first"), run(config, tmp_path, "again")
+    other = run(replace(config, seed=4), tmp_path, "other")
+    assert first.read("weights") == again.read("weights")
+    assert first.read("weights") != other.read("weights")
+
+
+def test_resuming_a_finished_training_changes_nothing(config: RunConfig, tmp_path: Path) -> None:
+    folder = run(with_epochs(config, 1), tmp_path, "run")
+    before = {role: folder.read(role) for role in ("weights", "scores", "state")}
+    again = resume(folder.path, cache_dir=tmp_path / "cache", display=Recorder())
+    assert {role: again.read(role) for role in before} == before
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = loop.train_window, []
+
+    def failing(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 5:
+            raise TrainingError("The loss is nan.")
+        return real(*arguments)
+
+    whole = run(config, tmp_path, "whole")
+    monkeypatch.setattr(loop, "train_window", failing)
+    with pytest.raises(TrainingError, match=r"The loss is nan.*epoch 1, window 4.*--training\.learning-rate"):
+        run(config, tmp_path, "failed")
+    monkeypatch.undo()
+    folder = resume(tmp_path / "failed", cache_dir=tmp_path / "cache", display=Recorder())
+    assert folder.read("weights") == whole.read("weights")
+
+
+def test_second_training_starts_from_the_weights_of_the_first(config: RunConfig, tmp_path: Path) -> None:
+    first = run(config, tmp_path, "first")
+    recorder = Recorder()
+    second = run(config, tmp_path, "second", start_from=first.path, display=recorder)
+    parent = second.read_json("environment")["parent"]
+    assert (parent["recipe"], parent["seed"]) == ("small", 3)
+    assert read_progress(second).generation == 2
+    reached = torch.tensor(first.read_json("scores")["valid"]["perplexity"]).log()
+    untrained = torch.tensor(float(len(load_run(first.path).vocabulary))).log()
+    assert abs(recorder.windows[0].cross_entropy - reached) < abs(recorder.windows[0].cross_entropy - untrained) / 2
+
+
+def test_second_training_draws_other_masks(config: RunConfig, tmp_path: Path) -> None:
+    first = run(with_epochs(config, 1), tmp_path, "first")
+    second = run(with_epochs(config, 1), tmp_path, "second", start_from=first.path)
+    losses = [folder.journal.records()[1]["train_loss"] for folder in (first, second)]
+    assert losses[0] != losses[1]
+
+
+def test_second_training_refuses_another_model(config: RunConfig, tmp_path: Path) -> None:
+    first = run(with_epochs(config, 1), tmp_path, "first")
+    wider = replace(config, model=replace(config.model, units=9))
+    with pytest.raises(RunError, match="another model"):
+        run(wider, tmp_path, "second", start_from=first.path)
+    assert not (tmp_path / "second").exists()
+
+
+def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> None:
+    folder = run(with_epochs(config, 1), tmp_path, "run")
+    text = Path(config.corpus.train or "")
+    text.write_text(text.read_text() + "one more line\n")
+    with pytest.raises(RunError, match="not the one found now"):
+        resume(folder.path, cache_dir=tmp_path / "cache", display=Recorder())
+
+
+def test_a_run_folder_is_not_overwritten(config: RunConfig, tmp_path: Path) -> None:
+    run(with_epochs(config, 1), tmp_path, "run")
+    with pytest.raises(RunError, match="exists already"):
+        run(with_epochs(config, 1), tmp_path, "run")
+
+
+def test_journal_never_calls_the_augmented_loss_a_perplexity(config: RunConfig, tmp_path: Path) -> None:
+    folder = run(with_epochs(config, 1), tmp_path, "run")
+    record = next(r for r in folder.journal.records() if r["event"] == "epoch")
+    assert record["train_loss"] > torch.tensor(record["train_cross_entropy_perplexity"]).log()
+    assert "train_perplexity" not in record
+
+
+def test_golden_losses(config: RunConfig, tmp_path: Path) -> None:
+    """A change of these numbers belongs into the changelog, under changes that move numbers."""
+    folder = run(config, tmp_path, "run")
+    records = [r for r in folder.journal.records() if r["event"] == "epoch"]
+    golden = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
+    found = [[r["train_loss"], r["valid_perplexity"]] for r in records]
+    assert torch.tensor(found) == pytest.approx(torch.tensor(golden), rel=1e-4)

@@ -1,0 +1,30 @@
+"""From progress to reports and journal lines."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tiedlm.training.config import TrainingConfig
+from tiedlm.training.reports import epoch_record, epoch_report, window_report
+from tiedlm.training.state import Progress
+
+TRAINING = TrainingConfig(epochs=4, constant_epochs=1, decay=0.5)
+PROGRESS = Progress(epoch=3, window=5, words=100, loss_sum=500.0, cross_entropy_sum=400.0, seconds=20.0)
+
+
+def test_window_report() -> None:
+    report = window_report(PROGRESS, TRAINING, windows=10)
+    assert (report.loss, report.cross_entropy, report.words_per_second) == (5.0, 4.0, 5.0)
+    assert report.seconds_left == pytest.approx(15 * 4.0)  # 5 windows of this epoch, 10 of the last, 4 s each
+
+
+def test_epoch_report_and_record() -> None:
+    report = epoch_report(PROGRESS, TRAINING, 60.0, best=True, seconds=25.0)
+    assert (report.learning_rate, report.seconds, report.seconds_left) == (0.25, 25.0, 25.0)
+    record = epoch_record(report)
+    assert record["event"] == "epoch"
+    assert record["train_loss"] == 5.0
+    assert record["train_cross_entropy_perplexity"] == pytest.approx(math.exp(4.0), rel=1e-12)
+    assert record["valid_perplexity"] == 60.0

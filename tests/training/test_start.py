@@ -1,0 +1,50 @@
+"""How a training begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.small_text import small_config
+from tiedlm.errors import CorpusError, RunError
+from tiedlm.training.start import continued, started
+from tiedlm.training.state import read_progress
+
+
+def test_a_new_run_folder_holds_the_state_before_the_first_window(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    folder = started(config, tmp_path / "run", None, None, tmp_path / "cache")
+    progress = read_progress(folder)
+    assert (progress.generation, progress.epoch, progress.window) == (1, 1, 0)
+    again, corpus, state = continued(folder, None, tmp_path / "cache")
+    assert again == config
+    assert len(corpus.vocabulary) == state.model.classifier.shape[0]
+    assert float(state.model.classifier.abs().max().detach()) <= config.model.init_range
+
+
+def test_initial_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    torch.manual_seed(1)
+    first = started(config, tmp_path / "first", None, None, tmp_path / "cache").read("state")
+    torch.manual_seed(2)
+    assert started(config, tmp_path / "again", None, None, tmp_path / "cache").read("state") == first
+    other = replace(config, seed=config.seed + 1)
+    assert started(other, tmp_path / "other", None, None, tmp_path / "cache").read("state") != first
+
+
+def test_a_text_shorter_than_one_window_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    long_windows = replace(config, training=replace(config.training, steps=100_000))
+    with pytest.raises(CorpusError, match="shorter than one window"):
+        started(long_windows, tmp_path / "run", None, None, tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+
+
+def test_starting_from_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    with pytest.raises(RunError):
+        started(config, tmp_path / "run", tmp_path, None, tmp_path / "cache")
+    assert not (tmp_path / "run").exists()

@@ -24,10 +24,15 @@ class Size:
     init_range: float
     training: TrainingConfig
 
-    def model(self, keep: float) -> LSTMConfig:
-        """Return the untied two-layer network; one keep probability for all masks, as the paper has it."""
+    def model(self, keep_input: float, keep_hidden: float) -> LSTMConfig:
+        """Return the untied two-layer network."""
         return LSTMConfig(
-            units=self.units, layers=2, keep_input=keep, keep_hidden=keep, init_range=self.init_range, tied=False
+            units=self.units,
+            layers=2,
+            keep_input=keep_input,
+            keep_hidden=keep_hidden,
+            init_range=self.init_range,
+            tied=False,
         )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-BULLET = re.compile(r"(?:[-*+•]|\(?(?:\d{1,2}|[a-z])[.)])\s+")
-LABEL = re.compile(r"[*`'\"]*[\w.]+[*`'\"]*(?:\([^)]*\))?\s*(?::|--?)\s+(?=[A-Z])")
+BULLET = re.compile(r"\A(?:[-*+•]|\(?(?:\d{1,2}|[a-z])[.)])\s+")
+LABEL = re.compile(r"\A[*`'\"]*[\w.]+[*`'\"]*(?:\([^)]*\))?\s*(?::|--?)\s+(?=[A-Z])")
 UNDERLINE = re.compile(r"\s*([=~*^#+_.\"'-])\1{2,}\s*")
 NO_PROSE = re.compile(r"\s*(?:>>>|\.\. |:\w[\w ]*:(?:\s|$)|@\w)")
 BROKEN_WORD = re.compile(r"(?<=[a-z]-)\n(?=[a-z])")
@@ -66,4 +66,4 @@ def _indentation(line: str) -> int:
 
 def _joined(lines: list[str]) -> str:
     text = BROKEN_WORD.sub("", "\n".join(line.strip() for line in lines)).replace("\n", " ")
-    return LABEL.sub("", BULLET.sub("", text, count=1) if BULLET.match(text) else text, count=1)
+    return LABEL.sub("", BULLET.sub("", text))

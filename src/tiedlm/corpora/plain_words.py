@@ -6,7 +6,7 @@ The rule, in the manner of the Penn Treebank as it is used for language models:
 * What is quoted, or called with arguments, and is no plain name or phrase becomes the one word `<code>`; the empty
   parentheses of `close()` go.
 * Letters become lower case. Dotted, hyphenated and slashed words stay whole: `os.path`, `read-only`, `and/or`.
-* Whatever begins with a digit becomes `N`, its hyphenated ending stays: `3.11` -> `N`, `16-bit` -> `N-bit`.
+* Whatever begins with a digit becomes `N`, between hyphens too: `3.11` -> `N`, `16-bit` -> `N-bit`.
 * `don't` becomes `do n't`, and `it's` `it 's`.
 * Punctuation stands alone: `. , ; : ? ! ( ) -- ...`, and the apostrophe of a plural; abbreviations keep their points.
 """
@@ -18,7 +18,7 @@ import re
 CODE = "<code>"
 NUMBER = "N"
 PUNCTUATION = frozenset({".", ",", ";", ":", "?", "!", "(", ")", "--", "...", "'"})
-ABBREVIATION = re.compile(r"\b(?:e\.?g|i\.?e|etc|cf|vs|resp|approx|a\.k\.a|ca|mr|mrs|dr|jr|inc|ltd)\.", re.IGNORECASE)
+ABBREVIATION = re.compile(r"\b(?:e\.?g|i\.?e|etc|al|cf|vs|resp|approx|a\.k\.a|ca|mr|mrs|dr|jr|inc)\.", re.IGNORECASE)
 
 PLAIN_QUOTE = re.compile(r"[\w.,;?!' -]*\w[.?!]?(?:\(\))?")
 QUOTE = re.compile(
@@ -28,7 +28,7 @@ CALL = re.compile(r"(?<![\w.])[\w.]+\([^()\s][^()]*\)")
 MARKUP = (
     (re.compile(r"[‘’]"), "'"),
     (re.compile(r"(?<=\w)\((?:e?s)\)"), ""),  # the plural of `socket address(es)`
-    (re.compile(r"\s*\[\d+\]_?"), ""),  # the mark of a footnote
+    (re.compile(r"(?<!\w)\[\d+\]_?"), ""),  # the mark of a footnote
     (re.compile(r":\w+:(?=`)"), ""),  # the role of a name, as in :class:`Path`
     (re.compile(r"(?<![\w*])(\*\*?)([^\s*](?:[^*]*[^\s*])?)\1(?![\w*])"), r"\2"),  # emphasis
     (re.compile(r"::"), ":"),  # what announces a literal block
@@ -41,7 +41,7 @@ SPACING = (
 TOKEN = re.compile(
     rf"{CODE}"
     rf"|{ABBREVIATION.pattern}"
-    r"|\d(?:[\w.,:]*\w)?(?:-[a-z]+)*"
+    r"|\d(?:[\w.,:]*\w)?(?:-\w+)*"
     r"|[a-z]+(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b"
     r"|(?:(?<!\S)\.)?[^\W\d]\w*(?:[./-]\w+)*"  # the point of `.pyc` belongs to it
     r"|\.\.\.|--|\S",
@@ -71,5 +71,4 @@ def _quoted(match: re.Match[str]) -> str:
 def _normalised(token: str) -> str:
     if not token[0].isdigit():
         return token.lower()
-    _, hyphen, ending = token.partition("-")
-    return NUMBER + hyphen + ending.lower()
+    return "-".join(NUMBER if part[0].isdigit() else part.lower() for part in token.split("-"))

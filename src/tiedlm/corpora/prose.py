@@ -19,7 +19,7 @@ SENTENCE_START = re.compile(r"[(\"“'`*]*[A-Z0-9]")
 FEWEST_WORDS = 3
 FEWEST_WORDS_WITHOUT_END_MARK = 5
 LEAST_PLAIN_SHARE = 0.7
-PLAIN_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*|N(?:-[a-z]+)*|'[a-z]+|n't|.*\.")
+PLAIN_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*|N(?:-(?:[a-z]+|N))*|'[a-z]+|n't|.*\.")
 ANY_WORD = re.compile(rf"{CODE}|[\w./-]*\w[\w./-]*|'[a-z]+|n't|.*\w\.")
 _VERBS = """
 is are was were be can could will would may might must shall should does do has have had

@@ -29,9 +29,11 @@ from tiedlm.corpora.text import END
 RULE_VERSION = 1
 """Goes up with every change of the rules that changes the text."""
 
-SEED = 20170424
+SEED = 20170720
+"""One with which entropies that weigh the states wrongly are far off, and every word is frequent."""
+
 TOPIC_LETTERS, CLASS_LETTERS = "prst", "bdfgklmn"
-TOPIC_WORDS, CLASS_WORDS = 4, 10
+TOPIC_WORDS, CLASS_WORDS = 2, 10
 SYLLABLES = ("a", "e", "i", "o", "u", "al", "el", "il", "ol", "ul")
 END_PROBABILITY = 0.08
 """Of `<eos>` after every word of a line."""

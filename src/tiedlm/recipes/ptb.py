@@ -1,8 +1,9 @@
 """The twelve Penn Treebank rows of the paper's Table 1.
 
 Keep probabilities 0.7, 0.5, 0.35 (the paper prints them as dropout probabilities, which cannot be meant: Zaremba et al.
-keep as much at these sizes). The small network draws no mask on the word vectors, which reads the paper's "no dropout in
-the input embedding layer" that way and did better on validation (docs/reproduction.md); the others have not been tried.
+keep as much at these sizes). The small network draws no mask on the word vectors: that is one reading of the paper's
+"no dropout in the input embedding layer", and the better one on validation (docs/reproduction.md). The other sizes have
+not been tried.
 gamma = 0.65 is the middle of the stated 0.5 to 0.8; the paper gives no value a size.
 The small AL, RE and REAL rows of the paper are after a second training from their own weights (`--from RUN`).
 """

@@ -1,6 +1,7 @@
 """The eight WikiText-2 rows of the paper's Table 1: as for Penn Treebank, with less dropout and a larger gamma.
 
-Keep probabilities 0.8 and 0.6, for all masks. gamma = 1.25 is the middle of the stated 1.0 to 1.5; the paper gives no value a size.
+Keep probabilities 0.8 and 0.6, for all masks. gamma = 1.25 is the middle of the stated 1.0 to 1.5; the paper
+gives no value a size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import time
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,24 +110,24 @@ def test_a_file_in_the_place_of_the_folder_above(tmp_path: Path) -> None:
         Maker().ask(tmp_path / "x" / "y")
 
 
-def make_slowly(folder: Path) -> dict[str, Any]:
+ASK_SLOWLY = """
+import sys, time
+from pathlib import Path
+from tiedlm.corpora.cache import cached
+
+def make(folder):
     with (folder.parent / "made").open("a") as file:
         file.write("x")
-    time.sleep(0.05)
+    time.sleep(0.2)
     (folder / "a.txt").write_text("abc")
     return {"words": 1}
 
-
-def ask_in_another_process(folder: Path) -> None:
-    assert cached(folder, make_slowly, print) == {"words": 1}
+assert cached(Path(sys.argv[1]), make, print) == {"words": 1}
+"""
 
 
 def test_processes_that_ask_at_once_make_it_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=ask_in_another_process, args=(tmp_path / "y",)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 4
+    command = [sys.executable, "-c", ASK_SLOWLY, str(tmp_path / "y")]
+    processes = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
     assert (tmp_path / "made").read_text() == "x"

@@ -155,7 +155,7 @@ def test_counts_are_held_against_the_published_ones(site: Site, tmp_path: Path) 
     assert str(raised.value) == "tiny has 5 distinct words, but 4 are published. Please report this."
     check_counts(source, encoded, whole_vocabulary=False)
     check_counts(replace(source, types=5), encoded, whole_vocabulary=True)
-    for change in ({"lines": 3}, {"words": 3}):
+    for change in ({"lines": 3}, {"words": 3}, {"lines": 3, "words": 0}):
         test = replace(source.files["test"], **change)
         with pytest.raises(CorpusError) as raised:
             check_counts(replace(source, files={**source.files, "test": test}), encoded, whole_vocabulary=False)

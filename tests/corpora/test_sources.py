@@ -45,6 +45,8 @@ def test_a_source_is_complete(source: Source) -> None:
     assert all(len(sha256) == 64 and int(sha256, 16) >= 0 for sha256 in hashes)
     assert len(set(hashes)) == 4
     assert all(file.address.startswith("https://") for file in source.files.values())
+    last = {"ptb": "/ptb.{}.txt", "wikitext-2": "/wikitext-2-v1.zip"}[source.name]
+    assert all(file.address.endswith(last.format(split)) for split, file in source.files.items())
     assert all((file.member is None) == (source.archive_sha256 is None) for file in source.files.values())
     assert all(file.names[0].startswith(f"{source.name}/") for file in source.files.values())
     assert not any(Path(name).is_absolute() or ".." in name for file in source.files.values() for name in file.names)

@@ -179,3 +179,13 @@ def test_a_sha256(tmp_path: Path) -> None:
     assert text_sha256(write(tmp_path, b"abc")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(CorpusError, match="does not exist"):
         text_sha256(tmp_path / "no.txt")
+
+
+def test_a_word_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = write(tmp_path, b"a\n" + b"x" * 30_000_000)
+    tracemalloc.start()
+    with pytest.raises(CorpusError, match=r"a word of more than 1,000,000 bytes in line 2\."):
+        read(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 5 * WORD_LIMIT

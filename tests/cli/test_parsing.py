@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tiedlm.cli.parsing import Directory, RunPath, Switch, parse
-from tiedlm.errors import ConfigError
+from tiedlm.errors import ArgumentError, ConfigError
 from tiedlm.losses.config import LossConfig
 
 
@@ -52,13 +52,24 @@ def test_the_error_of_a_config_comes_out_as_it_was_raised(capsys):
         (["r", "--no-fast"], "--no-fast"),
     ],
 )
-def test_other_mistakes_are_told_on_the_standard_error(capsys, words, told):
-    with pytest.raises(SystemExit) as end:
+def test_other_mistakes_are_errors_without_a_frame(capsys, words, told):
+    with pytest.raises(ArgumentError) as found:
         parse(Arguments, words, "x")
-    output, error = capsys.readouterr()
-    assert (end.value.code, output) == (2, "")
-    assert told in error
-    assert "tiedlm x --help" in error
+    message = str(found.value)
+    assert told in message
+    assert "tiedlm x --help" in message
+    assert not set("│╭─") & set(message)
+    assert "---" not in message
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_help_is_no_wider_than_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        parse(Arguments, ["--help"], "x", more="many words " * 20)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert sum("many words" in line for line in lines) > 3
 
 
 def test_help_names_command_and_fields(capsys):

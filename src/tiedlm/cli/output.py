@@ -23,31 +23,32 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
     print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent))
 
 
-def print_table(headings: Row, rows: Sequence[Row], *, text_columns: int = 1, title: str | None = None) -> None:
-    """Print a table, the first `text_columns` columns to the left and the rest, numbers, to the right."""
+def print_table(headings: Row, rows: Sequence[Row], *, align: str = "lr", title: str | None = None) -> None:
+    """Print a table; `align` has `l` or `r` for each column, and its last letter is that of all further ones."""
+    align = align.ljust(len(headings), align[-1])
     if sys.stdout.isatty():
-        _print_drawn(headings, rows, text_columns, title)
+        _print_drawn(headings, rows, align, title)
         return
     if title:
         print(title)
     widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
     for row in [headings, *rows]:
         cells = [
-            cell.ljust(width) if column < text_columns else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if side == "l" else cell.rjust(width)
+            for cell, width, side in zip(row, widths, align, strict=True)
         ]
         print("  ".join(cells).rstrip())
 
 
-def _print_drawn(headings: Row, rows: Sequence[Row], text_columns: int, title: str | None) -> None:
+def _print_drawn(headings: Row, rows: Sequence[Row], align: str, title: str | None) -> None:
     from rich import box  # here, so that a pipe does not wait for what it does not use
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if column < text_columns else "right", overflow="fold")
+    for heading, side in zip(headings, align, strict=True):
+        table.add_column(heading, justify="left" if side == "l" else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)

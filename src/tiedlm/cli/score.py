@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Arguments:
     """Score a run: perplexity, under the protocol that is printed with it.
 
-    The split's text is found through the run's config and must be the text that the run was trained with. With
-    --per-line or --per-word, tab-separated lines come before the report; with --json, JSON objects, one a line.
+    The split's text is found through the run's config and must be the text that the run was trained with. Scores by
+    line or word come before the report, in columns parted by tabs, or as JSON objects, one a line.
     """
 
     run: RunPath

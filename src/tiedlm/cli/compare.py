@@ -1,0 +1,83 @@
+"""`tiedlm compare`: runs side by side, and beside the paper where it has the row."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.parsing import Switch, parse
+
+if TYPE_CHECKING:
+    from tiedlm.cli.run_summary import RunSummary
+
+HEADINGS = (
+    "run", "recipe", "trainings", "parameters", "epochs", "best", "time",
+    "valid", "test", "paper's valid", "paper's test", "paper's trainings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Set runs side by side: parameters, perplexities, epochs, time, and the paper's figures for their recipes.
+
+    A run whose config was changed is not set against the paper. Training that goes on shows its best validation so far.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
+    """The run folders."""
+    json: Switch = False
+    """Print a JSON list, with all digits."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    given = parse(Arguments, arguments, "compare")
+    from tiedlm.cli.run_summary import summarize
+    from tiedlm.errors import ArgumentError
+
+    if not given.runs:
+        raise ArgumentError("Name the runs to compare: `tiedlm compare RUN RUN ...`.")
+    summaries = [summarize(path) for path in given.runs]
+    if given.json:
+        print_json([summary.to_json() for summary in summaries])
+        return 0
+    print_table(HEADINGS, [_row(summary) for summary in summaries], align="llr")
+    protocols = dict.fromkeys(summary.protocol for summary in summaries if summary.protocol)
+    for protocol in protocols:
+        print(f"protocol: {protocol}")
+    if len(protocols) > 1:
+        print("The runs were scored under several protocols: their figures do not compare.", file=sys.stderr)
+    return 0
+
+
+def _row(summary: RunSummary) -> list[str]:
+    from tiedlm.training.display import duration
+
+    return [
+        summary.run,
+        f"{summary.recipe} (changed)" if summary.changed else summary.recipe,
+        str(summary.trainings),
+        str(summary.parameters),
+        str(summary.epochs),
+        _number(summary.best_epoch),
+        duration(summary.seconds),
+        _perplexity(summary.valid),
+        _perplexity(summary.test),
+        _number(summary.paper_valid),
+        _number(summary.paper_test),
+        _number(summary.paper_trainings),
+    ]
+
+
+def _perplexity(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else str(value)

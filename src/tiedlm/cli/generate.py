@@ -1,0 +1,54 @@
+"""`tiedlm generate`: text drawn from a run's model, after a prompt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from tiedlm.cli.parsing import RunPath, Switch, parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """Draw text from a run's model: the prompt, and the words that follow it.
+
+    The same seed gives the same text. Lines end where the model says so.
+    """
+
+    run: RunPath
+    """The run folder."""
+    prompt: str = ""
+    """The words before; without any, text starts with a new line."""
+    words: int = 50
+    """Words to draw; the end of a line counts as one."""
+    temperature: float = 1.0
+    """1 draws from the model's own distribution, less prefers what is probable, 0 takes the most probable word."""
+    seed: int = 0
+    """Seed of the draws."""
+    top_k: Annotated[int | None, tyro.conf.arg(metavar="WORDS")] = None
+    """Draw among so many most probable words only."""
+    allow_unknown: Switch = False
+    """Let `<unk>` be drawn; without it the other words share its probability."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    given = parse(Arguments, arguments, "generate")
+    from tiedlm.checkpoint.load import load_run
+    from tiedlm.evaluation.context import context_words, unknown_words
+    from tiedlm.evaluation.generation import Sampling, as_text, generate
+
+    sampling = Sampling(
+        temperature=given.temperature, top_k=given.top_k, seed=given.seed, allow_unknown=given.allow_unknown
+    )
+    prompt = context_words(given.prompt)
+    run = load_run(given.run)
+    if unknown := unknown_words(run.vocabulary, prompt):
+        print(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", file=sys.stderr)
+    drawn = generate(run.model, run.vocabulary, prompt, given.words, sampling)
+    print(as_text([*prompt, *drawn]))
+    return 0

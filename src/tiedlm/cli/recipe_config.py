@@ -1,0 +1,63 @@
+"""From the first words of `tiedlm train` to the config that its other options change."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+
+from tiedlm.cli.words import Words
+from tiedlm.config import from_json
+from tiedlm.corpora.config import CorpusConfig
+from tiedlm.errors import ConfigError
+from tiedlm.files import read_json
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.training.config import RunConfig
+
+SECTIONS = ("corpus", "model", "loss", "training", "runtime")
+"""Parts of a run's config, each a config of its own."""
+SPLITS = ("train", "valid", "test")
+
+
+def recipe_config(name: str) -> RunConfig:
+    """Return the config of the recipe `name`, or of the JSON file of that name.
+
+    Raises:
+        ConfigError: there is no such recipe or file, or the file holds no config.
+    """
+    path = Path(name)
+    if path.suffix != ".json" and not path.is_file():
+        return recipe(name)
+    if not path.is_file():
+        raise ConfigError(f"The config file {name} does not exist. Check the path, or name a recipe.")
+    return from_json(RunConfig, read_json(path))
+
+
+def switches() -> set[str]:
+    """Return the options for fields that are true or false, which take no value: `model.tied` and `model.no-tied`."""
+    found = {"help"}
+    for section in dataclasses.fields(RunConfig):
+        if section.name in SECTIONS:
+            kind = type(getattr(recipe("text-small-vd"), section.name))
+            names = [field.name.replace("_", "-") for field in dataclasses.fields(kind) if field.type == "bool"]
+            found |= {f"{section.name}.{prefix}{name}" for name in names for prefix in ("", "no-")}
+    return found
+
+
+def with_corpus(config: RunConfig, words: Words) -> RunConfig:
+    """Return the config on another corpus where the words ask for one: by name, or by text files alone.
+
+    Raises:
+        ConfigError: a text file is missing, or given to a corpus that brings its own.
+    """
+    files = {split: words.options.get(f"corpus.{split}") for split in SPLITS}
+    name = words.options.get("corpus.name", "text" if any(files.values()) else config.corpus.name)
+    if name == config.corpus.name:
+        return config
+    return replace(config, corpus=CorpusConfig(name=name, vocabulary_size=config.corpus.vocabulary_size, **files))
+
+
+def with_absolute_paths(corpus: CorpusConfig) -> CorpusConfig:
+    """Return the config with the text files' whole paths, so that the run can be scored from any folder."""
+    paths = {split: path for split in SPLITS if (path := getattr(corpus, split)) is not None}
+    return replace(corpus, **{split: str(Path(path).expanduser().absolute()) for split, path in paths.items()})

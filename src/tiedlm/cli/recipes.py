@@ -1,0 +1,41 @@
+"""`tiedlm recipes`: every training that has a name, and what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.parsing import Switch, parse
+from tiedlm.config import to_json
+from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.reproduction.published import PUBLISHED
+from tiedlm.training.config import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """List the recipes: corpus, network, loss and epochs, and the paper's test perplexity where it has the row."""
+
+    json: Switch = False
+    """Print the whole configs as JSON, by name."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    given = parse(Arguments, arguments, "recipes")
+    if given.json:
+        print_json({name: to_json(recipe(name)) for name in recipe_names()})
+        return 0
+    headings = ("recipe", "corpus", "network", "loss", "epochs", "paper's test")
+    print_table(headings, [_row(name, recipe(name)) for name in recipe_names()], align="llllr")
+    return 0
+
+
+def _row(name: str, config: RunConfig) -> list[str]:
+    model, loss = config.model, config.loss
+    network = f"{model.layers} x {model.units}, {'tied' if model.tied else 'untied'}"
+    terms = f"CE + AL, gamma {loss.gamma:g}, tau {loss.temperature:g}" if loss.temperature else "CE"
+    published = PUBLISHED.get(name)
+    paper = "" if published is None else f"{published.test:.1f}"
+    return [name, config.corpus.name, network, terms, str(config.training.epochs), paper]

@@ -1,0 +1,110 @@
+"""`tiedlm train`: a recipe by name, with any field of its config changed; or a run that goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, final
+
+import tyro
+
+from tiedlm.cli.parsing import Directory, parse
+from tiedlm.cli.recipe_config import SECTIONS, recipe_config, switches, with_absolute_paths, with_corpus
+from tiedlm.cli.words import Words, split_words
+from tiedlm.corpora.config import CorpusConfig
+from tiedlm.errors import ConfigError
+from tiedlm.losses.config import LossConfig
+from tiedlm.models.config import LSTMConfig
+from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+
+Run = Annotated[Path | None, tyro.conf.arg(metavar="RUN")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Train a recipe to its end: the weights that are best on validation are kept and scored on validation and test.
+
+    Any field of the recipe's config can be changed, as in --training.epochs 3 or --loss.gamma 0.7, and the text by
+    giving --corpus.train, --corpus.valid and --corpus.test. All fields, with the values they have in a recipe, are
+    listed by `tiedlm train RECIPE --help`, and what each recipe is by `tiedlm recipes`.
+    """
+
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE"), tyro.conf.Positional] = None
+    """Name of a recipe, or path of a config as JSON file; with --resume it may be left out."""
+    seed: int = 0
+    """Seed of the initial weights and of every mask."""
+    run_dir: Directory = None
+    """Run folder to make; without it RECIPE-seed-SEED in the folder for runs."""
+    start_from: Annotated[Run, tyro.conf.arg(name="from")] = None
+    """Run folder whose weights to start from: a second training."""
+    resume: Run = None
+    """Run folder to go on with, exactly where it stopped. Its config is fixed."""
+    data_dir: Directory = None
+    """Folder in which the corpus is, or to which it is downloaded; without it the usual data folder."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Options):
+    """Train a recipe to its end, with any field of its config changed; the defaults are the recipe's."""
+
+    corpus: CorpusConfig
+    model: LSTMConfig
+    loss: LossConfig
+    training: TrainingConfig
+    runtime: RuntimeConfig
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    words = split_words(arguments, switches())
+    if not words.others and "resume" not in words.options:
+        recipes = f"Recipes: {', '.join(recipe_names())}."
+        parse(Options, arguments, "train", more=recipes)
+        raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. {recipes}")
+    from tiedlm.cli import training_run  # here, so that the help above does not wait for it
+
+    if "resume" in words.options:
+        run = Path(words.options["resume"])
+        config = training_run.config_of(run)
+        given = parse(Arguments, arguments, f"train --resume {run}", _defaults(config))
+        _check_nothing_changes(words, config, run)
+        return training_run.go_on(run, config, given.data_dir)
+    config = with_corpus(recipe_config(words.others[0]), words)
+    given = parse(Arguments, arguments, f"train {words.others[0]}", _defaults(config))
+    config = _changed(config, given)
+    return training_run.begin(config, run_dir=given.run_dir, start_from=given.start_from, data_dir=given.data_dir)
+
+
+def _defaults(config: RunConfig) -> Arguments:
+    return Arguments(
+        recipe=config.recipe,
+        seed=config.seed,
+        corpus=config.corpus,
+        model=config.model,
+        loss=config.loss,
+        training=config.training,
+        runtime=config.runtime,
+    )
+
+
+def _changed(config: RunConfig, given: Arguments) -> RunConfig:
+    sections = {name: getattr(given, name) for name in SECTIONS}
+    return replace(config, seed=given.seed, **{**sections, "corpus": with_absolute_paths(given.corpus)})
+
+
+def _check_nothing_changes(words: Words, config: RunConfig, run: Path) -> None:
+    """Refuse what would change a run that goes on."""
+    fixed = [name for name in words.options if name.partition(".")[0] in (*SECTIONS, "seed", "run-dir", "from")]
+    if fixed:
+        raise ConfigError(
+            f"--{fixed[0]} has no effect beside --resume: the config of {run} is fixed. Leave it out, or train anew "
+            "without --resume."
+        )
+    if words.others and recipe_config(words.others[0]).recipe != config.recipe:
+        raise ConfigError(
+            f"{run} is a run of the recipe {config.recipe!r}, not of {words.others[0]!r}: leave the recipe out, or "
+            "resume another run."
+        )

@@ -1,0 +1,86 @@
+"""Starts or goes on with a training, says where it is kept, and after an interrupt how to go on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tiedlm import locations
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.config import from_json
+from tiedlm.errors import RunError
+from tiedlm.training.config import RunConfig
+
+
+def config_of(run: Path) -> RunConfig:
+    """Return the config of a run folder; imports no torch.
+
+    Raises:
+        RunError: the folder is missing, no run folder, or damaged.
+    """
+    return from_json(RunConfig, RunFolder.open(run).read_json("config"))
+
+
+def default_run_dir(config: RunConfig, *, second: bool) -> Path:
+    """Return the run folder of a training that was given none: by recipe and seed, in the folder for runs."""
+    return locations.runs_dir() / f"{config.recipe}-seed-{config.seed}{'-second' if second else ''}"
+
+
+def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, data_dir: Path | None) -> int:
+    """Train `config` in a new run folder and return the exit status.
+
+    Raises:
+        TiedlmError: as `training.loop.train`; and a RunError where the folder exists.
+    """
+    run = run_dir or default_run_dir(config, second=start_from is not None)
+    if run.exists() and not (run.is_dir() and not any(run.iterdir())):
+        raise RunError(
+            f"{run} exists already. Go on with it: `{_resume_command(run, config, data_dir)}`. Or train into "
+            "another folder: --run-dir DIR."
+        )
+
+    def work() -> None:
+        from tiedlm.training import loop
+        from tiedlm.training.display import for_stream
+
+        print(f"run: {run}", flush=True)
+        loop.train(config, run, start_from=start_from, data_dir=data_dir, display=for_stream())
+
+    return _interruptible(work, run, config, data_dir)
+
+
+def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
+    """Go on with the training in a run folder and return the exit status; one that is finished stays as it is."""
+    if RunFolder.open(run).has("scores"):
+        print(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
+        return 0
+
+    def work() -> None:
+        from tiedlm.training import loop
+        from tiedlm.training.display import for_stream
+
+        print(f"run: {run}", flush=True)
+        loop.resume(run, data_dir=data_dir, display=for_stream())
+
+    return _interruptible(work, run, config, data_dir)
+
+
+def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_dir: Path | None) -> int:
+    try:
+        work()
+    except KeyboardInterrupt:
+        if run.exists():
+            told = f"interrupted; what was done is saved. Go on with it: {_resume_command(run, config, data_dir)}"
+        else:
+            told = "interrupted before the training began; nothing is left of it"
+        print(f"tiedlm: {told}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _resume_command(run: Path, config: RunConfig, data_dir: Path | None) -> str:
+    words = ["tiedlm", "train", config.recipe, "--resume", str(run)]
+    return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])

@@ -1,0 +1,108 @@
+"""Text drawn word by word from a model's own distribution.
+
+    w_t ~ softmax(logits / temperature), restricted to the `top_k` most probable words; temperature 0 takes the best
+
+`<unk>` is no word that anybody could read: unless it is allowed, it is left out and the others share its probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tiedlm.corpora.text import END
+from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.errors import ArgumentError
+from tiedlm.evaluation.context import read_context
+from tiedlm.models.contract import LanguageModel
+from tiedlm.seeding import generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How words are drawn."""
+
+    temperature: float = 1.0
+    """Divides the logits: 1 draws from the model's distribution, less is bolder on probable words, 0 takes the best."""
+    top_k: int | None = None
+    """Draw among so many most probable words only; None draws among all."""
+    seed: int = 0
+    """Seed of the draws: the same seed gives the same words from the same model and context."""
+    allow_unknown: bool = False
+    """Whether `<unk>` may be drawn."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ArgumentError(f"temperature is {self.temperature}, but must be finite and 0 or more.")
+        if self.top_k is not None and self.top_k < 1:
+            raise ArgumentError(f"top_k is {self.top_k}, but must be 1 or more.")
+        if self.temperature == 0 and self.top_k is not None:
+            raise ArgumentError("top_k has no effect at temperature 0, which takes the most probable word.")
+        if self.seed < 0:
+            raise ArgumentError(f"seed is {self.seed}, but must be 0 or more.")
+
+
+def generate(
+    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling | None = None
+) -> Iterator[str]:
+    """Yield `words` words that follow `<eos>` and the prompt, `<eos>` among them where a line ends.
+
+    Args:
+        model: in evaluation mode; nothing is dropped.
+        vocabulary: the model's.
+        prompt: the words before; one outside the vocabulary is read as `<unk>`. May be empty.
+        words: how many to draw, 1 or more, `<eos>` counted.
+        sampling: how to draw; by default from the model's own distribution, with seed 0.
+
+    Raises:
+        ArgumentError: `words` below 1, or `top_k` above the number of words.
+    """
+    sampling = sampling or Sampling()
+    if words < 1:
+        raise ArgumentError(f"words is {words}, but must be 1 or more.")
+    if sampling.top_k is not None and sampling.top_k > len(vocabulary):
+        raise ArgumentError(f"top_k is {sampling.top_k}, but must be at most {len(vocabulary):,}, the number of words.")
+    return _words(model, vocabulary, prompt, words, sampling)
+
+
+def _words(
+    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling
+) -> Iterator[str]:
+    draws = generator(sampling.seed, "generated words")
+    features, state = read_context(model, vocabulary, prompt)
+    for _ in range(words):
+        word = _draw(model, features, vocabulary.unknown_id, sampling, draws)
+        yield vocabulary.words[word]
+        with torch.inference_mode():
+            outputs, state = model(torch.tensor([[word]], device=features.device), state)
+        features = outputs[-1, 0]
+
+
+@torch.inference_mode()
+def _draw(model: LanguageModel, features: Tensor, unknown_id: int, sampling: Sampling, draws: torch.Generator) -> int:
+    logits = model.logits(features).double().cpu()
+    if not sampling.allow_unknown:
+        logits[unknown_id] = -math.inf
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    return int(torch.multinomial(word_distribution(logits, sampling), 1, generator=draws))
+
+
+def word_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Return the probabilities [V] that words are drawn with, for logits [V] in float64 and a temperature above 0."""
+    # relative to the largest, so that the smallest temperature leaves it 0 and sends the others to minus infinity
+    logits = (logits - logits.max()) / sampling.temperature
+    if sampling.top_k is not None:
+        best = logits.topk(sampling.top_k)
+        logits = torch.full_like(logits, -math.inf).scatter(0, best.indices, best.values)
+    return logits.softmax(0)
+
+
+def as_text(words: Sequence[str]) -> str:
+    """Return words as text: parted by blanks, `<eos>` as a line's end."""
+    lines = " ".join(words).split(END)
+    return "\n".join(line.strip(" ") for line in lines)

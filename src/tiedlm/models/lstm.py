@@ -14,6 +14,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from tiedlm.errors import ArgumentError
 from tiedlm.layers.lstm import LSTMWeights
 from tiedlm.layers.lstm_stock import lstm_stock
 from tiedlm.layers.variational import draw_mask
@@ -66,6 +67,7 @@ class LSTMLanguageModel(LanguageModel):
 
     def forward(self, tokens: Tensor, state: State, masks: Masks | None = None) -> tuple[Tensor, State]:
         """Return features [T, B, D] for word ids [T, B], and the raw state after them."""
+        self._check_window(tokens, state, masks)
         mask_of_input, *mask_of_layer = masks or [None] * (len(self.layers) + 1)
         outputs = self.tables.embed(tokens)
         if mask_of_input is not None:
@@ -78,6 +80,30 @@ class LSTMLanguageModel(LanguageModel):
         if self.projection is not None:
             outputs = self.projection(outputs)
         return outputs, (torch.stack(hidden), torch.stack(cell))
+
+    def _check_window(self, tokens: Tensor, state: State, masks: Masks | None) -> None:
+        """Refuse word ids, state and masks that do not go together; the layers check their own shapes."""
+        if tokens.dim() != 2 or tokens.dtype not in (torch.int64, torch.int32):
+            raise ArgumentError(
+                f"tokens are {tokens.dtype} {list(tokens.shape)}, but must be word ids [steps, streams], torch.int64."
+            )
+        wanted = [len(self.layers), tokens.shape[1], self.config.units]
+        if [list(part.shape) for part in state] != [wanted, wanted]:
+            raise ArgumentError(
+                f"the state holds the shapes {[list(part.shape) for part in state]}, but must be h and c of {wanted} "
+                "each: [layers, streams, units]. Start from initial_state(streams)."
+            )
+        if masks is not None and len(masks) != len(self.layers) + 1:
+            raise ArgumentError(
+                f"{len(masks)} masks arrived, but {len(self.layers) + 1} are due: one for the word vectors and one a "
+                "layer, or None for no mask at all."
+            )
+        first = masks[0] if masks else None
+        if first is not None and first.shape != (tokens.shape[1], self.config.width):
+            raise ArgumentError(
+                f"the mask on the word vectors has the shape {list(first.shape)}, but must be "
+                f"{[tokens.shape[1], self.config.width]}: [streams, width]."
+            )
 
 
 @final

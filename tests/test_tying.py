@@ -1,0 +1,110 @@
+"""Word tables: one parameter with two readings, and its untied twin."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from support.compare import assert_close
+from tiedlm.losses.linear import linear_augmented_cross_entropy
+from tiedlm.tying import TiedTable, UntiedTables
+
+TOKENS = torch.tensor([[3, 0], [6, 3], [1, 1]])
+
+
+def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
+    """The same tables in float64, with seeded entries everywhere, the bias too."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in tables.double().parameters():
+            parameter.uniform_(-1, 1, generator=generator)
+    return tables
+
+
+def test_a_tied_table_is_one_parameter_under_two_names() -> None:
+    tables = TiedTable(7, 4)
+    assert tables.vectors is tables.classifier
+    assert [name for name, _ in tables.named_parameters()] == ["weight"]
+    assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4
+    assert tables.bias is None
+    assert tables.separate_vectors is None
+
+
+def test_untied_tables_are_two_parameters_and_a_bias() -> None:
+    tables = UntiedTables(7, 4, 5)
+    assert tables.vectors.shape == (7, 4)
+    assert tables.classifier.shape == (7, 5)
+    assert tables.bias is not None
+    assert tables.bias.shape == (7,)
+    assert tables.separate_vectors is tables.vectors
+    assert tables.vectors.data_ptr() != tables.classifier.data_ptr()
+    assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4 + 7 * 5 + 7
+
+
+@pytest.mark.parametrize("tables", [TiedTable(7, 4), UntiedTables(7, 4, 5)], ids=["tied", "untied"])
+def test_embedding_looks_vectors_up_and_classifying_multiplies_with_the_classifier(tables) -> None:
+    tables = drawn(tables)
+    assert torch.equal(tables.embed(TOKENS), tables.vectors[TOKENS])
+    features = torch.randn(3, 2, tables.classifier.shape[1], dtype=torch.float64)
+    bias = 0 if tables.bias is None else tables.bias
+    assert_close(tables.classify(features), features @ tables.classifier.T + bias, 1e-14)
+
+
+def test_both_readings_of_a_tied_table_send_their_gradient_to_the_one_parameter() -> None:
+    """The classifier's gradient is a part of the table's, so either half alone has to be told from the whole."""
+    tables = drawn(TiedTable(7, 4))
+    weight = tables.classifier.detach()
+
+    def gradient(embed: bool, classify: bool) -> torch.Tensor:
+        leaf = weight.clone().requires_grad_()
+        vectors = F.embedding(TOKENS[:-1], leaf if embed else weight)
+        logits = vectors.tanh() @ (leaf if classify else weight).T
+        loss = F.cross_entropy(logits.flatten(0, 1), TOKENS[1:].flatten())
+        return torch.autograd.grad(loss, leaf)[0] if embed or classify else torch.zeros_like(weight)
+
+    logits = tables.classify(tables.embed(TOKENS[:-1]).tanh())
+    F.cross_entropy(logits.flatten(0, 1), TOKENS[1:].flatten()).backward()
+    found = tables.classifier.grad
+    assert_close(found, gradient(True, True), 1e-13)
+    assert_close(found, gradient(True, False) + gradient(False, True), 1e-13)
+
+
+@pytest.mark.parametrize("tables", [TiedTable(7, 4), UntiedTables(7, 4, 4)], ids=["tied", "untied"])
+def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
+    tables = drawn(tables)
+    features, targets = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 3, 6, 3, 1, 5])
+    loss, written_out = (
+        linear_augmented_cross_entropy(features, tables.classifier, targets, table=table, bias=tables.bias)
+        for table in (tables.separate_vectors, tables.vectors)
+    )
+    assert_close(loss, written_out, 1e-14)
+    loss.backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in tables.parameters())
+
+
+def test_an_update_through_one_reading_is_seen_by_the_other() -> None:
+    tables = drawn(TiedTable(7, 4))
+    optimizer = torch.optim.SGD(tables.parameters(), lr=0.5)
+    tables.embed(TOKENS).sum().backward()
+    optimizer.step()
+    assert torch.equal(tables.embed(torch.arange(7)), tables.classifier)
+    one_hot = tables.classify(torch.eye(4, dtype=torch.float64)).T
+    assert torch.equal(one_hot, tables.vectors)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_tables_stay_what_they_are_through_saving_moving_and_casting(tied: bool) -> None:
+    def make() -> TiedTable | UntiedTables:
+        return TiedTable(7, 4) if tied else UntiedTables(7, 4, 5)
+
+    saved, loaded = drawn(make()), make().double()
+    loaded.load_state_dict(saved.state_dict())
+    for tables in (loaded, loaded.float(), loaded.to("meta")):
+        assert (tables.vectors is tables.classifier) == tied
+        assert len(list(tables.parameters())) == (1 if tied else 3)
+        assert len(tables.state_dict()) == (1 if tied else 3)
+    again = make().double()
+    again.load_state_dict(saved.state_dict())
+    assert torch.equal(again.embed(TOKENS), saved.embed(TOKENS))
+    assert torch.equal(again.classifier, saved.classifier)

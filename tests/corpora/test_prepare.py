@@ -134,7 +134,10 @@ def test_ptb_from_the_data_folder(data_dir: Path, tmp_path: Path, monkeypatch: p
     assert [corpus.vocabulary.words[number] for number in targets[:3, 0]] == ["aer", "banknote", "berlitz"]
 
 
-def test_ptb_with_a_smaller_vocabulary(data_dir: Path, tmp_path: Path) -> None:
+def test_ptb_with_a_smaller_vocabulary_from_a_folder_given_by_hand(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEDLM_DATA_DIR", str(tmp_path / "another"))
     corpus = prepare(CorpusConfig(name="ptb", vocabulary_size=1_000), data_dir=data_dir, cache_dir=tmp_path)
     assert len(corpus.vocabulary) == 1_000
     assert corpus.splits["test"].words == 82_430

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,15 +43,16 @@ def room(module: str) -> str:
     return module.partition(".")[2].partition(".")[0]
 
 
-def imports(source: str) -> list[Import]:
+@cache
+def imports(source: str) -> tuple[Import, ...]:
     """Every import in the source, within functions too, and `import_module` and `__import__` of a literal name."""
     tree = ast.parse(source)
     for_types = {id(node) for block in _type_blocks(tree) for node in ast.walk(block)}
-    return [
+    return tuple(
         Import(module, name, getattr(node, "lineno", 0), id(node) in for_types)
         for node in ast.walk(tree)
         for module, name in _imported(node)
-    ]
+    )
 
 
 def _type_blocks(tree: ast.Module) -> Iterator[ast.stmt]:

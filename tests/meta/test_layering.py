@@ -19,6 +19,7 @@ ROWS = (
     ("recipes",),
     ("hf", "reproduction"),
     ("cli",),
+    ("__main__",),
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
 

@@ -9,15 +9,16 @@ from pathlib import PurePosixPath
 
 from meta.sources import PACKAGE, files
 
-# Modules without a test file of their own, and why.
+# Modules without a test file of their own: why, and the test file that stands in for it (below `tests/`), if any.
 EXEMPT = {
-    "*__init__.py": "re-exports names; that each can be imported is tested in meta/test_imports.py",
-    "axes.py": "a legend, without code",
-    "*/config.py": "fields and their checks; all configs are tested together, through tests/test_config.py",
+    "*__init__.py": ("re-exports names, and each must be importable", "meta/test_imports.py"),
+    "axes.py": ("a legend, without code", None),
+    "*/config.py": ("fields and their checks, all of one kind", "test_config.py"),
+    "recipes/*.py": ("values without behaviour, all held against the published rows", "recipes/test_catalogue.py"),
 }
 
 # Folders of tests that stand for no room of the package.
-BESIDE = ("meta", "oracles", "support")
+BESIDE = ("benchmarks", "meta", "oracles", "support")
 
 
 def place(module: str) -> str:
@@ -57,6 +58,10 @@ def below(folder: str, pattern: str) -> list[str]:
     return [name.removeprefix(f"{folder}/") for name in files(f"{folder}/{pattern}")]
 
 
+def absent_stand_ins(tests: Collection[str]) -> list[str]:
+    return [test for _, test in EXEMPT.values() if test is not None and test not in tests]
+
+
 MODULES = below(f"src/{PACKAGE}", "**/*.py")
 TESTS = below("tests", "**/test_*.py")
 
@@ -67,6 +72,10 @@ def test_every_module_has_its_test_file() -> None:
 
 def test_every_exemption_is_needed() -> None:
     assert unused_exemptions(MODULES) == []
+
+
+def test_every_exempt_module_is_tested_where_it_is_said() -> None:
+    assert absent_stand_ins(TESTS) == []
 
 
 def test_every_test_file_is_in_the_room_it_tests() -> None:
@@ -83,6 +92,7 @@ def test_these_checks_can_fail() -> None:
     assert untested(modules, ["test_tying.py", "test_chunked.py"]) == ["losses/chunked.py"]
     assert untested(modules, ["test_tying.py", "losses/test_chunked.py"]) == []
     assert homeless(modules, ["test_tying.py", "loss/test_chunked.py", "meta/test_a.py"]) == ["loss/test_chunked.py"]
-    assert unused_exemptions(["losses/chunked.py", "axes.py"]) == ["*__init__.py", "*/config.py"]
+    assert unused_exemptions(["losses/chunked.py", "axes.py"]) == ["*__init__.py", "*/config.py", "recipes/*.py"]
+    assert absent_stand_ins(["test_config.py", "meta/test_imports.py"]) == ["recipes/test_catalogue.py"]
     assert without_tests("def check_something():\n    pass\n")
     assert not without_tests("class TestLoss:\n    def test_it(self): ...\n")

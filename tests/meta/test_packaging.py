@@ -21,6 +21,7 @@ from meta.sources import PACKAGE, ROOT, files, imports, package_sources
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
+SOURCES = package_sources()
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
 
 # Folders of `tests/`, whose modules are imported by their names.
@@ -93,10 +94,10 @@ def versions_written(sources: Mapping[str, str], version: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", package_sources())
+@pytest.mark.parametrize("module", SOURCES)
 def test_the_package_imports_what_is_declared(module: str) -> None:
     declared = names([*RUNTIME, *(one for extra in EXTRAS if extra != "dev" for one in EXTRAS[extra])])
-    assert undeclared(package_sources()[module], declared, {PACKAGE}) == set()
+    assert undeclared(SOURCES[module], declared, {PACKAGE}) == set()
 
 
 @pytest.mark.parametrize("name", files("tests/**/*.py", "benchmarks/**/*.py"))
@@ -107,7 +108,7 @@ def test_tests_and_benchmarks_import_what_is_declared(name: str) -> None:
 
 
 def test_every_dependency_is_used() -> None:
-    tops = {one.module.split(".")[0] for source in package_sources().values() for one in imports(source)}
+    tops = {one.module.split(".")[0] for source in SOURCES.values() for one in imports(source)}
     used = {canonicalize_name(name) for top in tops for name in distributions().get(top, [])}
     assert names(RUNTIME) - used == set()
 
@@ -129,7 +130,7 @@ def test_torch_is_pinned_as_the_makefile_reads_it() -> None:
 
 def test_one_place_holds_the_version() -> None:
     assert tiedlm.__version__ == PROJECT["version"], "the metadata is old: install the package again"
-    assert versions_written(package_sources(), PROJECT["version"]) == []
+    assert versions_written(SOURCES, PROJECT["version"]) == []
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -136,6 +136,13 @@ def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> No
 
 
 @pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_tables_of_16_bits(tied: bool, dtype: torch.dtype) -> None:
+    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=not tied, size=0.5)
+    loss_truth.check_low_precision_tables(in_chunks(9), problem, dtype)
+
+
+@pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("biased", [True, False])
 def test_bfloat16_under_autocast(tied: bool, biased: bool) -> None:
     problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=biased, size=0.5)

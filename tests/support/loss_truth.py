@@ -139,6 +139,20 @@ def check_bfloat16_autocast(implementation: Loss, problem: Problem) -> None:
     assert error(loss, due) <= 1.5 * error(stock_loss, stock_due) + 2**-12  # either may be right by luck
 
 
+def check_low_precision_tables(implementation: Loss, problem: Problem, dtype: torch.dtype) -> None:
+    """Tables of 16 bits, without autocast: a float32 loss, and gradients of their type, off by a few of its last bits."""
+    problem = rounded(problem, dtype)
+    ours = tensors(problem, dtype)
+    loss = ours.loss(implementation)
+    assert loss.dtype == torch.float32
+    eps = torch.finfo(dtype).eps
+    assert_close(loss, augmented_loss.reduced(problem, "mean"), 2 * eps)
+    truth = augmented_loss.gradients(problem, augmented_loss.token_weights(problem, "mean"))
+    for name, gradient in ours.gradients(loss).items():
+        assert gradient.dtype == dtype
+        assert_close(gradient, getattr(truth, name), 2 * eps, f"gradient of {name}")
+
+
 def _check_bfloat16_operators(calls: list[Call]) -> None:
     products = [call for call in calls if any(name in call.name for name in ("aten.mm", "aten.addmm"))]
     assert products

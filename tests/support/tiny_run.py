@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from support.small_text import small_config, with_epochs
 from tiedlm.checkpoint import RunFolder
 from tiedlm.training import loop
+from tiedlm.training.config import RunConfig
 from tiedlm.training.display import PlainDisplay
 
 
@@ -17,9 +19,15 @@ class Silence(PlainDisplay):
         pass
 
 
+def quick_config(folder: Path) -> RunConfig:
+    """The small config with two epochs, saved after each and not in between."""
+    config = with_epochs(small_config(folder), 2)
+    return replace(config, runtime=replace(config.runtime, save_seconds=300.0))
+
+
 def train_tiny_run(folder: Path) -> RunFolder:
     """A finished run in `folder/run`, its texts and cache beside it; the last line of the test has an unknown word."""
-    config = with_epochs(small_config(folder), 2)
+    config = quick_config(folder)
     with (folder / "test.txt").open("a") as file:
         file.write("the dog zigzags\n")
     return loop.train(config, folder / "run", cache_dir=folder / "cache", display=Silence())

@@ -60,14 +60,15 @@ class Arguments(Options):
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     words = split_words(arguments, switches())
-    if not words.others and "resume" not in words.options:
+    resumed = words.options.get("resume")
+    if not words.others and not resumed:
         recipes = f"Recipes: {', '.join(recipe_names())}."
         parse(Options, arguments, "train", more=recipes)
         raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. {recipes}")
     from tiedlm.cli import training_run  # here, so that the help above does not wait for it
 
-    if "resume" in words.options:
-        run = Path(words.options["resume"])
+    if resumed:
+        run = Path(resumed)
         config = training_run.config_of(run)
         given = parse(Arguments, arguments, f"train --resume {run}", _defaults(config))
         _check_nothing_changes(words, config, run)

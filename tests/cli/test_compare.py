@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+
+from tiedlm.evaluation.perplexity import PROTOCOL
+
+
+def test_runs_stand_below_each_other_under_one_protocol(tiedlm, tiny):
+    answer = tiedlm("compare", tiny / "run", tiny / "run")
+    heading, first, second, protocol = answer.output.splitlines()
+    assert (answer.status, answer.error) == (0, "")
+    assert heading.split()[:4] == ["run", "recipe", "trainings", "parameters"]
+    assert first == second
+    assert protocol == f"protocol: {PROTOCOL}"
+    kept = json.loads(next((tiny / "run").glob("scores-*.json")).read_text())
+    assert f"{kept['valid']['perplexity']:.2f}" in first
+    assert f"{kept['test']['perplexity']:.2f}" in first
+    assert first.split()[-3:] == ["-", "-", "-"]
+
+
+def test_as_json_with_all_digits(tiedlm, tiny):
+    (found,) = json.loads(tiedlm("compare", tiny / "run", "--json").output)
+    kept = json.loads(next((tiny / "run").glob("scores-*.json")).read_text())
+    assert (found["valid"], found["test"]) == (kept["valid"]["perplexity"], kept["test"]["perplexity"])
+    assert (found["recipe"], found["seed"], found["epochs"], found["paper_test"]) == ("small", 3, 2, None)
+
+
+def test_scores_of_several_protocols_are_not_passed_over(tiedlm, tiny, monkeypatch):
+    from dataclasses import replace
+
+    from tiedlm.cli import run_summary
+
+    original, numbers = run_summary.summarize, iter("12")
+    monkeypatch.setattr(run_summary, "summarize", lambda path: replace(original(path), protocol=next(numbers)))
+    answer = tiedlm("compare", tiny / "run", tiny / "run")
+    assert answer.output.splitlines()[-2:] == ["protocol: 1", "protocol: 2"]
+    assert "their figures do not compare" in answer.error
+
+
+def test_without_a_run_or_with_a_folder_that_is_none(tiedlm, tiny, tmp_path):
+    assert "Name the runs to compare" in tiedlm("compare").error
+    answer = tiedlm("compare", tiny / "run", tmp_path)
+    assert (answer.status, answer.output) == (2, "")
+    assert str(tmp_path) in answer.error

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from support.tiny_run import quick_config
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.cli import demo
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.config import to_json
+from tiedlm.recipes import catalogue
+from tiedlm.training import loop
+
+
+@pytest.fixture
+def short(monkeypatch, tmp_path):
+    """The demo on a small text, in a moment."""
+    small = quick_config(tmp_path / "texts")
+
+    def recipe(name):
+        return replace(small, recipe=name, model=replace(small.model, tied=name == "demo-real"))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "recipe", recipe)
+    monkeypatch.setattr(demo, "PHRASES", ("the cat", "a dog sees"))
+
+
+def test_both_models_are_trained_and_shown_beside_the_counting_ones(tiedlm, short, tmp_path):
+    answer = tiedlm("demo")
+    assert (answer.status, answer.error) == (0, "")
+    assert [path.name for path in sorted((tmp_path / ".demo").iterdir())] == ["demo-real-seed-0", "demo-vd-seed-0"]
+    lines = answer.output.splitlines()
+    table = lines[next(n for n, line in enumerate(lines) if line.startswith("model ")) :][:5]
+    assert [line.split("  ")[0] for line in table] == [
+        "model",
+        "unigram",
+        "trigram, Kneser-Ney",
+        "VD-LSTM",
+        "VD-LSTM+REAL",
+    ]
+    for word in ("Next word after: the cat", "Next word after: a dog sees", "tiedlm predict .demo/demo-vd-seed-0"):
+        assert word in answer.output
+    again = tiedlm("demo")
+    assert again.status == 0
+    assert "epoch" not in again.output
+    assert again.output.splitlines()[-40:] == lines[-40:]
+
+
+def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
+    original = loop.Training.end_epoch
+
+    def cut(self):
+        original(self)
+        if self.config.recipe == "demo-real":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Training, "end_epoch", cut)
+    answer = tiedlm("demo", "--runs", "here")
+    assert answer.status == INTERRUPTED
+    assert "`tiedlm demo --runs here` goes on where it stopped" in answer.error
+    monkeypatch.setattr(loop.Training, "end_epoch", original)
+    answer = tiedlm("demo", "--runs", "here")
+    assert answer.status == 0
+    assert "epoch 1/" not in answer.output
+    assert answer.output.count("epoch 2/2 ") == 1
+
+
+def test_a_run_of_another_config_is_not_shown_as_the_demos(tiedlm, short, monkeypatch, tmp_path):
+    folder = tmp_path / ".demo" / "demo-vd-seed-0"
+    RunFolder.create(folder, {"config": json.dumps(to_json(catalogue.recipe("demo-vd"))).encode()})
+    changed = replace(catalogue.recipe("demo-vd"), seed=1)
+    monkeypatch.setattr(catalogue, "recipe", lambda name: changed)
+    answer = tiedlm("demo")
+    assert answer.status == 2
+    assert "holds a run of another config than the recipe 'demo-vd' has now" in answer.error

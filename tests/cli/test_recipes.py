@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+
+from tiedlm.config import from_json
+from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.reproduction.published import PUBLISHED
+from tiedlm.training.config import RunConfig
+
+
+def test_every_recipe_is_a_row(tiedlm):
+    heading, *rows = tiedlm("recipes").output.splitlines()
+    assert heading.split()[:2] == ["recipe", "corpus"]
+    assert [row.split()[0] for row in rows] == recipe_names()
+    found = dict(zip(recipe_names(), rows, strict=True))
+    for name, row in found.items():
+        config = recipe(name)
+        assert config.corpus.name in row
+        assert f"{config.model.layers} x {config.model.units}, {'tied' if config.model.tied else 'untied'}" in row
+        assert ("AL" in row) == (config.loss.gamma > 0)
+        if name in PUBLISHED:
+            assert row.endswith(f" {PUBLISHED[name].test:.1f}")
+        else:
+            assert row.split()[-1] == str(config.training.epochs)
+
+
+def test_as_json_they_are_whole_configs(tiedlm):
+    found = json.loads(tiedlm("recipes", "--json").output)
+    assert {name: from_json(RunConfig, value) for name, value in found.items()} == {
+        name: recipe(name) for name in recipe_names()
+    }

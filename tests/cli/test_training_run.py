@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support.small_text import small_config
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.cli import training_run
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.config import to_json
+from tiedlm.errors import RunError
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.training import loop
+
+CONFIG = recipe("ptb-small-re")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Keeps what the loop is asked for; it makes a run folder and is then interrupted."""
+    found = []
+
+    def train(config, run_dir, **options):
+        found.append(("train", config, run_dir, options))
+        RunFolder.create(run_dir, {"config": json.dumps(to_json(config)).encode()})
+        raise KeyboardInterrupt
+
+    def resume(run_dir, **options):
+        found.append(("resume", run_dir, options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", train)
+    monkeypatch.setattr(loop, "resume", resume)
+    return found
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path, calls, capsys):
+    run, data = tmp_path / "the run", tmp_path / "data"
+    status = training_run.begin(CONFIG, run_dir=run, start_from=None, data_dir=data)
+    command = f"tiedlm train ptb-small-re --resume '{run}' --data-dir {data}"
+    assert status == INTERRUPTED
+    assert command in capsys.readouterr().err
+    assert training_run.go_on(run, CONFIG, data) == INTERRUPTED
+    assert command in capsys.readouterr().err
+    assert [call[0] for call in calls] == ["train", "resume"]
+    assert calls[0][1:3] == (CONFIG, run)
+    assert calls[0][3]["data_dir"] == calls[1][2]["data_dir"] == data
+
+
+def test_an_interrupt_before_there_is_a_run_says_so(tmp_path, monkeypatch, capsys):
+    def train(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", train)
+    run = tmp_path / "run"
+    assert training_run.begin(CONFIG, run_dir=run, start_from=None, data_dir=None) == INTERRUPTED
+    told = capsys.readouterr().err
+    assert "interrupted before the training began" in told
+    assert "--resume" not in told
+
+
+def test_the_default_run_folder_has_recipe_and_seed_in_its_name(monkeypatch):
+    monkeypatch.setenv("TIEDLM_RUNS_DIR", "somewhere")
+    config = replace(CONFIG, seed=4)
+    assert training_run.default_run_dir(config, second=False) == Path("somewhere/ptb-small-re-seed-4")
+    assert training_run.default_run_dir(config, second=True) == Path("somewhere/ptb-small-re-seed-4-second")
+
+
+def test_an_empty_folder_may_become_the_run(tmp_path, calls):
+    (tmp_path / "run").mkdir()
+    training_run.begin(CONFIG, run_dir=tmp_path / "run", start_from=None, data_dir=None)
+    assert calls
+
+
+def test_a_file_in_the_place_of_the_run_is_named(tmp_path, calls):
+    (tmp_path / "run").write_text("x")
+    with pytest.raises(RunError, match="run exists already"):
+        training_run.begin(CONFIG, run_dir=tmp_path / "run", start_from=None, data_dir=None)
+    assert not calls
+
+
+def test_the_config_of_a_run(tmp_path):
+    config = small_config(tmp_path)
+    RunFolder.create(tmp_path / "run", {"config": json.dumps(to_json(config)).encode()})
+    assert training_run.config_of(tmp_path / "run") == config

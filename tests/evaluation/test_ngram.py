@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from tiedlm.errors import ArgumentError
+from tiedlm.evaluation.ngram import NGram
+
+WORDS, EOS, UNK = 6, 0, 5
+TEXT = np.random.default_rng(3).choice(WORDS - 1, size=60, p=[0.2, 0.4, 0.2, 0.15, 0.05])  # word 5 never comes
+OTHER = np.random.default_rng(4).integers(0, WORDS, 25)
+
+
+def oracle(text, order):
+    """The same definition in loops and dictionaries: a function of (context, word)."""
+    padded = [EOS] * (order - 1) + list(map(int, text))
+    grams = [tuple(padded[place : place + order]) for place in range(len(text))]
+    levels = []
+    for _ in range(order):
+        counts = Counter(grams)
+        once = sum(count == 1 for count in counts.values())
+        twice = sum(count == 2 for count in counts.values())
+        after = defaultdict(dict)
+        for gram, count in counts.items():
+            after[gram[:-1]][gram[-1]] = count
+        levels.append((after, once / (once + 2 * twice) if once else 0.5))
+        grams = [gram[1:] for gram in counts]
+
+    def probability(context, word, level=0):
+        if level == order:
+            return 1 / WORDS
+        after, discount = levels[level]
+        lower = probability(context[1:], word, level + 1)
+        if context not in after:
+            return lower
+        counts = after[context]
+        total = sum(counts.values())
+        return (max(counts.get(word, 0) - discount, 0) + discount * len(counts) * lower) / total
+
+    return probability
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_equal_to_the_definition_in_loops(order):
+    model, truth = NGram(TEXT, WORDS, order=order, end_id=EOS), oracle(TEXT, order)
+    draw = np.random.default_rng(5)
+    contexts, following = draw.integers(0, WORDS, (200, order - 1)), draw.integers(0, WORDS, 200)
+    expected = [truth(tuple(map(int, c)), int(w)) for c, w in zip(contexts, following, strict=True)]
+    assert model.probabilities(contexts, following).tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_every_distribution_sums_to_one(order):
+    model = NGram(TEXT, WORDS, order=order, end_id=EOS)
+    for context in np.ndindex(*[WORDS] * (order - 1)):
+        found = model.probabilities(np.tile(context, (WORDS, 1)).reshape(WORDS, order - 1), np.arange(WORDS))
+        assert found.sum() == pytest.approx(1, rel=1e-12)
+        assert found.min() > 0
+
+
+def test_a_trigram_by_hand():
+    """Text a b a b a c; its last word after (b a), which came twice: with b and with c."""
+    a, b, c = 1, 2, 3
+    model = NGram(np.array([a, b, a, b, a, c]), 4, order=3, end_id=EOS)
+    # trigrams (0 0 a) (0 a b) (a b a)x2 (b a b) (b a c): D = 4/6. Pairs (0 a) (a b)x2 (b a) (a c): D = 3/5.
+    # Words a (after 0 and b) x2, b, c: D = 2/4.
+    one = (1 - 0.5) / 4 + 0.5 * 3 / 4 / 4
+    two = (1 - 0.6) / 3 + 0.6 * 2 / 3 * one
+    three = (1 - 2 / 3) / 2 + 2 / 3 * 2 / 2 * two
+    assert model.probabilities(np.array([[b, a]]), np.array([c])) == pytest.approx(three, rel=1e-12)
+
+
+def test_the_score_is_the_sum_over_every_word_after_two_ends():
+    model, truth = NGram(TEXT, WORDS, order=3, end_id=EOS), oracle(TEXT, 3)
+    padded = [EOS, EOS, *map(int, OTHER)]
+    nll = [-math.log(truth(tuple(padded[i : i + 2]), padded[i + 2])) for i in range(len(OTHER))]
+    found = model.score(OTHER, unknown_id=UNK)
+    assert found.words == len(OTHER)
+    assert found.unknown == int((OTHER == UNK).sum()) > 0
+    assert found.nll_nats == pytest.approx(sum(nll), rel=1e-12)
+
+
+def test_a_long_text_is_scored_in_pieces(monkeypatch):
+    model = NGram(TEXT, WORDS, order=3, end_id=EOS)
+    whole = model.score(OTHER, unknown_id=UNK)
+    monkeypatch.setattr("tiedlm.evaluation.ngram.SCORED_AT_ONCE", 7)
+    assert model.score(OTHER, unknown_id=UNK).nll_nats == pytest.approx(whole.nll_nats, rel=1e-12)
+
+
+def test_a_higher_order_predicts_what_is_regular():
+    text = np.tile([1, 2, 3, 1, 3, 0], 50).astype(np.uint16)
+    scores = [NGram(text, WORDS, order=order, end_id=EOS).score(text, unknown_id=UNK).perplexity for order in (1, 2, 3)]
+    assert scores[0] > scores[1] > scores[2]
+    assert scores[2] < 1.1
+
+
+@pytest.mark.parametrize(("words", "order"), [(6, 0), (6, -1), (40_000, 5)])
+def test_an_order_that_cannot_be_counted_is_refused(words, order):
+    with pytest.raises(ArgumentError, match=f"order is {order}"):
+        NGram(TEXT, words, order=order, end_id=EOS)
+
+
+def test_a_text_without_a_word_is_refused():
+    with pytest.raises(ArgumentError, match="no word to count"):
+        NGram(np.zeros(0, dtype=np.int64), WORDS, end_id=EOS)

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from support.stub_model import BigramModel, UniformModel
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.checkpoint.load import load_run
+from tiedlm.checkpoint.tensors import tensors_to_bytes
+from tiedlm.config import to_json
+from tiedlm.corpora.sources import SOURCES
+from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.errors import CorpusError
+from tiedlm.evaluation.perplexity import Tally, exp, perplexity, word_nlls
+from tiedlm.evaluation.text import text_as_ids
+
+EOS, UNK, A, B = 0, 1, 2, 3
+BIGRAMS = torch.tensor(
+    [
+        [0.1, 0.2, 0.3, 0.4],  # after <eos>
+        [0.25, 0.25, 0.25, 0.25],  # after <unk>
+        [0.5, 0.2, 0.2, 0.1],  # after a
+        [0.7, 0.1, 0.1, 0.1],  # after b
+    ],
+    dtype=torch.float64,
+)
+
+
+def score(ids, **options):
+    return perplexity(BigramModel(BIGRAMS), np.array(ids), end_id=EOS, unknown_id=UNK, **options)
+
+
+def test_a_text_by_hand():
+    """a <unk> <eos> b <eos>: the first word after <eos>, the fourth after the <eos> that stands before it."""
+    found = score([A, UNK, EOS, B, EOS])
+    factors = [0.3, 0.2, 0.25, 0.4, 0.7]
+    assert found.words == 5
+    assert found.unknown == 1
+    assert found.nll_nats == pytest.approx(-sum(map(math.log, factors)), rel=1e-6)
+    assert found.perplexity == pytest.approx(math.prod(factors) ** (-1 / 5), rel=1e-6)
+    known = [0.3, 0.25, 0.4, 0.7]
+    assert found.perplexity_without_unknown == pytest.approx(math.prod(known) ** (-1 / 4), rel=1e-6)
+
+
+def test_unknown_words_only():
+    found = score([UNK, UNK])
+    assert (found.words, found.unknown, found.perplexity_without_unknown) == (2, 2, None)
+    assert found.perplexity == pytest.approx((0.2 * 0.25) ** -0.5, rel=1e-6)
+
+
+def test_one_word():
+    assert score([B]).perplexity == pytest.approx(1 / 0.4, rel=1e-6)
+
+
+def test_a_text_without_a_word_is_refused():
+    with pytest.raises(CorpusError, match="no word to score"):
+        score([])
+
+
+@pytest.mark.parametrize("window_steps", [1, 2, 3, 7, 50, 99, 100, 101, 1000])
+def test_the_state_is_carried_and_no_word_is_left_out_or_scored_twice(window_steps):
+    ids = np.random.default_rng(0).integers(0, 4, 100)
+    model = BigramModel(BIGRAMS)
+    found = perplexity(model, ids, end_id=EOS, unknown_id=UNK, window_steps=window_steps)
+    before = np.concatenate([[EOS], ids[:-1]])
+    assert found.words == 100
+    assert found.nll_nats == pytest.approx(-float(BIGRAMS.log()[before, ids].sum()), rel=1e-6)
+    assert model.calls == list(range(0, 100, window_steps))
+
+
+@pytest.mark.parametrize("window_steps", [1, 7, 64, 299, 300, 5000])
+def test_the_figure_of_a_recurrent_model_does_not_depend_on_the_window(lstm, window_steps):
+    ids = np.random.default_rng(1).integers(0, 7, 300)
+    truth = perplexity(lstm, ids, end_id=0, unknown_id=6, window_steps=33)
+    found = perplexity(lstm, ids, end_id=0, unknown_id=6, window_steps=window_steps)
+    assert found.perplexity == pytest.approx(truth.perplexity, rel=1e-6)
+    assert found.perplexity_without_unknown == pytest.approx(truth.perplexity_without_unknown, rel=1e-6)
+
+
+def test_a_state_that_is_not_carried_would_be_seen(lstm):
+    """The proof that the test above can fail: scored in pieces of their own, the same words give another figure."""
+    ids = np.random.default_rng(1).integers(0, 7, 300)
+    whole = perplexity(lstm, ids, end_id=0, unknown_id=6).nll_nats
+    pieces = sum(perplexity(lstm, part, end_id=0, unknown_id=6).nll_nats for part in np.split(ids, 10))
+    assert abs(whole - pieces) > 1e-3 * whole
+
+
+def test_scoring_changes_nothing_in_the_model(lstm):
+    before = {name: tensor.clone() for name, tensor in lstm.state_dict().items()}
+    first = perplexity(lstm, np.arange(7), end_id=0, unknown_id=6)
+    assert perplexity(lstm, np.arange(7), end_id=0, unknown_id=6) == first
+    assert all(tensor.equal(before[name]) for name, tensor in lstm.state_dict().items())
+    assert not lstm.training
+    assert all(parameter.grad is None for parameter in lstm.parameters())
+
+
+def test_words_come_with_their_own_score():
+    (targets, nll), (last, last_nll) = word_nlls(
+        BigramModel(BIGRAMS), np.array([A, UNK, EOS], dtype=np.uint16), end_id=EOS, window_steps=2
+    )
+    assert [*targets.tolist(), *last.tolist()] == [A, UNK, EOS]
+    assert nll.dtype == last_nll.dtype == torch.float64
+    assert torch.cat([nll, last_nll]).exp().reciprocal().tolist() == pytest.approx([0.3, 0.2, 0.25], rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "words"), [("ptb", 82_430), ("wikitext-2", 245_569)])
+def test_of_the_published_test_texts_the_published_number_of_words_is_scored(data_dir, name, words):
+    vocabulary = Vocabulary.from_counts({"<eos>": 3, "the": 2, "<unk>": 1})
+    names = SOURCES[name].files["test"].names
+    path = next(data_dir / name for name in names if (data_dir / name).is_file())
+    with text_as_ids(path, vocabulary) as ids:
+        found = perplexity(
+            UniformModel(3), ids, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id, window_steps=4096
+        )
+    assert found.words == words
+    assert found.perplexity == pytest.approx(3, rel=1e-6)
+    ends = len(path.read_bytes().split(b"\n")) - 1
+    the = path.read_bytes().split().count(b"the")
+    assert found.unknown == words - ends - the
+
+
+def test_a_tally_passes_on_what_it_counts():
+    windows = [(torch.tensor([1, 2]), torch.tensor([0.5, 1.5], dtype=torch.float64))] * 2
+    tally = Tally(unknown_id=2)
+    assert list(tally.over(windows)) == windows
+    found = tally.score()
+    assert (found.nll_nats, found.words, found.unknown) == (4.0, 4, 2)
+    assert found.perplexity_without_unknown == pytest.approx(math.exp(0.5))
+
+
+def test_the_exponential_of_anything():
+    assert exp(1.0) == math.e
+    assert exp(1e6) == math.inf
+    assert math.isnan(exp(math.nan))
+
+
+def test_weights_that_are_not_numbers_give_no_number():
+    broken = BigramModel(torch.full((4, 4), math.nan))
+    found = perplexity(broken, np.array([A, B]), end_id=EOS, unknown_id=UNK)
+    assert math.isnan(found.perplexity)
+    assert math.isnan(found.nll_nats)
+
+
+def test_a_run_that_is_saved_and_loaded_has_the_same_score_to_the_last_digit(tmp_path, lstm, vocabulary):
+    contents = {
+        "config": json.dumps({"model": to_json(lstm.config)}).encode(),
+        "vocabulary": json.dumps(vocabulary.to_json()).encode(),
+        "environment": b"{}",
+        "weights": tensors_to_bytes(lstm.state_dict()),
+    }
+    RunFolder.create(tmp_path / "run", contents)
+    ids = np.random.default_rng(1).integers(0, 7, 300)
+    loaded = load_run(tmp_path / "run").model
+    assert perplexity(loaded, ids, end_id=0, unknown_id=6) == perplexity(lstm, ids, end_id=0, unknown_id=6)

@@ -17,7 +17,7 @@ TOPICS = 'topics = {"with": "On with.", "assert": "On " "assert."}\n'
 def library(tmp_path: Path) -> Path:
     contents = {
         "pydoc_data/topics.py": '"""Of the topics\' file."""\n' + TOPICS,
-        "textwrap.py": '"""Wraps."""\nraise SystemExit("was imported")\n',
+        "turtledemo.py": '"""Wraps."""\nraise SystemExit("was imported")\n',
         "json/__init__.py": '"""Of the package."""\n',
         "json/decoder.py": '"""Of its part."""\n',
         "json/tests/test_it.py": '"""Of its tests."""\n',
@@ -38,15 +38,14 @@ def test_topics_then_modules_each_in_order_without_tests_and_others(library: Pat
         "topic assert": ["On assert."],
         "topic with": ["On with."],
         "module json": ["Of the package.", "Of its part."],
-        "module textwrap": ["Wraps."],
+        "module turtledemo": ["Wraps."],
     }
-    assert list(units) == ["topic assert", "topic with", "module json", "module textwrap"]
+    assert list(units) == ["topic assert", "topic with", "module json", "module turtledemo"]
 
 
 def test_nothing_is_imported(library: Path) -> None:
-    before = set(sys.modules)
-    read_units(library)
-    assert set(sys.modules) == before
+    read_units(library)  # the small module would end the program, and the real one is imported by nobody
+    assert "turtledemo" not in sys.modules
 
 
 def test_docstrings_of_all_levels_in_the_order_of_the_source() -> None:
@@ -103,11 +102,11 @@ def test_topics_that_are_no_texts_are_damage(library: Path, damaged: str) -> Non
 
 @pytest.mark.parametrize("damaged", [b"def :", b"\xff\xfe", b"x\0"])
 def test_a_damaged_file_is_named(library: Path, damaged: bytes) -> None:
-    (library / "textwrap.py").write_bytes(damaged)
-    with pytest.raises(CorpusError, match=r"textwrap\.py, a file of Python's own library, cannot be read"):
+    (library / "turtledemo.py").write_bytes(damaged)
+    with pytest.raises(CorpusError, match=r"turtledemo\.py, a file of Python's own library, cannot be read"):
         read_units(library)
 
 
 def test_the_librarys_own_doubtful_escapes_warn_nobody(library: Path) -> None:
-    (library / "textwrap.py").write_text('"""Wraps \\d."""\n')
-    assert read_units(library)["module textwrap"] == ["Wraps \\d."]
+    (library / "turtledemo.py").write_text('"""Wraps \\d."""\n')
+    assert read_units(library)["module turtledemo"] == ["Wraps \\d."]

@@ -147,7 +147,7 @@ def test_a_line_must_be_remembered_from_its_first_word() -> None:
 
 def test_topic_and_class_are_what_the_docstring_says() -> None:
     source = synthetic.source()
-    early, late = (source.next_probabilities(past) for past in (["pa", "ba"], ["pa", "ku", "di", "bol"]))
+    early, late = (source.next_probabilities(past) for past in (["pa", "ba"], ["pa", "ku", "di", "be"]))
     assert np.array_equal(early, late)  # the same topic and the same class of the previous word
     assert error(source.next_probabilities(["ra", "ba"]), early) > 0.1  # another topic
     assert error(source.next_probabilities(["pa", "da"]), early) > 0.1  # another class

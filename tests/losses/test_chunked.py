@@ -200,6 +200,14 @@ def test_only_the_gradients_asked_for_are_computed() -> None:
     assert products[True] == products[False] - 3
 
 
+def test_rows_of_one_target_share_one_soft_target_wherever_they_stand() -> None:
+    rows, words, width, distinct = 12, 50, 6, 3
+    ours = tensors(make(13, rows=rows, words=words, width=width, targets=[4, 9, 4, 30] * 3))
+    with Recorder() as recorder:
+        ours.gradients(ours.loss(in_chunks(None)))
+    assert sum(call.multiplications for call in recorder.calls) == 3 * (rows + distinct) * words * width
+
+
 def test_a_loss_of_ignored_rows_does_not_depend_on_what_they_hold() -> None:
     problem = make(12, targets=[1, -100, 2, -100, 3, 4])
     other = replace(problem, features=problem.features.copy())

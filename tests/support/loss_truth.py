@@ -140,7 +140,7 @@ def check_bfloat16_autocast(implementation: Loss, problem: Problem) -> None:
 
 
 def check_low_precision_tables(implementation: Loss, problem: Problem, dtype: torch.dtype) -> None:
-    """Tables of 16 bits, without autocast: a float32 loss, and gradients of their type, off by a few of its last bits."""
+    """Tables of 16 bits, without autocast: a float32 loss, and gradients of their type, right to its last bits."""
     problem = rounded(problem, dtype)
     ours = tensors(problem, dtype)
     loss = ours.loss(implementation)

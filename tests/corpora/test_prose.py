@@ -70,6 +70,7 @@ def test_sentences_are_kept(piece: str) -> None:
         "A table of names: first second third",
         "Return the first of the",
         "(Return the first (of the two.",
+        "Valid resource names: background, border, class, cursor, font, height, width, relief.",
         "for the name in",
     ],
 )

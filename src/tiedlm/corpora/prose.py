@@ -18,6 +18,7 @@ SENTENCE_START = re.compile(r"[(\"“'`*]*[A-Z0-9]")
 
 FEWEST_WORDS = 3
 FEWEST_WORDS_WITHOUT_END_MARK = 5
+MOST_WORDS_WITHOUT_FUNCTION_WORD = 8  # a longer one is a list of names
 LEAST_PLAIN_SHARE = 0.7
 PLAIN_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*|N(?:-(?:[a-z]+|N))*|'[a-z]+|n't|.*\.")
 ANY_WORD = re.compile(rf"{CODE}|[\w./-]*\w[\w./-]*|'[a-z]+|n't|.*\w\.")
@@ -66,7 +67,7 @@ def _is_prose(piece: str, words: list[str]) -> bool:
         and plain >= LEAST_PLAIN_SHARE * len(inner)
         and all(ANY_WORD.fullmatch(word) for word in inner)
         and words.count("(") == words.count(")")
-        and (plain == len(inner) or not FUNCTION_WORDS.isdisjoint(inner))
+        and (not FUNCTION_WORDS.isdisjoint(inner) or plain == len(inner) <= MOST_WORDS_WITHOUT_FUNCTION_WORD)
         and _starts_as_sentence(piece, words)
         and _ends_as_sentence(words)
     )

@@ -1,0 +1,13 @@
+"""From finished runs to the paper's tables: published figures, published results, and what compares them.
+
+| module | what |
+|---|---|
+| `published` | the paper's figures as data, under the names of their recipes |
+| `layout` | what a published result, `results/<recipe>/seed-<k>/`, holds |
+| `result`, `consistency` | reading one: whole, unedited, and in agreement with itself |
+| `publish`, `place` | a finished run becomes a published result |
+| `provenance` | where it comes from, and the commands that repeat it |
+| `differences` | where a config is not that of its recipe |
+
+Nothing here needs a corpus, weights or an accelerator, and nothing imports torch.
+"""

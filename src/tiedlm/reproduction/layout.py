@@ -1,0 +1,55 @@
+"""A published result: what a finished run leaves for others to read, without its weights.
+
+    results/ptb-small-re/seed-0/
+    ├── config.json        the whole config
+    ├── environment.json   versions, machine, threads, corpus; of the run's own files and folders no path
+    ├── metrics.jsonl      the run's journal, thinned to one record an epoch and the events around it
+    ├── scores.json        perplexity, nats and words of valid and test, and the protocol
+    ├── provenance.json    sha256 of weights, texts and the files above; code, device, time, the commands that repeat it
+    └── first-training/    for a second training: the same five files of the run whose weights it started from
+
+A result is read whole or not at all: `provenance.json` holds the sha256 of every other file, and one of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+FORMAT = "tiedlm-result"
+VERSION = 1
+
+METRICS, PROVENANCE, FIRST_TRAINING = "metrics.jsonl", "provenance.json", "first-training"
+FIRST_PROVENANCE = f"{FIRST_TRAINING}/{PROVENANCE}"
+FILES = ("config.json", "environment.json", METRICS, "scores.json")
+
+NOT_USED = "Nothing of it was used."
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A published result, checked."""
+
+    path: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    scores: dict[str, Any]
+    provenance: dict[str, Any]
+    first_training: Result | None
+    """The result of the training whose weights this one started from."""
+
+
+def answered_for(trainings: int) -> tuple[str, ...]:
+    """Return the names of the files whose sha256 `provenance.json` holds."""
+    return (*FILES, FIRST_PROVENANCE) if trainings > 1 else FILES
+
+
+def checksum(provenance: dict[str, Any]) -> str:
+    """Return the sha256 of a provenance without its own field `checksum`."""
+    body = {name: value for name, value in provenance.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

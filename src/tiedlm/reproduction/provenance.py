@@ -1,0 +1,74 @@
+"""Where a published result comes from, and the commands that repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from tiedlm.reproduction.differences import differences
+from tiedlm.reproduction.layout import FORMAT, VERSION, checksum
+
+
+def provenance(
+    *,
+    config: dict[str, Any],
+    environment: dict[str, Any],
+    metrics: list[dict[str, Any]],
+    weights_sha256: str,
+    files: Mapping[str, bytes],
+    first: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the content of `provenance.json`.
+
+    Args:
+        config, environment: of the run.
+        metrics: its records, one for each epoch among them.
+        weights_sha256: of its weights.
+        files: name → content of what it answers for.
+        first: the provenance of the training whose weights it started from.
+    """
+    corpus = environment["corpus"]
+    body = {
+        "format": FORMAT,
+        "version": VERSION,
+        "trainings": 1 if first is None else first["trainings"] + 1,
+        "weights_sha256": weights_sha256,
+        "texts_sha256": {split: entry["text_sha256"] for split, entry in corpus["splits"].items()},
+        "vocabulary_sha256": corpus["vocabulary"]["sha256"],
+        "commit": environment["commit"],
+        "device": environment["device"],
+        "processor": environment["processor"],
+        "training_seconds": sum(record["seconds"] for record in metrics if record["event"] == "epoch"),
+        "commands": commands(config, environment, [] if first is None else first["commands"]),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    return body | {"checksum": checksum(body)}
+
+
+def commands(config: dict[str, Any], environment: dict[str, Any], before: list[str]) -> list[str]:
+    """Return the command lines that repeat a training, one for each training from random weights on.
+
+    They say every field of the runtime that is not the recipe's, and on the CPU the number of threads in any case: with
+    the same one, and the same versions, the result repeats to the bit.
+
+    Args:
+        config, environment: of the run.
+        before: the commands of the training whose weights it started from.
+    """
+    changed = {name: own for name, (own, _) in differences(config).items() if name.startswith("runtime.")}
+    if config["runtime"]["device"] == "cpu":
+        changed["runtime.threads"] = environment["threads"]
+    words = ["tiedlm", "train", config["recipe"], "--seed", str(config["seed"])]
+    for name, value in sorted(changed.items()):
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--run-dir", _run_dir(config, len(before) + 1)]
+    if before:
+        last = shlex.split(before[-1])
+        words += ["--from", last[last.index("--run-dir") + 1]]
+    return [*before, shlex.join(words)]
+
+
+def _run_dir(config: dict[str, Any], training: int) -> str:
+    return f"runs/{config['recipe']}-seed-{config['seed']}" + (f"-training-{training}" if training > 1 else "")

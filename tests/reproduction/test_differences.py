@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from support.finished_run import EPOCHS, RECIPE, recipe_config
+from tiedlm.config import to_json
+from tiedlm.errors import ConfigError
+from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.reproduction.differences import ABSENT, check_is_recipe, differences
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_does_not_differ_from_itself(name):
+    assert differences(to_json(recipe(name))) == {}
+
+
+def test_every_field_that_differs_is_found():
+    whole = recipe_config(seed=2, threads=1)
+    changed = to_json(replace(whole, loss=replace(whole.loss, gamma=0.5, temperature=20.0)))
+    del changed["model"]["layers"]
+    changed["training"]["momentum"] = 0.9
+    assert differences(changed) == {
+        "seed": (2, 0),
+        "loss.gamma": (0.5, 0.0),
+        "loss.temperature": (20.0, None),
+        "training.momentum": (0.9, ABSENT),
+        "runtime.threads": (1, None),
+        "model.layers": (ABSENT, 2),
+    }
+
+
+def test_seed_and_runtime_are_free():
+    whole = recipe_config(seed=5, threads=2)
+    check_is_recipe(to_json(replace(whole, runtime=replace(whole.runtime, precision="bfloat16"))))
+
+
+def test_all_else_is_not():
+    whole = recipe_config()
+    changed = replace(whole, training=replace(whole.training, epochs=2, streams=10))
+    message = f"'{RECIPE}': training.epochs is 2, the recipe's {EPOCHS}; training.streams is 10, the recipe's 20"
+    with pytest.raises(ConfigError, match=message):
+        check_is_recipe(to_json(changed))
+
+
+def test_an_unknown_recipe_is_an_error():
+    with pytest.raises(ConfigError, match="There is no recipe 'mine'"):
+        check_is_recipe(to_json(recipe_config()) | {"recipe": "mine"})

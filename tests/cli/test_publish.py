@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from support.finished_run import RECIPE, make_run, scores
+from tiedlm.reproduction.result import read_result
+
+
+def test_a_run_is_published_and_its_folder_is_told(tiedlm, tmp_path):
+    answer = tiedlm("publish", make_run(tmp_path / "run").path, "--results", tmp_path / "results")
+    assert answer.status == 0
+    assert answer.output == f"{tmp_path / 'results' / RECIPE / 'seed-0'}\n"
+    assert read_result(tmp_path / "results" / RECIPE / "seed-0").scores == scores()
+
+
+def test_results_is_the_folder_where_none_is_given(tiedlm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tiedlm("publish", make_run(tmp_path / "run").path).output == f"results/{RECIPE}/seed-0\n"
+    assert (tmp_path / "results" / RECIPE / "seed-0" / "scores.json").is_file()
+
+
+def test_another_result_is_replaced_on_demand(tiedlm, tmp_path):
+    results = ("--results", tmp_path / "results")
+    old, new = make_run(tmp_path / "old"), make_run(tmp_path / "new", scored=scores(80.0, 79.0))
+    assert tiedlm("publish", old.path, *results).status == 0
+    refused = tiedlm("publish", new.path, *results)
+    assert refused.status == 2
+    assert "holds another result already" in refused.error
+    assert read_result(tmp_path / "results" / RECIPE / "seed-0").scores == scores()
+    assert tiedlm("publish", new.path, *results, "--replace").status == 0
+    assert read_result(tmp_path / "results" / RECIPE / "seed-0").scores == scores(80.0, 79.0)
+
+
+def test_a_run_of_no_recipe_is_refused(tiedlm, tiny, tmp_path):
+    answer = tiedlm("publish", tiny / "run", "--results", tmp_path / "results")
+    assert answer.status == 2
+    assert answer.error.startswith("tiedlm: error: There is no recipe 'small'.")
+    assert not (tmp_path / "results").exists()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,3 +89,21 @@ def test_the_config_of_a_run(tmp_path):
     config = small_config(tmp_path)
     RunFolder.create(tmp_path / "run", {"config": json.dumps(to_json(config)).encode()})
     assert training_run.config_of(tmp_path / "run") == config
+
+
+def test_a_real_interrupt_ends_with_130_and_the_run_goes_on(tmp_path, tiedlm):
+    config = small_config(tmp_path)
+    config = replace(config, training=replace(config.training, epochs=10_000))
+    (tmp_path / "long.json").write_text(json.dumps(to_json(config)))
+    command = [sys.executable, "-m", "tiedlm.cli.main", "train", tmp_path / "long.json", "--run-dir", tmp_path / "run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch 1/"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    assert process.returncode == INTERRUPTED
+    assert error.startswith("tiedlm: interrupted; what was done is saved. Go on with it: tiedlm train small --resume ")
+    progress = json.loads(next((tmp_path / "run").glob("progress-*.json")).read_text())
+    assert progress["epoch"] > 1
+    assert tiedlm("compare", tmp_path / "run").status == 0

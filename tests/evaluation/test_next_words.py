@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from support.stub_model import BigramModel, UniformModel
+from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.next_words import next_words, word_probabilities
 
@@ -30,9 +31,10 @@ def test_the_words_after_a_context_by_hand(vocabulary):
     assert next_words(model, vocabulary, [], 1) == [("the", pytest.approx(0.7, rel=1e-6))]
 
 
-def test_ties_are_in_the_order_of_the_ids(vocabulary):
-    found = next_words(UniformModel(7), vocabulary, ["the"], 7)
-    assert found == [(word, pytest.approx(1 / 7)) for word in vocabulary.words]
+def test_ties_are_in_the_order_of_the_ids():
+    vocabulary = Vocabulary.from_counts({f"word{number}": 1 for number in range(998)})
+    found = next_words(UniformModel(1000), vocabulary, ["word3"], 1000)
+    assert found == [(word, pytest.approx(1 / 1000)) for word in vocabulary.words]
 
 
 def test_a_longer_list_begins_with_the_shorter_one(lstm, vocabulary):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def test_what_is_no_text_is_refused_and_leaves_nothing(tmp_path, vocabulary, mon
     with pytest.raises(CorpusError, match=told), text_as_ids(tmp_path / "a.txt", vocabulary):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_is_told_with_the_folder_that_is_full(tmp_path, vocabulary, monkeypatch):
+    def write_ids(path, vocabulary, target):
+        target.write_bytes(b"some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("tiedlm.evaluation.text.write_ids", write_ids)
+    told = f"a.txt cannot be written to {tmp_path}/tiedlm-.*: No space left on device. .* TMPDIR"
+    with pytest.raises(CorpusError, match=told), text_as_ids(tmp_path / "a.txt", vocabulary):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_text_is_named(vocabulary):

@@ -16,17 +16,15 @@ from tiedlm.cli.parsing import Switch, parse
 if TYPE_CHECKING:
     from tiedlm.cli.run_summary import RunSummary
 
-HEADINGS = (
-    "run", "recipe", "trainings", "parameters", "epochs", "best", "time",
-    "valid", "test", "paper's valid", "paper's test", "paper's trainings",
-)  # fmt: skip
+HEADINGS = ("run", "recipe", "parameters", "trainings", "best epoch", "time", "valid", "test", "paper's two")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Set runs side by side: parameters, perplexities, epochs, time, and the paper's figures for their recipes.
+    """Set runs side by side: parameters, epochs, time, perplexities, and the paper's two for the recipe.
 
-    A run whose config was changed is not set against the paper. Training that goes on shows its best validation so far.
+    A run whose config was changed is not set against the paper. Of a training that goes on, the best validation so far
+    is shown.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
@@ -48,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
         print_json([summary.to_json() for summary in summaries])
         return 0
     print_table(HEADINGS, [_row(summary) for summary in summaries], align="llr")
+    for summary in summaries:
+        if summary.paper_trainings not in (None, summary.trainings):
+            print(f"{summary.run}: {_times(summary.trainings)}; the paper's figures: {_times(summary.paper_trainings)}")
     protocols = dict.fromkeys(summary.protocol for summary in summaries if summary.protocol)
     for protocol in protocols:
         print(f"protocol: {protocol}")
@@ -62,22 +63,19 @@ def _row(summary: RunSummary) -> list[str]:
     return [
         summary.run,
         f"{summary.recipe} (changed)" if summary.changed else summary.recipe,
-        str(summary.trainings),
         str(summary.parameters),
-        str(summary.epochs),
-        _number(summary.best_epoch),
+        str(summary.trainings),
+        "-" if summary.best_epoch is None else f"{summary.best_epoch} of {summary.epochs}",
         duration(summary.seconds),
         _perplexity(summary.valid),
         _perplexity(summary.test),
-        _number(summary.paper_valid),
-        _number(summary.paper_test),
-        _number(summary.paper_trainings),
+        "-" if summary.paper_test is None else f"{summary.paper_valid} / {summary.paper_test}",
     ]
+
+
+def _times(trainings: int | None) -> str:
+    return "one training" if trainings == 1 else f"{trainings} trainings, each from the weights of the one before"
 
 
 def _perplexity(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else str(value)

@@ -46,9 +46,10 @@ def _print_drawn(headings: Row, rows: Sequence[Row], align: str, title: str | No
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading, side in zip(headings, align, strict=True):
-        table.add_column(heading, justify="left" if side == "l" else "right", overflow="fold")
+        left = side == "l"
+        table.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not left)
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 def _row(name: str, config: RunConfig) -> list[str]:
     model, loss = config.model, config.loss
     network = f"{model.layers} x {model.units}, {'tied' if model.tied else 'untied'}"
-    terms = f"CE + AL, gamma {loss.gamma:g}, tau {loss.temperature:g}" if loss.temperature else "CE"
+    terms = f"CE + {loss.gamma:g} AL, tau {loss.temperature:g}" if loss.temperature else "CE"
     published = PUBLISHED.get(name)
     paper = "" if published is None else f"{published.test:.1f}"
     return [name, config.corpus.name, network, terms, str(config.training.epochs), paper]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,11 +11,11 @@ from typing import TYPE_CHECKING, Any, final
 
 from tiedlm.checkpoint.journal import Journal
 from tiedlm.checkpoint.lock import RunLock
+from tiedlm.checkpoint.making import build_aside, check_free, remove_partial_folders, store
 from tiedlm.checkpoint.manifest import RESTORE, Entry, Manifest
-from tiedlm.checkpoint.roles import FIXED, JOURNAL_NAME, MANIFEST_NAME, check_role, file_name, may_be_leftover
+from tiedlm.checkpoint.roles import FIXED, JOURNAL_NAME, check_role, may_be_leftover
 from tiedlm.checkpoint.saving import saving
 from tiedlm.errors import ArgumentError, RunError
-from tiedlm.files import flush, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,10 +45,10 @@ class RunFolder:
         for role in contents:
             check_role(role)
         with saving(path):
-            _check_free(path)
+            check_free(path)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_partial_folders(path)
-            manifest = _build_aside(path, contents)
+            remove_partial_folders(path)
+            manifest = build_aside(path, contents)
         return cls(path, manifest)
 
     @classmethod
@@ -132,7 +129,7 @@ class RunFolder:
         with self.lock(), saving(self.path):
             try:
                 committed = self.journal.committed if journal is None else journal.flushed_entry()
-                self._adopt(_store(self.path, self._manifest, contents, committed))
+                self._adopt(store(self.path, self._manifest, contents, committed))
             finally:
                 self._sweep()
 
@@ -167,47 +164,3 @@ class RunFolder:
             for path in self.path.iterdir():
                 if may_be_leftover(path.name) and path.name not in used:
                     path.unlink(missing_ok=True)
-
-
-def _store(folder: Path, before: Manifest | None, contents: Mapping[str, bytes], journal: Entry) -> Manifest:
-    """Write the new files, then the manifest that refers to them."""
-    number = 0 if before is None else before.commit + 1
-    files = {} if before is None else dict(before.files)
-    for role, content in contents.items():
-        files[role] = Entry.of(file_name(role, number), content)
-        write_bytes(folder / files[role].name, content)
-    manifest = Manifest(commit=number, files=files, journal=journal)
-    write_bytes(folder / MANIFEST_NAME, manifest.to_bytes())
-    return manifest
-
-
-def _check_free(path: Path) -> None:
-    if path.is_dir():
-        if not any(path.iterdir()):
-            return
-        raise RunError(
-            f"{path} exists already and is not empty. Resume the run in it, give another folder, or remove it first."
-        )
-    if path.exists() or path.is_symlink():
-        raise RunError(f"{path} exists already and is not a folder. Give another folder.")
-
-
-def _build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
-    aside = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
-    aside.mkdir()
-    try:
-        write_bytes(aside / JOURNAL_NAME, b"")
-        manifest = _store(aside, None, contents, Entry.of(JOURNAL_NAME, b""))
-        os.replace(aside, path)
-        flush(path.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return manifest
-
-
-def _remove_partial_folders(path: Path) -> None:
-    """Delete what killed processes left of making this very folder; no other folder has such a name."""
-    for folder in path.parent.iterdir():
-        left = re.fullmatch(re.escape(path.name) + r"\.partial-[0-9a-f]{32}", folder.name)
-        if left and folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from tiedlm.losses.softened import Teacher, divergence_from, row_dot, soft_targets
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 """Gradients of features, classifier, table and bias; None where it was not asked for."""
@@ -40,23 +41,6 @@ class Problem:
     def wide(self) -> torch.dtype:
         """Type of everything that is not the input of a matrix product."""
         return torch.promote_types(self.classifier.dtype, torch.float32)
-
-
-class Teacher(NamedTuple):
-    """What the rows of one chunk share, once for each of its distinct targets."""
-
-    words: Tensor
-    """Distinct targets [U]."""
-    of_row: Tensor
-    """For each row the index of its target in `words` [C]."""
-    vectors: Tensor
-    """Word vectors of the distinct targets [U, D]."""
-    logits: Tensor
-    """L l / tau [U, V]."""
-    soft: Tensor
-    """y~ [U, V] (eq. 3.7)."""
-    normaliser: Tensor
-    """logsumexp of `logits` [U]."""
 
 
 class _Sums:
@@ -115,14 +99,14 @@ def _chunk(
     logits = (features @ classifier.T).to(problem.wide)
     prediction, cross_entropy = _cross_entropy(logits, problem.bias, words)
     if problem.gamma == 0:
-        divergence, teacher, softened = torch.zeros_like(cross_entropy), None, None
+        divergence, teacher, difference = torch.zeros_like(cross_entropy), None, None
     else:
-        teacher = _teacher(problem, table, words)
-        softened, divergence = _divergence(logits, teacher, problem.temperature)
+        teacher = soft_targets(table, words, problem.temperature, problem.wide)
+        difference, divergence = divergence_from(teacher, logits, problem.temperature)
     if weights is not None:
         gradient = _at_logits(prediction, words, weights, sums)
-        if teacher is not None and softened is not None:
-            _add_divergence(gradient, softened, teacher, weights, problem.gamma)
+        if teacher is not None and difference is not None:
+            gradient.addcmul_(difference, weights.unsqueeze(1), value=problem.gamma)  # eq. 3.4, alpha = gamma tau
             _through_teacher(problem, table, teacher, logits, weights, sums)
         _add_products(problem, classifier, gradient, features, rows, sums)
     return torch.stack([cross_entropy, divergence])
@@ -136,30 +120,6 @@ def _cross_entropy(logits: Tensor, bias: Tensor | None, words: Tensor) -> tuple[
     return prediction, behind - prediction.amax(1).log()  # in this order a near-certain loss keeps its last bits
 
 
-def _teacher(problem: Problem, table: Tensor, words: Tensor) -> Teacher:
-    distinct, of_row = torch.unique_consecutive(words, return_inverse=True)
-    vectors = table.index_select(0, distinct)
-    logits = (vectors @ table.T).to(problem.wide).div_(problem.temperature)
-    soft = logits.softmax(1)
-    return Teacher(distinct, of_row, vectors, logits, soft, logits.amax(1) - soft.amax(1).log())
-
-
-def _divergence(logits: Tensor, teacher: Teacher, temperature: float) -> tuple[Tensor, Tensor]:
-    """Return y^ (eq. 3.1) and KL(y~ || y^) (eq. 3.2); `logits` become those of y^, divided by the temperature."""
-    softened = logits.div_(temperature).softmax(1)
-    normaliser = logits.amax(1) - softened.amax(1).log()
-    target = teacher.soft.index_select(0, teacher.of_row)
-    cross = _dot(target, logits)
-    entropy = teacher.normaliser - _dot(teacher.soft, teacher.logits)
-    softened -= target
-    return softened, normaliser - cross - entropy.index_select(0, teacher.of_row)
-
-
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    """Return the inner product of each pair of rows; on a CPU eight times faster than one `bmm` of single rows."""
-    return torch.linalg.vecdot(left, right)
-
-
 def _at_logits(prediction: Tensor, words: Tensor, weights: Tensor, sums: _Sums) -> Tensor:
     """Return w (p - e), in place of p."""
     gradient = prediction.mul_(weights.unsqueeze(1))
@@ -168,11 +128,6 @@ def _at_logits(prediction: Tensor, words: Tensor, weights: Tensor, sums: _Sums) 
     if sums.bias is not None:
         sums.bias += gradient.sum(0)
     return gradient
-
-
-def _add_divergence(gradient: Tensor, difference: Tensor, teacher: Teacher, weights: Tensor, gamma: float) -> None:
-    """Add w gamma (q - y~), in place (eq. 3.4 with alpha = gamma tau)."""
-    gradient.addcmul_(difference, weights.unsqueeze(1), value=gamma)
 
 
 def _through_teacher(
@@ -184,7 +139,7 @@ def _through_teacher(
     total = torch.zeros_like(teacher.normaliser).index_add_(0, teacher.of_row, weights)
     difference = teacher.logits * total.unsqueeze(1)
     difference.index_add_(0, teacher.of_row, scaled * weights.unsqueeze(1), alpha=-1)
-    mean = _dot(teacher.soft, difference)
+    mean = row_dot(teacher.soft, difference)
     gradient = difference.sub_(mean.unsqueeze(1)).mul_(teacher.soft).mul_(problem.gamma).to(problem.products)
     sums.table.index_add_(0, teacher.words, (gradient @ table).to(problem.wide))
     _add_outer(sums.table, gradient, teacher.vectors)

@@ -1,0 +1,61 @@
+"""How a run folder comes to be, whole, and how one step of saving is written. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from tiedlm.checkpoint.manifest import Entry, Manifest
+from tiedlm.checkpoint.roles import JOURNAL_NAME, MANIFEST_NAME, file_name
+from tiedlm.errors import RunError
+from tiedlm.files import flush, write_bytes
+
+
+def store(folder: Path, before: Manifest | None, contents: Mapping[str, bytes], journal: Entry) -> Manifest:
+    """Write the new files, then the manifest that refers to them."""
+    number = 0 if before is None else before.commit + 1
+    files = {} if before is None else dict(before.files)
+    for role, content in contents.items():
+        files[role] = Entry.of(file_name(role, number), content)
+        write_bytes(folder / files[role].name, content)
+    manifest = Manifest(commit=number, files=files, journal=journal)
+    write_bytes(folder / MANIFEST_NAME, manifest.to_bytes())
+    return manifest
+
+
+def check_free(path: Path) -> None:
+    """Raise a RunError unless `path` is absent or an empty folder."""
+    if path.is_dir():
+        if not any(path.iterdir()):
+            return
+        raise RunError(
+            f"{path} exists already and is not empty. Resume the run in it, give another folder, or remove it first."
+        )
+    if path.exists() or path.is_symlink():
+        raise RunError(f"{path} exists already and is not a folder. Give another folder.")
+
+
+def build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
+    """Write a whole run folder beside `path`, then rename it to `path`."""
+    aside = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
+    aside.mkdir()
+    try:
+        write_bytes(aside / JOURNAL_NAME, b"")
+        manifest = store(aside, None, contents, Entry.of(JOURNAL_NAME, b""))
+        os.replace(aside, path)
+        flush(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return manifest
+
+
+def remove_partial_folders(path: Path) -> None:
+    """Delete what killed processes left of making this very folder; no other folder has such a name."""
+    for folder in path.parent.iterdir():
+        left = re.fullmatch(re.escape(path.name) + r"\.partial-[0-9a-f]{32}", folder.name)
+        if left and folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,131 @@
+"""Seconds and peak memory of one training step of `ptb-small-*`, beside a plain PyTorch word LSTM of the same size.
+
+    python benchmarks/step.py --batches 40 --threads 2
+
+All variants live in one process and take turns, in a new order every round, so that a machine that is slow for a while
+is slow for all of them. Peak memory is that of a process of its own for each variant. Rows are appended to
+`benchmarks/results/step.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from machine import append_csv, facts, peak_memory_mib
+from step_variants import VARIANTS, Variant
+from step_windows import Window, windows
+
+WARM_UP = 3
+"""Rounds that are not counted."""
+MEMORY_STEPS = 3
+"""Steps after which memory has reached its peak."""
+RESULTS = Path(__file__).parent / "results" / "step.csv"
+
+
+def measure(variants: list[Variant], some: list[Window]) -> dict[str, list[float]]:
+    """Return variant → seconds of each step; one window a round, the first `WARM_UP` not counted."""
+    steps = {variant.name: variant.make() for variant in variants}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    order = random.Random(0)
+    for number, (inputs, targets) in enumerate(some):
+        for name in order.sample(list(steps), len(steps)):
+            began = time.perf_counter()
+            steps[name](inputs, targets)
+            if number >= WARM_UP:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def ratios(seconds: dict[str, list[float]], first: str) -> dict[str, float]:
+    """Return variant → median over rounds of its time as a multiple of that of `first` in the same round."""
+    return {
+        name: median(own / base for own, base in zip(times, seconds[first], strict=True))
+        for name, times in seconds.items()
+    }
+
+
+def memory(variant: Variant, some: list[Window]) -> dict[str, float]:
+    """Return the peak memory of this process before and after a few steps, in MiB."""
+    step, before = variant.make(), peak_memory_mib()
+    for inputs, targets in some:
+        step(inputs, targets)
+    return {"before_mib": before, "peak_mib": peak_memory_mib()}
+
+
+def memory_in_a_process(variant: Variant, options: argparse.Namespace) -> dict[str, float]:
+    """Return `memory` of a process that does nothing else."""
+    command = [sys.executable, __file__, "--memory-of", variant.name, "--threads", str(torch.get_num_threads())]
+    if options.data_dir:
+        command += ["--data-dir", str(options.data_dir)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def rows(options: argparse.Namespace, variants: list[Variant]) -> list[dict[str, object]]:
+    """Measure all variants and return a row of the CSV for each."""
+    words, some = windows(WARM_UP + options.batches, options.data_dir)
+    memories = [memory_in_a_process(variant, options) for variant in variants]
+    seconds = measure(variants, some)
+    relative = ratios(seconds, variants[0].name)
+    return [
+        {
+            **facts(),
+            "words": words,
+            "batches": options.batches,
+            "model": variant.model,
+            "gradient": variant.gradient,
+            "precision": variant.precision,
+            "median_seconds": f"{median(seconds[variant.name]):.5f}",
+            "fastest_seconds": f"{min(seconds[variant.name]):.5f}",
+            "ratio_to_plain": f"{relative[variant.name]:.3f}",
+            "peak_memory_mib": f"{used['peak_mib']:.0f}",
+            "step_memory_mib": f"{used['peak_mib'] - used['before_mib']:.0f}",
+        }
+        for variant, used in zip(variants, memories, strict=True)
+    ]
+
+
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--batches", type=int, default=40, help="rounds that are counted (default: 40)")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to append to")
+    parser.add_argument("--memory-of", choices=[v.name for v in VARIANTS], help="print this variant's memory, as JSON")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measure, append, print."""
+    options = parsed()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.memory_of:
+        variant = next(variant for variant in VARIANTS if variant.name == options.memory_of)
+        print(json.dumps(memory(variant, windows(MEMORY_STEPS, options.data_dir)[1])))
+        return
+    measured = rows(options, VARIANTS)
+    append_csv(options.output, measured)
+    for row in measured:
+        print(line(row))
+
+
+def line(row: dict[str, object]) -> str:
+    """Return a row of the CSV in short."""
+    return (
+        f"{row['model']:<15}{row['gradient']:<10}{row['precision']:<10}{row['median_seconds']} s  "
+        f"x {row['ratio_to_plain']}  peak {row['peak_memory_mib']} MiB, of it the steps' {row['step_memory_mib']}"
+    )
+
+
+if __name__ == "__main__":
+    main()

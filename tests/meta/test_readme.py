@@ -1,0 +1,80 @@
+"""What the README says, run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.small_text import write_texts
+from tiedlm.cli.main import COMMANDS, main
+from tiedlm.recipes.catalogue import recipe_names
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text()
+SMALL = shlex.split("--model.units 8 --training.epochs 1 --training.streams 2 --training.steps 10 --runtime.threads 1")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = "\n".join(blocks("")).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("tiedlm ")]
+
+
+def command(name: str) -> list[str]:
+    return next(words for words in commands() if words[0] == name)
+
+
+def test_there_is_something_to_run() -> None:
+    assert {"prepare", "train", "score", "predict", "generate", "compare", "doctor"} <= {w[0] for w in commands()}
+    assert len(blocks("python")) == 1
+
+
+def test_every_command_and_recipe_exists() -> None:
+    for name, *rest in commands():
+        assert name in COMMANDS
+        if name == "train" and not rest[0].startswith("--"):
+            assert rest[0] in recipe_names()
+
+
+def test_every_path_that_is_named_exists() -> None:
+    named = re.findall(r"`((?:src|docs|benchmarks|results)/[^`]*)`", README)
+    assert named
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_python_runs() -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", blocks("python")[0]], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"loss \d+\.\d+, of which cross-entropy \d+\.\d+", done.stdout)
+
+
+def test_own_text_is_trained_scored_asked_and_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("TIEDLM_RUNS_DIR", raising=False)
+    write_texts(tmp_path)
+    for split, name in (("train", "a"), ("valid", "b"), ("test", "c")):
+        (tmp_path / f"{split}.txt").rename(tmp_path / f"{name}.txt")
+    own = next(words for words in commands() if "--corpus.train" in words)
+    assert main([*own[: own.index("--training.epochs")], *SMALL]) == 0
+    run = "runs/text-small-real-seed-0"
+    for name in ("score", "predict", "generate"):
+        assert main([word if not word.startswith("runs/") else run for word in command(name)]) == 0
+    assert main(["compare", run]) == 0
+    assert "text-small-real" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_make_targets_exist(target: str) -> None:
+    assert f"make {target}" in README
+    assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)

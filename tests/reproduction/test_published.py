@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from tiedlm.corpora.sources import SOURCES
+from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.reproduction.published import PUBLISHED
 
 # Table 1, valid / test; the columns are PTB and WikiText-2.
@@ -48,6 +49,20 @@ def test_the_small_ptb_models_but_the_baseline_were_trained_twice():
     assert twice == {"ptb-small-al", "ptb-small-re", "ptb-small-real"}
     assert {row.trainings for row in PUBLISHED.values()} == {1, 2}
     assert {key for key, row in PUBLISHED.items() if "footnote 4" in row.protocol} == twice | {"ptb-small-vd"}
+
+
+def test_every_row_has_its_recipe_and_every_recipe_on_these_corpora_its_row():
+    assert {name for name in recipe_names() if recipe(name).corpus.name in SOURCES} == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_recipe_is_of_the_model_that_the_row_names(name):
+    row, config = PUBLISHED[name], recipe(name)
+    assert config.recipe == name
+    assert config.corpus.name == row.corpus
+    assert config.model.units == {"small": 200, "medium": 650, "large": 1500}[row.size]
+    variants = {(False, False): "vd", (False, True): "al", (True, False): "re", (True, True): "real"}
+    assert variants[config.model.tied, config.loss.gamma > 0] == MODELS[row.row]
 
 
 def test_validation_is_harder_than_test_and_corpora_are_known():

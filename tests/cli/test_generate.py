@@ -22,6 +22,12 @@ def test_the_same_seed_gives_the_same_text(tiedlm, tiny):
     assert "<eos>" not in first
 
 
+def test_an_unknown_word_is_drawn_only_where_it_is_allowed(tiedlm, tiny):
+    arguments = ["generate", tiny / "run", "--words", 400, "--temperature", 1000]
+    assert "<unk>" not in tiedlm(*arguments).output
+    assert "<unk>" in tiedlm(*arguments, "--allow-unknown").output
+
+
 def test_unknown_words_of_the_prompt_are_named_beside_the_text(tiedlm, tiny):
     answer = tiedlm("generate", tiny / "run", "--prompt", "the wug")
     assert answer.error == "not in the vocabulary, read as <unk>: wug\n"

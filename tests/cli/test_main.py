@@ -14,6 +14,7 @@ from tiedlm.cli.main import COMMANDS
 from tiedlm.errors import CorpusError, RunError
 
 COMMAND = [sys.executable, "-m", "tiedlm.cli.main"]
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 @pytest.fixture
@@ -103,18 +104,20 @@ def test_an_error_of_ours_is_not_hidden(tiedlm, command):
         tiedlm("recipes")
 
 
-def test_a_reader_that_goes_away_is_no_error():
+@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "--help"]])
+def test_a_reader_that_goes_away_is_no_error(arguments):
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*COMMAND, "--help"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([*COMMAND, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, env=BUFFERED)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
-def test_a_full_disk_under_the_output_is_an_error():
+@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "--help"]])
+def test_a_full_disk_under_the_output_is_an_error(arguments):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, "--help"], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=BUFFERED)
     assert done.returncode == 2
     assert done.stderr == "tiedlm: error: reading or writing failed: No space left on device\n"
 

@@ -38,10 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _print_what_the_terminal_lacks_escaped()
     try:
-        status = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        status = _status(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else ERROR
     except KeyboardInterrupt:
         return _tell("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -53,6 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return _tell(f"error: {_in_words(error)}", ERROR)
     return status
+
+
+def _status(arguments: list[str]) -> int:
+    try:
+        return _dispatch(arguments)
+    except SystemExit as end:  # a command's help has been printed
+        return end.code if isinstance(end.code, int) else 0
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -22,6 +22,7 @@ from tiedlm.training.config import RunConfig
 from tiedlm.training.display import EpochReport, WindowReport
 from tiedlm.training.loop import resume, train
 from tiedlm.training.state import read_progress
+from tiedlm.training.step import train_window
 
 
 class Recorder:
@@ -122,7 +123,7 @@ def test_resuming_a_finished_training_changes_nothing(config: RunConfig, tmp_pat
 def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = loop.train_window, []
+    real, calls = train_window, []
 
     def failing(*arguments: Any) -> Any:
         calls.append(1)

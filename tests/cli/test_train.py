@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,19 @@ def test_fields_of_the_recipe_are_changed_and_no_others(tiedlm, asked):
         "model": original["model"] | {"tied": False},
     }
     assert options == {"run_dir": None, "start_from": None, "data_dir": None}
+
+
+def test_folders_are_passed_on(tiedlm, asked):
+    options = {"run_dir": "a", "start_from": "b", "data_dir": "c"}
+    assert tiedlm("train", "ptb-small-re", "--run-dir", "a", "--from", "b", "--data-dir", "c").status == 0
+    assert asked[0][1] == {name: Path(folder) for name, folder in options.items()}
+
+
+def test_a_run_goes_on_with_the_data_folder_that_is_given(tiedlm, tiny, monkeypatch):
+    calls = []
+    monkeypatch.setattr(training_run, "go_on", lambda *arguments: calls.append(arguments) or 0)
+    assert tiedlm("train", "--resume", tiny / "run", "--data-dir", "c").status == 0
+    assert calls == [(tiny / "run", config_in(tiny / "run"), Path("c"))]
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -1,8 +1,14 @@
 import runpy
+import sys
 
 import pytest
 
 from tiedlm.cli import main as command
+
+
+@pytest.fixture(autouse=True)
+def _not_imported_before(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tiedlm.__main__", raising=False)  # runpy warns of a module it finds there
 
 
 def test_python_m_is_the_command(monkeypatch, capsys):

@@ -29,6 +29,7 @@ def test_the_papers_figures_stand_beside_those_of_its_recipe(tiedlm, tiny, monke
         output = tiedlm("compare", tiny / "run").output
         assert output.splitlines()[1].endswith(" 89.9 / 85.1")
         assert (f"{tiny / 'run'}: one training; the paper's figures: 2 trainings" in output) == told
+        assert ("the paper's figures" in output) == told
 
 
 def test_as_json_with_all_digits(tiedlm, tiny):

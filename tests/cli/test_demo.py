@@ -10,6 +10,8 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
+from tiedlm.corpora.prepare import prepare
+from tiedlm.evaluation.ngram import NGram
 from tiedlm.recipes import catalogue
 from tiedlm.training import loop
 
@@ -40,6 +42,11 @@ def test_both_models_are_trained_and_shown_beside_the_counting_ones(tiedlm, shor
         "VD-LSTM",
         "VD-LSTM+REAL",
     ]
+    corpus = prepare(catalogue.recipe("demo-vd").corpus)
+    ids, end_id = {name: split.ids for name, split in corpus.splits.items()}, corpus.vocabulary.end_id
+    counts = NGram(ids["train"], len(corpus.vocabulary), order=3, end_id=end_id)
+    expected = [f"{counts.score(ids[name], unknown_id=0).perplexity:.1f}" for name in ("valid", "test")]
+    assert table[2].split()[-2:] == expected
     for word in ("Next word after: the cat", "Next word after: a dog sees", "tiedlm predict .demo/demo-vd-seed-0"):
         assert word in answer.output
     again = tiedlm("demo")
@@ -59,7 +66,7 @@ def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
     monkeypatch.setattr(loop.Training, "end_epoch", cut)
     answer = tiedlm("demo", "--runs", "here")
     assert answer.status == INTERRUPTED
-    assert "`tiedlm demo --runs here` goes on where it stopped" in answer.error
+    assert answer.error == "tiedlm: interrupted; `tiedlm demo --runs here` goes on where it stopped\n"
     monkeypatch.setattr(loop.Training, "end_epoch", original)
     answer = tiedlm("demo", "--runs", "here")
     assert answer.status == 0

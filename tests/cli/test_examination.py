@@ -51,6 +51,7 @@ def test_a_folder_that_is_missing_is_made_when_needed(tmp_path):
 
 def test_a_file_where_a_folder_should_be_is_a_problem(tmp_path):
     (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o700)
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         place = Place("runs", path, "TIEDLM_RUNS_DIR")
         assert not place.is_usable()

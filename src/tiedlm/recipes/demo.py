@@ -12,7 +12,7 @@ from tiedlm.recipes.variants import loss_of, model_of
 from tiedlm.training.config import RunConfig, TrainingConfig
 
 NETWORK = LSTMConfig(units=128, layers=2, keep_input=0.8, keep_hidden=0.8)
-SCHEDULE = TrainingConfig(epochs=6, constant_epochs=3, decay=0.5)
+SCHEDULE = TrainingConfig(epochs=5, constant_epochs=3, decay=0.4)
 
 
 def demo(name: str, variant: str) -> RunConfig:

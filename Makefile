@@ -24,6 +24,8 @@ help: ## show this list
 demo: $(PACKAGE) ## make .venv, train two small models on text of this machine, show the result
 	$(BIN)/tiedlm demo
 
+# The tests' models are so small that a second thread only costs time, and on a busy machine very much of it.
+test: export OMP_NUM_THREADS ?= 1
 test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format check, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

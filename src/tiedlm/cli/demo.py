@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +97,11 @@ def _print_scores(runs: list[Run], folders: list[Path]) -> None:
         run = summarize(folder)
         scores = [f"{value:.1f}" if value else "-" for value in (run.valid, run.test)]
         rows.append([label, str(run.parameters), *scores, duration(run.seconds)])
-    print(f"\nPerplexity on {splits['test'].words:,} words of test text, {len(vocabulary):,} words in the vocabulary,")
-    print(f"after {splits['train'].words:,} words of training text: {PROTOCOL}.\n")
+    told = (
+        f"Perplexity after {splits['train'].words:,} words of training text, on {splits['valid'].words:,} words of "
+        f"valid and {splits['test'].words:,} of test text; {len(vocabulary):,} words in the vocabulary. {PROTOCOL}."
+    )
+    print(f"\n{textwrap.fill(told, 100)}\n")
     print_table(("model", "parameters", "valid", "test", "time"), rows)
 
 

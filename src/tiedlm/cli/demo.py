@@ -99,7 +99,8 @@ def _print_scores(runs: list[Run], folders: list[Path]) -> None:
         rows.append([label, str(run.parameters), *scores, duration(run.seconds)])
     told = (
         f"Perplexity after {splits['train'].words:,} words of training text, on {splits['valid'].words:,} words of "
-        f"valid and {splits['test'].words:,} of test text; {len(vocabulary):,} words in the vocabulary. Protocol: {PROTOCOL}."
+        f"valid and {splits['test'].words:,} of test text; {len(vocabulary):,} words in the vocabulary. "
+        f"Protocol: {PROTOCOL}."
     )
     print(f"\n{textwrap.fill(told, 100)}\n")
     print_table(("model", "parameters", "valid", "test", "time"), rows)

@@ -57,8 +57,8 @@ def test_values_alone_cost_the_forward_products() -> None:
 
 
 def test_a_chunk_works_out_only_its_own_targets() -> None:
-    """Sorted by target, four chunks of three rows hold 4 4 4 | 4 4 4 | 4 9 9 | 9 30 30."""
-    assert products(problem(chunk_rows=3)) == 3 * (ROWS + 1 + 1 + 2 + 2)
+    """Sorted by target, four chunks of three rows hold 4 4 4 | 4 4 4 | 4 9 9 | 9 30 30, with as many for targets."""
+    assert products(problem(chunk_rows=6)) == 3 * (ROWS + 1 + 1 + 2 + 2)
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 5, 100])

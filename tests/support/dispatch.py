@@ -35,7 +35,8 @@ class Recorder(TorchDispatchMode):
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         sizes = [tensor.numel() for tensor in made if tensor.untyped_storage().data_ptr() not in old]
         dtypes = frozenset(tensor.dtype for tensor in given if tensor.is_floating_point())
-        self.calls.append(Call(str(func), dtypes, max(sizes, default=0), _multiplications(str(func), given)))
+        factors = [argument for argument in args if isinstance(argument, Tensor)]
+        self.calls.append(Call(str(func), dtypes, max(sizes, default=0), _multiplications(str(func), factors)))
         return result
 
     @property
@@ -44,9 +45,9 @@ class Recorder(TorchDispatchMode):
         return max(call.largest for call in self.calls)
 
 
-def _multiplications(name: str, given: list[Tensor]) -> int:
-    """m k n of a product of [..., m, k] and [..., k, n]: the last two tensors of mm, bmm, addmm and baddbmm."""
+def _multiplications(name: str, factors: list[Tensor]) -> int:
+    """m k n of a product of [..., m, k] and [..., k, n]: the last two positional tensors of mm, bmm, addmm and baddbmm."""
     if "mm" not in name.split(".")[1]:
         return 0
-    left, right = given[-2:]
+    left, right = factors[-2:]
     return left.numel() * right.shape[-1]

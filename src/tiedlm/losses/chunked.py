@@ -27,9 +27,10 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import Reduction, check_chunk_rows, check_linear, check_options, check_targets
 from tiedlm.losses.functional import LossTerms
+from tiedlm.losses.passes import Passes, PlainPasses
 from tiedlm.losses.sweep import Gradients, Problem, sweep
 
-CPU_CHUNK_ROWS = 256
+CPU_CHUNK_ROWS = 512
 """Rows of a chunk on a CPU: 64 to 700 rows measure alike there, and fewer are slower (benchmarks/losses.py)."""
 
 
@@ -50,7 +51,8 @@ def linear_augmented_cross_entropy(
     """Return the loss of `functional.linear_augmented_cross_entropy`, computed over chunks of rows.
 
     Args:
-        chunk_rows: rows of a chunk, 1 or more; None picks a number that measured well.
+        chunk_rows: rows of logits at one time, 1 or more, half of them for the soft targets; None picks a number that
+            measured well.
         features, classifier, targets, table, bias, temperature, gamma, detach_target, ignore_index, reduction: as in
             the definition, with the same shapes, ranges and errors.
 
@@ -73,13 +75,19 @@ def linear_augmented_terms(
     ignore_index: int = -100,
     reduction: Reduction = "mean",
     chunk_rows: int | None = None,
+    passes: Passes | None = None,
 ) -> LossTerms:
-    """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
+    """Return the loss of `linear_augmented_cross_entropy` together with its two terms.
+
+    Args:
+        passes: what is done between the products (`passes`); None: PyTorch operations, one after the other.
+    """
     check_options(temperature, gamma, reduction)
     check_linear(features, classifier, table, bias)
     check_targets(targets, features.shape[:-1], classifier.shape[0], ignore_index)
     check_chunk_rows(chunk_rows)
-    settings = _Settings(temperature, gamma, detach_target, ignore_index, reduction, chunk_rows or CPU_CHUNK_ROWS)
+    options = (temperature, gamma, detach_target, ignore_index, reduction)
+    settings = _Settings(*options, chunk_rows or CPU_CHUNK_ROWS, passes or PlainPasses())
     flat = features.reshape(-1, features.shape[-1])
     losses = _ChunkedLoss.apply(flat, classifier, table, bias, targets.reshape(-1), settings)
     terms = (term.reshape(targets.shape) if reduction == "none" else term for term in losses)  # pyright: ignore
@@ -95,6 +103,7 @@ class _Settings:
     ignore_index: int
     reduction: Reduction
     chunk_rows: int
+    passes: Passes
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -166,6 +175,7 @@ def _problem(
         detach_target=settings.detach_target,
         chunk_rows=settings.chunk_rows,
         products=products or _products(classifier),
+        passes=settings.passes,
     )
 
 

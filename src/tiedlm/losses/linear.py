@@ -1,6 +1,7 @@
 """One function for the loss from features and tables: picks the implementation, and says which and why.
 
-`functional` is the definition; `chunked` gives the same values and gradients and never holds all N x V.
+`functional` is the definition; `chunked` gives the same values and gradients and never holds all N x V; `compiled` is
+`chunked` with its element-wise passes compiled.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.arguments import Reduction, check_chunk_rows
+from tiedlm.losses.compiler import missing_compiler
 from tiedlm.losses.functional import LossTerms
+from tiedlm.losses.passes import PlainPasses
+from tiedlm.losses.passes_compiled import CompiledPasses
 
-Implementation = Literal["auto", "functional", "chunked"]
-IMPLEMENTATIONS = ("auto", "functional", "chunked")
+Implementation = Literal["auto", "functional", "chunked", "compiled"]
+IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled")
+COMPILED_LOGITS = 4_000_000
+"""Logits of a call, N x V, from which "auto" compiles: below, a training may end before the compiler's seconds pay."""
 
 
 def linear_augmented_cross_entropy(
@@ -46,8 +52,8 @@ def linear_augmented_cross_entropy(
         detach_target: stop the gradient at the soft target; by default the loss is differentiated in full.
         ignore_index: target value whose prediction counts for nothing.
         reduction: "mean" over the targets that count (0 where none does), "sum", or "none" [...].
-        implementation: "functional" (the definition), "chunked", or "auto" (see `picked`).
-        chunk_rows: rows of a chunk, for "chunked" and "auto".
+        implementation: "functional" (the definition), "chunked", "compiled", or "auto" (see `picked`).
+        chunk_rows: rows of logits at one time, those of soft targets included; for all but "functional".
 
     Raises:
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
@@ -72,30 +78,73 @@ def linear_augmented_terms(
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     options = (table, bias, temperature, gamma, detach_target, ignore_index, reduction)
-    if check_implementation(implementation, chunk_rows) == "chunked":
-        return chunked.linear_augmented_terms(features, classifier, targets, *options, chunk_rows)
-    return functional.linear_augmented_terms(features, classifier, targets, *options)
+    check_implementation(implementation, chunk_rows)
+    runs, _ = picked(implementation, _logits(features, classifier), classifier.device.type)
+    if runs == "functional":
+        return functional.linear_augmented_terms(features, classifier, targets, *options)
+    passes = CompiledPasses() if runs == "compiled" else PlainPasses()
+    return chunked.linear_augmented_terms(features, classifier, targets, *options, chunk_rows, passes)
 
 
-def picked(implementation: str = "auto") -> tuple[str, str]:
-    """Return which implementation runs for the one asked for, and why, in words."""
-    if implementation not in IMPLEMENTATIONS:
-        raise ArgumentError(
-            f"implementation is {implementation!r}, but must be one of {', '.join(IMPLEMENTATIONS)}."
-            f"{suggestion(implementation, IMPLEMENTATIONS)}"
-        )
-    if implementation == "auto":
-        return "chunked", "it is as exact as the definition, and faster and smaller at every size that was measured"
-    return implementation, "it was asked for"
+def picked(implementation: str = "auto", logits: int = COMPILED_LOGITS, device: str = "cpu") -> tuple[str, str]:
+    """Return which implementation runs for the one asked for, and why, in words.
+
+    Args:
+        implementation: the one asked for.
+        logits: N x V of the call.
+        device: type of the tensors' device.
+
+    Raises:
+        ArgumentError: an unknown implementation, or one that cannot run here.
+    """
+    _check_known(implementation)
+    if implementation == "compiled":
+        return _compiled_or_error(device)
+    if implementation != "auto":
+        return implementation, "it was asked for"
+    if device != "cpu":
+        return "chunked", "it is as exact as the definition, and compiled loops are for the CPU"
+    if logits < COMPILED_LOGITS:
+        return "chunked", f"with {logits:,} logits a call, fewer than {COMPILED_LOGITS:,}, compiling would not pay"
+    missing = missing_compiler()
+    if missing is not None:
+        return "chunked", f"its passes cannot be compiled here ({missing})"
+    return "compiled", f"{logits:,} logits a call are worth a compiler's seconds, and there is one"
 
 
-def check_implementation(implementation: str, chunk_rows: int | None) -> str:
-    """Return the implementation that runs; refuse one that does not exist, and a chunk that it does not take."""
-    runs, _ = picked(implementation)
-    if runs == "functional" and chunk_rows is not None:
+def check_implementation(implementation: str, chunk_rows: int | None) -> None:
+    """Refuse an implementation that does not exist, and a chunk that it does not take."""
+    _check_known(implementation)
+    if implementation == "functional" and chunk_rows is not None:
         raise ArgumentError(
             f"chunk_rows is {chunk_rows}, but has no effect with implementation 'functional', which holds all rows at "
             "once: leave it out, or use 'chunked'."
         )
     check_chunk_rows(chunk_rows)
-    return runs
+
+
+def _check_known(implementation: str) -> None:
+    if implementation not in IMPLEMENTATIONS:
+        raise ArgumentError(
+            f"implementation is {implementation!r}, but must be one of {', '.join(IMPLEMENTATIONS)}."
+            f"{suggestion(implementation, IMPLEMENTATIONS)}"
+        )
+
+
+def _compiled_or_error(device: str) -> tuple[str, str]:
+    if device != "cpu":
+        raise ArgumentError(
+            f"implementation 'compiled' is for the CPU, but the tensors are on {device}: use 'chunked'."
+        )
+    missing = missing_compiler()
+    if missing is not None:
+        raise ArgumentError(
+            f"implementation 'compiled' cannot run here, as nothing can be compiled ({missing}): install a C++ "
+            "compiler and Python's headers, or use 'chunked' or 'auto'."
+        )
+    return "compiled", "it was asked for"
+
+
+def _logits(features: Tensor, classifier: Tensor) -> int:
+    """Return N x V, or 0 where the shapes make no sense; they are refused later."""
+    return features.shape[:-1].numel() * len(classifier) if features.dim() and classifier.dim() else 0

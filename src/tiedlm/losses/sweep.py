@@ -7,12 +7,12 @@ Every array over the vocabulary has at most as many rows as the chunk. Matrix pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from tiedlm.losses.softened import Teacher, divergence_from, row_dot, soft_targets
+from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 """Gradients of features, classifier, table and bias; None where it was not asked for."""
@@ -34,13 +34,21 @@ class Problem:
     gamma: float
     detach_target: bool
     chunk_rows: int
+    """Rows of logits at one time, those of the soft targets included."""
     products: torch.dtype
     """Type of the inputs of matrix products."""
+    passes: Passes = field(default_factory=PlainPasses)
+    """What is done between the products."""
 
     @property
     def wide(self) -> torch.dtype:
         """Type of everything that is not the input of a matrix product."""
         return torch.promote_types(self.classifier.dtype, torch.float32)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of features in a chunk: with soft targets half of it, as each row may bring a target of its own."""
+        return self.chunk_rows if self.gamma == 0 else max(self.chunk_rows // 2, 1)
 
 
 class _Sums:
@@ -74,12 +82,11 @@ def sweep(problem: Problem, weights: Tensor | None, wanted: tuple[bool, ...]) ->
     """
     with torch.autocast(problem.classifier.device.type, enabled=False):
         sums = _Sums(problem, wanted)
-        classifier = problem.classifier.to(problem.products)
-        table = classifier if problem.table is None else problem.table.to(problem.products)
+        sweeper = _Sweeper(problem, sums, differentiate=weights is not None)
         losses = torch.zeros(2, len(problem.rows), dtype=problem.wide, device=problem.rows.device)
-        for chunk in _chunks(len(problem.rows), problem.chunk_rows):
+        for chunk in _chunks(len(problem.rows), problem.rows_at_once):
             chunk_weights = None if weights is None else weights[chunk].to(problem.wide)
-            losses[:, chunk] = _chunk(problem, classifier, table, chunk, chunk_weights, sums)
+            losses[:, chunk] = sweeper.run(problem.rows[chunk], problem.words[chunk], chunk_weights)
         return losses[0], losses[1], sums.gradients(problem)
 
 
@@ -90,70 +97,100 @@ def _chunks(rows: int, chunk_rows: int) -> Iterator[slice]:
         yield slice(index * rows // count, (index + 1) * rows // count)
 
 
-def _chunk(
-    problem: Problem, classifier: Tensor, table: Tensor, chunk: slice, weights: Tensor | None, sums: _Sums
-) -> Tensor:
-    """Return the two losses of the chunk's rows [2, C] and add its gradients to `sums`."""
-    rows, words = problem.rows[chunk], problem.words[chunk]
-    features = problem.features.index_select(0, rows).to(problem.products)
-    logits = (features @ classifier.T).to(problem.wide)
-    prediction, cross_entropy = _cross_entropy(logits, problem.bias, words)
-    if problem.gamma == 0:
-        divergence, teacher, difference = torch.zeros_like(cross_entropy), None, None
-    else:
-        teacher = soft_targets(table, words, problem.temperature, problem.wide)
-        difference, divergence = divergence_from(teacher, logits, problem.temperature)
-    if weights is not None:
-        gradient = _at_logits(prediction, words, weights, sums)
-        if teacher is not None and difference is not None:
-            gradient.addcmul_(difference, weights.unsqueeze(1), value=problem.gamma)  # eq. 3.4, alpha = gamma tau
-            _through_teacher(problem, table, teacher, logits, weights, sums)
-        _add_products(problem, classifier, gradient, features, rows, sums)
-    return torch.stack([cross_entropy, divergence])
+class _Sweeper:
+    """What the chunks share: the tables in the products' type, and two buffers that each chunk overwrites.
 
+    In a tied model the word vectors of a chunk's distinct targets are U more rows of the three products.
+    """
 
-def _cross_entropy(logits: Tensor, bias: Tensor | None, words: Tensor) -> tuple[Tensor, Tensor]:
-    """Return y (eq. 2.3) and -log y[target] (eq. 2.4), without ever taking the logarithm of an underflowed y."""
-    biased = logits if bias is None else logits + bias.to(logits.dtype)
-    prediction = biased.softmax(1)
-    behind = biased.amax(1) - biased.gather(1, words.unsqueeze(1)).squeeze(1)
-    return prediction, behind - prediction.amax(1).log()  # in this order a near-certain loss keeps its last bits
+    def __init__(self, problem: Problem, sums: _Sums, *, differentiate: bool) -> None:
+        self.problem, self.sums, self.passes = problem, sums, problem.passes
+        self.classifier = problem.classifier.to(problem.products)
+        self.table = self.classifier if problem.table is None else problem.table.to(problem.products)
+        self.through = differentiate and problem.gamma > 0 and not problem.detach_target and sums.table is not None
+        rows = min(problem.rows_at_once, len(problem.rows)) * (1 if problem.gamma == 0 else 2)
+        self.logits = self.classifier.new_empty(rows, len(self.classifier))
+        self.gradient = torch.empty_like(self.logits) if differentiate else self.logits[:0]
 
+    def run(self, rows: Tensor, words: Tensor, weights: Tensor | None) -> Tensor:
+        """Return the two losses of a chunk's rows [2, C] and add its gradients to the sums."""
+        problem = self.problem
+        features = problem.features.index_select(0, rows).to(problem.products)
+        if problem.gamma == 0:
+            return self._cross_entropy(features, rows, words, weights)
+        distinct, of_row = torch.unique_consecutive(words, return_inverse=True)
+        vectors = self.table.index_select(0, distinct)
+        at_features, at_vectors = self._logits(features, vectors)
+        student = Student(at_features, problem.bias, words)
+        teacher = Teacher(of_row, at_vectors, *self.passes.soft_targets(at_vectors, problem.temperature, problem.wide))
+        options = (problem.temperature, problem.gamma)
+        losses = self.passes.augmented(student, teacher, *options, self._sink(weights))
+        if weights is not None and self.through:
+            self.passes.at_teacher(self._rows(vectors, after=features), student, teacher, weights, *options)
+        if weights is not None:
+            self._add_gradients(features, rows, vectors, distinct)
+        return torch.stack(losses)
 
-def _at_logits(prediction: Tensor, words: Tensor, weights: Tensor, sums: _Sums) -> Tensor:
-    """Return w (p - e), in place of p."""
-    gradient = prediction.mul_(weights.unsqueeze(1))
-    index = torch.arange(len(words), device=words.device)
-    gradient.index_put_((index, words), -weights, accumulate=True)
-    if sums.bias is not None:
-        sums.bias += gradient.sum(0)
-    return gradient
+    def _cross_entropy(self, features: Tensor, rows: Tensor, words: Tensor, weights: Tensor | None) -> Tensor:
+        logits = torch.mm(features, self.classifier.T, out=self.logits[: len(rows)])
+        student = Student(logits, self.problem.bias, words)
+        losses = self.passes.cross_entropy(student, self.problem.wide, self._sink(weights))
+        if weights is not None:
+            self._add_student(features, rows)
+        return torch.stack([losses, torch.zeros_like(losses)])
 
+    def _logits(self, features: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return W h [C, V] and L l [U, V]; one product where the table is one."""
+        count, total = len(features), len(features) + len(vectors)
+        if self.table is self.classifier:
+            torch.mm(torch.cat([features, vectors]), self.classifier.T, out=self.logits[:total])
+        else:
+            torch.mm(features, self.classifier.T, out=self.logits[:count])
+            torch.mm(vectors, self.table.T, out=self.logits[count:total])
+        return self.logits[:count], self.logits[count:total]
 
-def _through_teacher(
-    problem: Problem, table: Tensor, teacher: Teacher, scaled: Tensor, weights: Tensor, sums: _Sums
-) -> None:
-    """Add the gradient through y~: R for each distinct target, dL[u] += R L and dL += R' L[u]."""
-    if problem.detach_target or sums.table is None:
-        return
-    total = torch.zeros_like(teacher.normaliser).index_add_(0, teacher.of_row, weights)
-    difference = teacher.logits * total.unsqueeze(1)
-    difference.index_add_(0, teacher.of_row, scaled * weights.unsqueeze(1), alpha=-1)
-    mean = row_dot(teacher.soft, difference)
-    gradient = difference.sub_(mean.unsqueeze(1)).mul_(teacher.soft).mul_(problem.gamma).to(problem.products)
-    sums.table.index_add_(0, teacher.words, (gradient @ table).to(problem.wide))
-    _add_outer(sums.table, gradient, teacher.vectors)
+    def _sink(self, weights: Tensor | None) -> Sink | None:
+        return None if weights is None else Sink(weights, self.gradient[: len(weights)], self.sums.bias)
 
+    def _rows(self, vectors: Tensor, after: Tensor) -> Tensor:
+        """Return the rows of the gradient's buffer for R [U, V], which stand below those for G."""
+        return self.gradient[len(after) : len(after) + len(vectors)]
 
-def _add_products(
-    problem: Problem, classifier: Tensor, gradient: Tensor, features: Tensor, rows: Tensor, sums: _Sums
-) -> None:
-    """Add dh = G W and dW = G' H."""
-    gradient = gradient.to(problem.products)
-    if sums.features is not None:
-        sums.features.index_copy_(0, rows, (gradient @ classifier).to(problem.wide))
-    if sums.classifier is not None:
-        _add_outer(sums.classifier, gradient, features)
+    def _add_gradients(self, features: Tensor, rows: Tensor, vectors: Tensor, distinct: Tensor) -> None:
+        if not self.through:
+            self._add_student(features, rows)
+        elif self.table is self.classifier:
+            self._add_stacked(features, rows, vectors, distinct)
+        else:
+            self._add_student(features, rows)
+            self._add_teacher(self._rows(vectors, after=features), vectors, distinct)
+
+    def _add_student(self, features: Tensor, rows: Tensor) -> None:
+        """Add dh = G W and dW = G' H."""
+        gradient = self.gradient[: len(rows)]
+        if self.sums.features is not None:
+            self.sums.features.index_copy_(0, rows, (gradient @ self.classifier).to(self.problem.wide))
+        if self.sums.classifier is not None:
+            _add_outer(self.sums.classifier, gradient, features)
+
+    def _add_teacher(self, gradient: Tensor, vectors: Tensor, distinct: Tensor) -> None:
+        """Add dL[u] = R L and dL = R' L[u]."""
+        assert self.sums.table is not None
+        self.sums.table.index_add_(0, distinct, (gradient @ self.table).to(self.problem.wide))
+        _add_outer(self.sums.table, gradient, vectors)
+
+    def _add_stacked(self, features: Tensor, rows: Tensor, vectors: Tensor, distinct: Tensor) -> None:
+        """Add all of it where the table is one: [dh; dL[u]] = [G; R] W and dW = [G; R]' [H; L[u]]."""
+        if self.sums.features is None:
+            self._add_teacher(self._rows(vectors, after=features), vectors, distinct)
+            self._add_student(features, rows)
+            return
+        assert self.sums.table is not None
+        gradient = self.gradient[: len(rows) + len(vectors)]
+        back = (gradient @ self.classifier).to(self.problem.wide)
+        self.sums.features.index_copy_(0, rows, back[: len(rows)])
+        self.sums.table.index_add_(0, distinct, back[len(rows) :])
+        _add_outer(self.sums.table, gradient, torch.cat([features, vectors]))
 
 
 def _add_outer(total: Tensor, left: Tensor, right: Tensor) -> None:

@@ -1,0 +1,179 @@
+"""The passes of `passes`, compiled to one loop over the rows each: a row is read while it is in the cache.
+
+Two exponentials, two normalisers, the crossing term and G are made of a row that is read twice, and no array over the
+vocabulary is kept but G, y~ and the logits. `torch.compile` writes the loops; without a compiler it cannot, and the
+plain passes run instead (`linear.picked` says which, and why).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tiedlm.losses.passes import Sink, Student, Teacher, at
+
+
+class _Normaliser(NamedTuple):
+    """Of a softmax of every row: exp(z - top) / total."""
+
+    top: Tensor
+    """Largest logit [C, 1]."""
+    total: Tensor
+    """Sum of the exponentials of what lies below it [C, 1]."""
+
+
+class CompiledPasses:
+    """`passes.Passes` in compiled loops."""
+
+    def soft_targets(self, logits: Tensor, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return y~ and its entropy."""
+        return _run(_soft_targets, logits, temperature, wide)
+
+    def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
+        """Return J."""
+        hard = _run(_normaliser, student.logits, student.bias, wide)
+        losses = _cross_entropy(student, hard)
+        if sink is not None:
+            _run(_hard_gradient, sink.at_logits, student.logits, student.bias, hard, sink.weights)
+            _set_targets(sink, student.words, torch.expm1(-losses))
+            _add_bias(student, hard, sink)
+        return losses
+
+    def augmented(
+        self, student: Student, teacher: Teacher, temperature: float, gamma: float, sink: Sink | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return J and KL(y~ || y^)."""
+        rows = (student.logits, student.bias, teacher.soft, teacher.of_row)
+        hard, soft, crossing = _run(_normalisers, *rows, temperature)
+        losses = _cross_entropy(student, hard)
+        divergence = soft.total.log().squeeze(1) + crossing - teacher.entropy.index_select(0, teacher.of_row)
+        if sink is not None:
+            _run(_gradient, sink.at_logits, *rows, hard, soft, sink.weights, temperature, gamma)
+            softened = _softened(at(student.logits, student.words).unsqueeze(1), soft, temperature).squeeze(1)
+            spread = softened - teacher.soft[teacher.of_row, student.words]
+            _set_targets(sink, student.words, torch.expm1(-losses) + gamma * spread)
+            _add_bias(student, hard, sink)
+        return losses, divergence
+
+    def at_teacher(
+        self, out: Tensor, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float
+    ) -> None:
+        """Store R."""
+        scaled = _run(_scaled, student.logits, weights)
+        students = torch.zeros_like(teacher.soft).index_add_(0, teacher.of_row, scaled)
+        total = weights.new_zeros(len(teacher.logits)).index_add_(0, teacher.of_row, weights)
+        _run(_teacher_gradient, out, teacher.logits, teacher.soft, students, total, temperature, gamma)
+
+
+def _run(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call the compiled function; the number of rows may differ from call to call, that of words is compiled in.
+
+    The loops of a row are then the same whatever chunks came before, so that a training that is continued in another
+    process gives the same bits.
+    """
+    for argument in arguments:
+        if isinstance(argument, Tensor) and argument.dim() == 2:
+            torch._dynamo.maybe_mark_dynamic(argument, 0)
+    return _compiled(function)(*arguments)
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(function, fullgraph=True)
+
+
+def _soft_targets(logits: Tensor, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+    below = (logits.to(wide) - logits.amax(1, keepdim=True).to(wide)) / temperature
+    total = below.exp().sum(1, keepdim=True)
+    soft = below.exp() / total
+    return soft, total.log().squeeze(1) - (soft * below).sum(1)
+
+
+def _normaliser(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> _Normaliser:
+    biased = _biased(logits, bias, wide)
+    top = biased.amax(1, keepdim=True)
+    return _Normaliser(top, (biased - top).exp().sum(1, keepdim=True))
+
+
+def _normalisers(
+    logits: Tensor, bias: Tensor | None, teacher: Tensor, of_row: Tensor, temperature: float
+) -> tuple[_Normaliser, _Normaliser, Tensor]:
+    """Return the normalisers of y and y^, and y~ . (top - z) / tau [C]."""
+    wide = logits.to(teacher.dtype)
+    top = wide.amax(1, keepdim=True)
+    below = (wide - top) / temperature
+    crossing = -(teacher[of_row] * below).sum(1)
+    return _normaliser(logits, bias, teacher.dtype), _Normaliser(top, below.exp().sum(1, keepdim=True)), crossing
+
+
+def _hard_gradient(out: Tensor, logits: Tensor, bias: Tensor | None, hard: _Normaliser, weights: Tensor) -> None:
+    out.copy_(weights.unsqueeze(1) * _predicted(logits, bias, hard))
+
+
+def _gradient(
+    out: Tensor,
+    logits: Tensor,
+    bias: Tensor | None,
+    teacher: Tensor,
+    of_row: Tensor,
+    hard: _Normaliser,
+    soft: _Normaliser,
+    weights: Tensor,
+    temperature: float,
+    gamma: float,
+) -> None:
+    """Store w [y + gamma (y^ - y~)]: G but for the entries of the targets."""
+    spread = _softened(logits, soft, temperature) - teacher[of_row]
+    out.copy_(weights.unsqueeze(1) * (_predicted(logits, bias, hard) + gamma * spread))
+
+
+def _scaled(logits: Tensor, weights: Tensor) -> Tensor:
+    return logits.to(weights.dtype) * weights.unsqueeze(1)
+
+
+def _teacher_gradient(
+    out: Tensor, logits: Tensor, teacher: Tensor, students: Tensor, total: Tensor, temperature: float, gamma: float
+) -> None:
+    difference = (logits.to(teacher.dtype) * total.unsqueeze(1) - students) / temperature
+    mean = (teacher * difference).sum(1, keepdim=True)
+    out.copy_(gamma * teacher * (difference - mean))
+
+
+def _summed_over_rows(logits: Tensor, bias: Tensor, hard: _Normaliser, weights: Tensor) -> Tensor:
+    return (weights.unsqueeze(1) * _predicted(logits, bias, hard)).sum(0)
+
+
+def _predicted(logits: Tensor, bias: Tensor | None, hard: _Normaliser) -> Tensor:
+    return (_biased(logits, bias, hard.top.dtype) - hard.top).exp() / hard.total
+
+
+def _softened(logits: Tensor, soft: _Normaliser, temperature: float) -> Tensor:
+    return ((logits.to(soft.top.dtype) - soft.top) / temperature).exp() / soft.total
+
+
+def _biased(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> Tensor:
+    return logits.to(wide) if bias is None else logits.to(wide) + bias.to(wide)
+
+
+def _cross_entropy(student: Student, hard: _Normaliser) -> Tensor:
+    chosen = at(student.logits, student.words).to(hard.top.dtype)
+    biased = chosen if student.bias is None else chosen + student.bias.to(hard.top.dtype)[student.words]
+    return (hard.top.squeeze(1) - biased) + hard.total.log().squeeze(1)
+
+
+def _set_targets(sink: Sink, words: Tensor, values: Tensor) -> None:
+    """Store w times the values [C] at the rows' targets, worked out apart so that they too are rounded once."""
+    index = torch.arange(len(words), device=words.device)
+    sink.at_logits.index_put_((index, words), (sink.weights * values).to(sink.at_logits.dtype))
+
+
+def _add_bias(student: Student, hard: _Normaliser, sink: Sink) -> None:
+    if sink.at_bias is None:
+        return
+    assert student.bias is not None
+    sink.at_bias.add_(_run(_summed_over_rows, student.logits, student.bias, hard, sink.weights))
+    sink.at_bias.index_add_(0, student.words, -sink.weights)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from oracles.augmented_loss import Problem
 from support import loss_contract, loss_truth
 from support.compare import assert_close
-from support.dispatch import Recorder
+from support.dispatch import Recorder, sweeps_recorded
 from support.loss_cases import Loss, make, problems, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional
@@ -65,7 +65,7 @@ def test_the_size_of_a_chunk_does_not_matter(tied: bool, detach_target: bool) ->
 def test_never_holds_more_than_a_chunk_of_logits(reduction: str, tied: bool, dtype: torch.dtype) -> None:
     rows, words, width, chunk_rows = 90, 211, 5, 10
     ours = tensors(make(4, rows=rows, words=words, width=width, table_width=5, tied=tied, biased=True), dtype)
-    with Recorder() as recorder:
+    with sweeps_recorded() as recorder:
         loss = ours.loss(in_chunks(chunk_rows), reduction=reduction)
         ours.gradients(loss, torch.ones_like(loss))
     assert recorder.largest == chunk_rows * words
@@ -77,7 +77,7 @@ def test_never_holds_more_than_a_chunk_of_logits(reduction: str, tied: bool, dty
 
 def test_never_holds_more_than_a_chunk_of_logits_under_autocast() -> None:
     ours = tensors(make(5, rows=90, words=211, width=5), torch.float32)
-    with torch.autocast("cpu", torch.bfloat16), Recorder() as recorder:
+    with torch.autocast("cpu", torch.bfloat16), sweeps_recorded() as recorder:
         ours.gradients(ours.loss(in_chunks(10)))
     assert recorder.largest == 10 * 211
 
@@ -171,7 +171,7 @@ def test_a_gradient_of_the_gradient_is_refused_and_not_taken_for_zero(reduction:
     ours = tensors(make(10))
     loss = ours.loss(in_chunks(2), reduction=reduction).sum()
     with pytest.raises(
-        ArgumentError, match=r"create_graph=True.*'chunked' gives first derivatives only: use 'functional'"
+        ArgumentError, match=r"create_graph=True.*'compiled' give first derivatives only: use 'functional'"
     ):
         torch.autograd.grad(loss, ours.features, create_graph=True)
     assert torch.autograd.grad(loss, ours.features)[0].shape == (6, 3)
@@ -194,7 +194,7 @@ def test_only_the_gradients_asked_for_are_computed() -> None:
         ours = tensors(problem)
         for leaf in (ours.classifier, ours.leaves["table"]):
             leaf.requires_grad_(not frozen)
-        with Recorder() as recorder:
+        with sweeps_recorded() as recorder:
             ours.loss(in_chunks(None)).backward()
         products[frozen] = sum("mm" in call.name for call in recorder.calls)
     assert products[True] == products[False] - 3
@@ -203,7 +203,7 @@ def test_only_the_gradients_asked_for_are_computed() -> None:
 def test_rows_of_one_target_share_one_soft_target_wherever_they_stand() -> None:
     rows, words, width, distinct = 12, 50, 6, 3
     ours = tensors(make(13, rows=rows, words=words, width=width, targets=[4, 9, 4, 30] * 3))
-    with Recorder() as recorder:
+    with sweeps_recorded() as recorder:
         ours.gradients(ours.loss(in_chunks(None)))
     assert sum(call.multiplications for call in recorder.calls) == 3 * (rows + distinct) * words * width
 

@@ -10,8 +10,15 @@ import torch
 from support.compare import assert_close, error
 from support.loss_cases import make, tensors
 from tiedlm.errors import ArgumentError
-from tiedlm.losses import chunked, functional
-from tiedlm.losses.linear import IMPLEMENTATIONS, linear_augmented_cross_entropy, linear_augmented_terms, picked
+from tiedlm.losses import chunked, functional, linear
+from tiedlm.losses.functional import LossTerms
+from tiedlm.losses.linear import (
+    COMPILED_LOGITS,
+    IMPLEMENTATIONS,
+    linear_augmented_cross_entropy,
+    linear_augmented_terms,
+    picked,
+)
 
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -22,6 +29,10 @@ OPTIONS: list[dict[str, Any]] = [
     {"ignore_index": 2},
     {"reduction": "sum"},
     {"reduction": "none"},
+    {"center_table": True},
+    {"vocabulary_mask": torch.tensor([True, False, True, True, False, True, True])},
+    {"token_weights": torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25])},
+    {"token_weights": torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25]), "reduction": "none"},
 ]
 
 
@@ -65,14 +76,38 @@ def test_the_terms_belong_to_the_loss(implementation: str) -> None:
 
 def test_what_is_picked_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
-    for name, module in (("functional", functional), ("chunked", chunked)):
-        original = module.linear_augmented_terms
-        monkeypatch.setattr(
-            module, "linear_augmented_terms", lambda *a, n=name, f=original, **k: ran.append(n) or f(*a, **k)
-        )
+    definition, chunks = functional.linear_augmented_terms, chunked.linear_augmented_terms
+    names = {"plain": "chunked", "compiled": "compiled"}
+
+    def counted(*arguments: Any, **options: Any) -> LossTerms:
+        ran.append(names[arguments[4]])
+        return chunks(*arguments, **options)
+
+    monkeypatch.setattr(
+        functional, "linear_augmented_terms", lambda *a, **k: ran.append("functional") or definition(*a, **k)
+    )
+    monkeypatch.setattr(chunked, "linear_augmented_terms", counted)
     for implementation in IMPLEMENTATIONS:
         tensors(make()).loss(linear_augmented_cross_entropy, implementation=implementation)
-    assert ran == [picked(implementation)[0] for implementation in IMPLEMENTATIONS]
+    assert ran == [picked(implementation, logits=42)[0] for implementation in IMPLEMENTATIONS]
+
+
+def test_many_logits_are_worth_compiling_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "missing_compiler", lambda: None)
+    assert picked("auto", COMPILED_LOGITS)[0] == "compiled"
+    assert picked("auto", COMPILED_LOGITS - 1)[0] == "chunked"
+    assert picked("auto", COMPILED_LOGITS, "cuda")[0] == "chunked"
+    monkeypatch.setattr(linear, "missing_compiler", lambda: "no g++")
+    name, reason = picked("auto", COMPILED_LOGITS)
+    assert name == "chunked"
+    assert "no g++" in reason
+    with pytest.raises(ArgumentError, match=r"'compiled' cannot run here.*no g\+\+.*use 'chunked' or 'auto'"):
+        picked("compiled")
+
+
+def test_compiled_loops_are_for_the_cpu() -> None:
+    with pytest.raises(ArgumentError, match="'compiled' is for the CPU, but the tensors are on cuda: use 'chunked'"):
+        picked("compiled", device="cuda")
 
 
 def test_what_is_picked_comes_with_a_reason() -> None:

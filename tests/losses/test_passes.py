@@ -27,9 +27,9 @@ def student(biased: bool = False) -> Student:
     return Student(3 * drawn(1, 6, 9), drawn(2, 9) if biased else None, WORDS)
 
 
-def teacher(passes: Passes, logits: Tensor | None = None) -> Teacher:
+def teacher(passes: Passes, logits: Tensor | None = None, mask: Tensor | None = None) -> Teacher:
     logits = 4 * drawn(0, 3, 9) if logits is None else logits
-    return Teacher(OF_ROW, logits, *passes.soft_targets(logits, TEMPERATURE, torch.float64))
+    return Teacher(OF_ROW, logits, *passes.soft_targets(logits, mask, TEMPERATURE, torch.float64))
 
 
 def sink(one: Student) -> Sink:
@@ -46,6 +46,16 @@ def test_soft_targets_and_their_entropy(passes: Passes) -> None:
     found = teacher(passes)
     expected = (found.logits / TEMPERATURE).softmax(1)
     assert_close(found.soft, expected, 1e-14)
+    assert_close(found.entropy, torch.special.entr(expected).sum(1), 1e-14)
+
+
+@BOTH
+def test_soft_targets_under_a_mask(passes: Passes) -> None:
+    mask = torch.tensor([True, True, False] * 3)
+    found = teacher(passes, mask=mask)
+    expected = (found.logits[:, mask] / TEMPERATURE).softmax(1)
+    assert_close(found.soft[:, mask], expected, 1e-14)
+    assert (found.soft[:, ~mask] == 0).all()
     assert_close(found.entropy, torch.special.entr(expected).sum(1), 1e-14)
 
 

@@ -33,10 +33,20 @@ class Problem:
     temperature: float = 20.0
     gamma: float = 0.5
     ignore_index: int = -100
+    allowed: tuple[bool, ...] | None = None
+    """For each word whether a soft target may name it; None: all."""
+    centred: bool = False
+    """Whether the table's mean is taken off the vectors of the soft target."""
+    weights: Array | None = None
+    """Weight of each token's loss; None: 1."""
 
     @property
     def teacher_table(self) -> Array:
-        return self.classifier if self.table is None else self.table
+        table = self.classifier if self.table is None else self.table
+        return table - table.mean(axis=0) if self.centred else table
+
+    def may_name(self, word: int) -> bool:
+        return self.allowed is None or self.allowed[word]
 
     @property
     def scored(self) -> list[int]:
@@ -57,11 +67,11 @@ def log_softmax(values: list[float]) -> list[float]:
     """log softmax(values), each entry by its definition after the maximum has been taken off."""
     top = max(values)
     normaliser = math.log(sum(math.exp(value - top) for value in values))
-    return [value - top - normaliser for value in values]
+    return [value - top - normaliser for value in values]  # of -inf: -inf
 
 
 def distributions(logits: list[float], teacher_logits: list[float], bias: list[float], temperature: float):
-    """log y (eq. 2.3), log ŷ (eq. 3.1, no bias) and log ỹ (eq. 3.7) of one token."""
+    """log y (eq. 2.3), log ŷ (eq. 3.1, no bias) and log ỹ (eq. 3.7) of one token; a teacher's logit of -inf forbids."""
     log_y = log_softmax([z + b for z, b in zip(logits, bias, strict=True)])
     log_y_hat = log_softmax([z / temperature for z in logits])
     log_y_tilde = log_softmax([v / temperature for v in teacher_logits])
@@ -70,7 +80,7 @@ def distributions(logits: list[float], teacher_logits: list[float], bias: list[f
 
 def divergence(log_left: list[float], log_right: list[float]) -> float:
     """KL(left ‖ right) (eq. 3.2)."""
-    return math.fsum(math.exp(a) * (a - b) for a, b in zip(log_left, log_right, strict=True))
+    return math.fsum(math.exp(a) * (a - b) for a, b in zip(log_left, log_right, strict=True) if a > -math.inf)
 
 
 def token_loss(
@@ -86,13 +96,13 @@ def logits_of(problem: Problem, t: int) -> tuple[list[float], list[float], list[
     table, words = problem.teacher_table, range(len(problem.classifier))
     u = table[problem.targets[t]]
     logits = [math.fsum(problem.classifier[i] * problem.features[t]) for i in words]
-    teacher_logits = [math.fsum(table[i] * u) for i in words]
+    teacher_logits = [math.fsum(table[i] * u) if problem.may_name(i) else -math.inf for i in words]
     bias = [0.0 for _ in words] if problem.bias is None else [float(b) for b in problem.bias]
     return logits, teacher_logits, bias
 
 
 def values(problem: Problem) -> Array:
-    """The loss of every token [N], 0 where the target is ignored."""
+    """The loss of every token [N] without its weight, 0 where the target is ignored."""
     losses = np.zeros(len(problem.targets))
     for t in problem.scored:
         logits, teacher_logits, bias = logits_of(problem, t)
@@ -103,11 +113,12 @@ def values(problem: Problem) -> Array:
 
 
 def token_weights(problem: Problem, reduction: str) -> Array:
-    """What each token's loss is multiplied with [N]: 1 for a sum, 1 / (tokens that are not ignored) for a mean."""
+    """What each token's loss is multiplied with [N]: its weight for a sum, over the weights' sum for a mean."""
     weights = np.zeros(len(problem.targets))
     for t in problem.scored:
-        weights[t] = 1.0 if reduction == "sum" else 1.0 / len(problem.scored)
-    return weights
+        weights[t] = 1.0 if problem.weights is None else problem.weights[t]
+    total = math.fsum(weights)
+    return weights / total if reduction == "mean" and total > 0 else weights
 
 
 def reduced(problem: Problem, reduction: str) -> float:
@@ -126,9 +137,10 @@ def logit_gradients(problem: Problem, t: int, *, detach_target: bool) -> tuple[A
     kl = divergence(log_y_tilde, log_y_hat)
     for i in range(len(logits)):
         y_tilde = math.exp(log_y_tilde[i])
+        distance = log_y_tilde[i] - log_y_hat[i] if y_tilde > 0 else 0.0
         hard[i] = math.exp(log_y[i]) - (1.0 if i == problem.targets[t] else 0.0)
         soft[i] = problem.gamma * (math.exp(log_y_hat[i]) - y_tilde)
-        teacher[i] = 0.0 if detach_target else problem.gamma * y_tilde * (log_y_tilde[i] - log_y_hat[i] - kl)
+        teacher[i] = 0.0 if detach_target else problem.gamma * y_tilde * (distance - kl)
     return hard, soft, teacher
 
 
@@ -146,6 +158,8 @@ def gradients(problem: Problem, weights: Array, *, detach_target: bool = False) 
             d_classifier[i] += weights[t] * (hard[i] + soft[i]) * problem.features[t]
             d_table[i] += weights[t] * teacher[i] * table[target]
             d_table[target] += weights[t] * teacher[i] * table[i]
+    if problem.centred:
+        d_table = d_table - d_table.mean(axis=0)
     tied = problem.table is None
     return Gradients(
         d_features,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from tiedlm.losses import operator
+from tiedlm.losses.sweep import sweep
 
 
 class Call(NamedTuple):
@@ -45,8 +51,21 @@ class Recorder(TorchDispatchMode):
         return max(call.largest for call in self.calls)
 
 
+@contextmanager
+def sweeps_recorded() -> Iterator[Recorder]:
+    """Note what happens inside the chunked loss too, which is a single operator from outside."""
+    recorder = Recorder()
+
+    def recorded(*arguments: Any) -> Any:
+        with recorder:
+            return sweep(*arguments)
+
+    with mock.patch.object(operator, "sweep", recorded), recorder:
+        yield recorder
+
+
 def _multiplications(name: str, factors: list[Tensor]) -> int:
-    """m k n of a product of [..., m, k] and [..., k, n]: the last two positional tensors of mm, bmm, addmm and baddbmm."""
+    """m k n of a product of [..., m, k] and [..., k, n]: the last two arguments of mm, bmm, addmm, baddbmm."""
     if "mm" not in name.split(".")[1]:
         return 0
     left, right = factors[-2:]

@@ -54,7 +54,10 @@ def tensors(problem: Problem, dtype: torch.dtype = torch.float64) -> Tensors:
     assert features is not None
     assert classifier is not None
     names = ("temperature", "gamma", "ignore_index")
-    options = {name: getattr(problem, name) for name in names}
+    options: dict[str, Any] = {name: getattr(problem, name) for name in names}
+    options["center_table"] = problem.centred
+    options["vocabulary_mask"] = None if problem.allowed is None else torch.tensor(problem.allowed)
+    options["token_weights"] = None if problem.weights is None else torch.tensor(problem.weights, dtype=dtype)
     targets = torch.tensor(problem.targets)
     return Tensors(features, classifier, targets, leaf(problem.table), leaf(problem.bias), options)
 
@@ -108,6 +111,7 @@ def problems(draw: st.DrawFn) -> Problem:
     kind = draw(st.sampled_from(TARGETS))
     if kind == "all different":
         words = max(words, rows)
+    targets = target_list(kind, np.random.default_rng(seed), rows, words, ignore_index)
     return make(
         seed,
         rows=rows,
@@ -117,11 +121,20 @@ def problems(draw: st.DrawFn) -> Problem:
         table_width=draw(st.integers(1, 5)),
         biased=draw(st.booleans()),
         size=draw(st.sampled_from([0.3, 1.0, 3.0])),
-        targets=target_list(kind, np.random.default_rng(seed), rows, words, ignore_index),
+        targets=targets,
         temperature=draw(st.sampled_from([0.5, 1.0, 3.7, 20.0, 1000.0])),
         gamma=draw(st.sampled_from([0.0, 0.5, 1.5])),
         ignore_index=ignore_index,
+        allowed=draw(st.sampled_from([None, _allowed(seed, words, targets)])),
+        centred=draw(st.booleans()),
+        weights=draw(st.sampled_from([None, np.random.default_rng(seed).choice([0.0, 0.5, 1.0, 2.0], size=rows)])),
     )
+
+
+def _allowed(seed: int, words: int, targets: list[int]) -> tuple[bool, ...]:
+    """Return about half of the words, and all targets."""
+    drawn = np.random.default_rng(seed).random(words) < 0.5
+    return tuple(bool(drawn[word]) or word in targets for word in range(words))
 
 
 def target_list(kind: str, draw: np.random.Generator, rows: int, words: int, ignore_index: int) -> list[int]:

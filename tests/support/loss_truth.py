@@ -14,7 +14,7 @@ from torch import Tensor
 from oracles import augmented_loss
 from oracles.augmented_loss import Problem
 from support.compare import assert_close, error
-from support.dispatch import Call, Recorder
+from support.dispatch import Call, sweeps_recorded
 from support.loss_cases import Loss, rounded, tensors
 
 
@@ -27,10 +27,11 @@ def check_oracle(implementation: Loss, problem: Problem, relative: float = 1e-12
     for reduction, weight in weights.items():
         ours = tensors(problem)
         loss = ours.loss(implementation, reduction=reduction, **options)
-        due = losses if reduction == "none" else weight @ losses
+        own = 1.0 if problem.weights is None else problem.weights
+        due = own * losses if reduction == "none" else weight @ losses
         rounding = value_bits(problem) * max(1.0, float(np.abs(weight).sum()))
         assert_close(loss, due, relative, f"loss ({reduction})", rounding=rounding)
-        truth = augmented_loss.gradients(problem, weight, detach_target=detach)
+        truth = augmented_loss.gradients(problem, weight * own if reduction == "none" else weight, detach_target=detach)
         arriving = torch.tensor(weight) if reduction == "none" else None
         check_gradients(ours.gradients(loss, arriving), truth, relative, gradient_bits(problem, weight))
 
@@ -121,7 +122,7 @@ def check_bfloat16_autocast(implementation: Loss, problem: Problem) -> None:
     stock = replace(problem, table=None, gamma=0.0)
     with torch.autocast("cpu", torch.bfloat16):
         ours, theirs = tensors(problem, torch.float32), tensors(stock, torch.float32)
-        with Recorder() as recorder:
+        with sweeps_recorded() as recorder:
             loss = ours.loss(implementation)
             found = ours.gradients(loss)
         logits = F.linear(theirs.features, theirs.classifier)

@@ -35,16 +35,79 @@ def check_chunk_rows(chunk_rows: int | None) -> None:
 
 def check_targets(targets: Tensor, shape: torch.Size, words: int, ignore_index: int) -> None:
     """Refuse targets of another shape or type than the predictions ask for, or outside the vocabulary."""
+    check_target_shape(targets, shape)
+    check_target_values(targets, targets != ignore_index, words, ignore_index)
+
+
+def check_target_shape(targets: Tensor, shape: torch.Size) -> None:
+    """Refuse targets of another shape or type than the predictions ask for."""
     if targets.shape != shape:
         raise ArgumentError(f"targets have the shape {list(targets.shape)}, but the predictions ask for {list(shape)}.")
     if targets.dtype != torch.int64:
         raise ArgumentError(f"targets are {targets.dtype}, but must be torch.int64: use targets.long().")
-    outside = (targets != ignore_index) & ((targets < 0) | (targets >= words))
+
+
+def check_target_values(targets: Tensor, counts: Tensor, words: int, ignore_index: int) -> None:
+    """Refuse a target that counts and lies outside the vocabulary."""
+    outside = counts & ((targets < 0) | (targets >= words))
     if bool(outside.any()):
         raise ArgumentError(
             f"targets hold {int(targets[outside][0])}, but must lie in 0 ... {words - 1}, or be {ignore_index} "
             "(ignore_index) where a prediction does not count."
         )
+
+
+def check_vocabulary_mask(mask: Tensor | None, classifier: Tensor) -> None:
+    """Refuse a mask that is not one truth value a word."""
+    if mask is None:
+        return
+    if mask.shape != classifier.shape[:1] or mask.dtype != torch.bool or mask.device != classifier.device:
+        raise ArgumentError(
+            f"vocabulary_mask is {mask.dtype} {list(mask.shape)} on {mask.device}, but must be torch.bool "
+            f"[{classifier.shape[0]}] on {classifier.device}: True for each word that a soft target may name."
+        )
+
+
+def check_values(
+    targets: Tensor, words: int, ignore_index: int, vocabulary_mask: Tensor | None, token_weights: Tensor | None
+) -> None:
+    """Refuse entries outside their range: targets, targets that the mask forbids, weights."""
+    counts = targets != ignore_index
+    check_target_values(targets, counts, words, ignore_index)
+    check_words_allowed(targets[counts], vocabulary_mask)
+    check_weight_values(token_weights)
+
+
+def check_words_allowed(words: Tensor, mask: Tensor | None) -> None:
+    """Refuse a mask that forbids a target that counts."""
+    if mask is None:
+        return
+    forbidden = words[~mask[words]]
+    if len(forbidden):
+        raise ArgumentError(
+            f"vocabulary_mask forbids the word {int(forbidden[0])}, which is a target: allow it, or put ignore_index "
+            "in its place."
+        )
+
+
+def check_token_weights(weights: Tensor | None, targets: Tensor) -> None:
+    """Refuse weights that are not one constant a target."""
+    if weights is None:
+        return
+    if weights.shape != targets.shape or not weights.is_floating_point() or weights.device != targets.device:
+        raise ArgumentError(
+            f"token_weights are {weights.dtype} {list(weights.shape)} on {weights.device}, but must be floating "
+            f"{list(targets.shape)} on {targets.device}: one a target."
+        )
+    if weights.requires_grad:
+        raise ArgumentError("token_weights ask for a gradient, but count as constants: use token_weights.detach().")
+
+
+def check_weight_values(weights: Tensor | None) -> None:
+    """Refuse weights below 0 or not finite."""
+    if weights is not None and not bool(((weights >= 0) & weights.isfinite()).all()):
+        wrong = weights[~((weights >= 0) & weights.isfinite())]
+        raise ArgumentError(f"token_weights hold {float(wrong[0])}, but must be finite and 0 or more.")
 
 
 def check_bias(bias: Tensor | None, words: int) -> None:
@@ -77,13 +140,20 @@ def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bia
                 "the same words."
             )
     check_bias(bias, classifier.shape[0])
-    tensors = [("features", features), ("table", table), ("bias", bias)]
-    for name, tensor in tensors:
-        if tensor is not None and (tensor.dtype, tensor.device) != (classifier.dtype, classifier.device):
+    for name, tensor in (("features", features), ("table", table), ("bias", bias)):
+        if tensor is None:
+            continue
+        if tensor.device != classifier.device or not (tensor.dtype == classifier.dtype or _mixed(tensor)):
             raise ArgumentError(
                 f"{name} is {tensor.dtype} on {tensor.device}, but the classifier is {classifier.dtype} on "
                 f"{classifier.device}: convert one of them."
             )
+
+
+def _mixed(tensor: Tensor) -> bool:
+    """Return whether autocast makes one type of all floating ones that meet in a product here."""
+    kind = tensor.device.type
+    return tensor.is_floating_point() and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def check_partner(name: str, tensor: Tensor, logits: Tensor) -> None:

@@ -7,6 +7,7 @@ with features h and target word w, with word vector l = L[w]:
     J  = -log y[w]                (2.4)    cross-entropy
     y^ = softmax(W h / tau)       (3.1)    softened prediction, without bias
     y~ = softmax(L l / tau)       (3.7)    softened target: words whose vectors are like the target's
+                                           (with a mask: over the words that it allows)
     J_aug = KL(y~ || y^)          (3.2)
     J_tot = J + gamma tau J_aug   (3.3, with alpha = gamma tau)
 
@@ -15,7 +16,7 @@ The letters of the shapes stand in `tiedlm.axes`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +26,13 @@ from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import (
     Reduction,
     check_bias,
-    check_linear,
     check_options,
     check_partner,
     check_table,
     check_targets,
+    check_values,
 )
+from tiedlm.losses.inputs import LossInputs, LossOptions
 
 
 class LossTerms(NamedTuple):
@@ -85,22 +87,13 @@ def augmented_cross_entropy(
     check_bias(bias, logits.shape[1])
     check_targets(targets, logits.shape[:1], logits.shape[1], ignore_index)
     counts = targets != ignore_index
-    total, _, _ = _terms(logits, teacher_logits, targets, counts, bias, temperature, gamma, detach_target)
-    return reduce(total, counts, reduction)
+    given = _Options(bias, temperature, gamma, detach_target)
+    total, _, _ = _terms(logits, teacher_logits, targets.where(counts, 0), given)
+    return reduce(total.where(counts, 0), counts.to(total.dtype), reduction)
 
 
 def linear_augmented_cross_entropy(
-    features: Tensor,
-    classifier: Tensor,
-    targets: Tensor,
-    *,
-    table: Tensor | None = None,
-    bias: Tensor | None = None,
-    temperature: float = 20.0,
-    gamma: float = 0.5,
-    detach_target: bool = False,
-    ignore_index: int = -100,
-    reduction: Reduction = "mean",
+    features: Tensor, classifier: Tensor, targets: Tensor, **options: Unpack[LossOptions]
 ) -> Tensor:
     """Return the augmented loss from features and word tables (eq. 3.3).
 
@@ -108,71 +101,68 @@ def linear_augmented_cross_entropy(
         features: h [..., D].
         classifier: W [V, D].
         targets: word ids [...], or `ignore_index`.
-        table: L, the word vectors by rows [V, any width]; None means tied, L = W.
-        bias: b [V], or None.
-        temperature, gamma, detach_target, ignore_index, reduction: as for `augmented_cross_entropy`.
+        options: as for `linear.linear_augmented_cross_entropy`.
 
     Raises:
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
     """
-    options = (table, bias, temperature, gamma, detach_target, ignore_index, reduction)
-    return linear_augmented_terms(features, classifier, targets, *options).total
+    return linear_augmented_terms(features, classifier, targets, **options).total
 
 
 def linear_augmented_terms(
-    features: Tensor,
-    classifier: Tensor,
-    targets: Tensor,
-    table: Tensor | None = None,
-    bias: Tensor | None = None,
-    temperature: float = 20.0,
-    gamma: float = 0.5,
-    detach_target: bool = False,
-    ignore_index: int = -100,
-    reduction: Reduction = "mean",
+    features: Tensor, classifier: Tensor, targets: Tensor, **options: Unpack[LossOptions]
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
-    check_options(temperature, gamma, reduction)
-    check_linear(features, classifier, table, bias)
-    check_targets(targets, features.shape[:-1], classifier.shape[0], ignore_index)
-    counts = targets != ignore_index
+    given = LossInputs(features, classifier, targets, **options)
+    check_values(targets, len(classifier), given.ignore_index, given.vocabulary_mask, given.token_weights)
+    counts = targets != given.ignore_index
     words = targets.where(counts, 0)
-    vectors = classifier if table is None else table
+    table = classifier if given.table is None else given.table
+    vectors = table - table.mean(0) if given.center_table else table
     teacher_logits = vectors[words] @ vectors.T
-    logits = features @ classifier.T
-    terms = _terms(logits, teacher_logits, targets, counts, bias, temperature, gamma, detach_target)
-    total, cross_entropy, divergence = (reduce(term, counts, reduction) for term in terms)
+    logits = features.to(classifier.dtype) @ classifier.T
+    choices = _Options(given.bias, given.temperature, given.gamma, given.detach_target, given.vocabulary_mask)
+    terms = _terms(logits, teacher_logits, words, choices)
+    weights = counts.to(terms[0].dtype) if given.token_weights is None else given.token_weights.where(counts, 0)
+    total, cross_entropy, divergence = (reduce(term.where(counts, 0), weights, given.reduction) for term in terms)
     return LossTerms(total, cross_entropy.detach(), divergence.detach())
 
 
-def reduce(losses: Tensor, counts: Tensor, reduction: Reduction) -> Tensor:
-    """Return the mean over the predictions that count (0 where none does), their sum, or all with 0 for the others."""
-    kept = losses.where(counts, 0)
+def reduce(losses: Tensor, weights: Tensor, reduction: Reduction) -> Tensor:
+    """Return the mean of the losses under their weights (0 where all are 0), their weighted sum, or each with its."""
+    weighted = losses * weights
     if reduction == "none":
-        return kept
-    return kept.sum() / counts.sum().clamp(min=1) if reduction == "mean" else kept.sum()
+        return weighted
+    total = weights.sum()
+    return weighted.sum() / total.where(total > 0, 1) if reduction == "mean" else weighted.sum()
 
 
-def _terms(
-    logits: Tensor,
-    teacher_logits: Tensor,
-    targets: Tensor,
-    counts: Tensor,
-    bias: Tensor | None,
-    temperature: float,
-    gamma: float,
-    detach_target: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+class _Options(NamedTuple):
+    bias: Tensor | None
+    temperature: float
+    gamma: float
+    detach_target: bool
+    vocabulary_mask: Tensor | None = None
+
+
+def _terms(logits: Tensor, teacher_logits: Tensor, words: Tensor, given: _Options) -> tuple[Tensor, Tensor, Tensor]:
     """Return J_tot, J and J_aug of every prediction, in float32 or better."""
-    wide = torch.promote_types(logits.dtype, torch.float32)
+    wide, temperature = torch.promote_types(logits.dtype, torch.float32), given.temperature
     logits, teacher_logits = logits.to(wide), teacher_logits.to(wide)
-    log_y = F.log_softmax(logits if bias is None else logits + bias, dim=-1)  # 2.3
-    cross_entropy = -log_y.gather(-1, targets.where(counts, 0).unsqueeze(-1)).squeeze(-1)  # 2.4
-    if gamma == 0:
+    log_y = F.log_softmax(logits if given.bias is None else logits + given.bias, dim=-1)  # 2.3
+    cross_entropy = -log_y.gather(-1, words.unsqueeze(-1)).squeeze(-1)  # 2.4
+    if given.gamma == 0:
         return cross_entropy, cross_entropy, torch.zeros_like(cross_entropy)
     log_y_hat = F.log_softmax(logits / temperature, dim=-1)  # 3.1
-    log_y_tilde = F.log_softmax(teacher_logits / temperature, dim=-1)  # 3.7
-    if detach_target:
+    log_y_tilde = _log_y_tilde(teacher_logits / temperature, given.vocabulary_mask)  # 3.7
+    if given.detach_target:
         log_y_tilde = log_y_tilde.detach()
-    divergence = (log_y_tilde.exp() * (log_y_tilde - log_y_hat)).sum(-1)  # 3.2
-    return cross_entropy + gamma * temperature * divergence, cross_entropy, divergence  # 3.3
+    difference = log_y_tilde - log_y_hat
+    if given.vocabulary_mask is not None:
+        difference = difference.masked_fill(~given.vocabulary_mask, 0)  # where y~ = 0, it adds nothing
+    divergence = (log_y_tilde.exp() * difference).sum(-1)  # 3.2
+    return cross_entropy + given.gamma * temperature * divergence, cross_entropy, divergence  # 3.3
+
+
+def _log_y_tilde(scaled: Tensor, mask: Tensor | None) -> Tensor:
+    return F.log_softmax(scaled if mask is None else scaled.masked_fill(~mask, -torch.inf), dim=-1)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Unpack
 
 from torch import Tensor
 
@@ -15,12 +15,12 @@ from tiedlm.losses import chunked, functional
 from tiedlm.losses.arguments import Reduction, check_chunk_rows
 from tiedlm.losses.compiler import missing_compiler
 from tiedlm.losses.functional import LossTerms
-from tiedlm.losses.passes import PlainPasses
-from tiedlm.losses.passes_compiled import CompiledPasses
+from tiedlm.losses.inputs import LossOptions
+from tiedlm.losses.operator import PassesName
 
 Implementation = Literal["auto", "functional", "chunked", "compiled"]
 IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled")
-COMPILED_LOGITS = 4_000_000
+COMPILED_LOGITS = 5_000_000
 """Logits of a call, N x V, from which "auto" compiles: below, a training may end before the compiler's seconds pay."""
 
 
@@ -36,6 +36,9 @@ def linear_augmented_cross_entropy(
     detach_target: bool = False,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
+    vocabulary_mask: Tensor | None = None,
+    center_table: bool = False,
+    token_weights: Tensor | None = None,
     implementation: Implementation = "auto",
     chunk_rows: int | None = None,
 ) -> Tensor:
@@ -52,38 +55,51 @@ def linear_augmented_cross_entropy(
         detach_target: stop the gradient at the soft target; by default the loss is differentiated in full.
         ignore_index: target value whose prediction counts for nothing.
         reduction: "mean" over the targets that count (0 where none does), "sum", or "none" [...].
+        vocabulary_mask: words that a soft target may name [V]; None means all. For padding, special and never-emitted
+            words, whose vectors mean nothing: y~ gives them 0, while y and y^ stay over all words.
+        center_table: take the tables' mean off each word vector in the soft target, so that what all vectors share
+            does not count as likeness; section 4 of the paper assumes it to be nothing.
+        token_weights: weight of each target's loss, 0 or more [...]; "mean" then divides by their sum.
         implementation: "functional" (the definition), "chunked", "compiled", or "auto" (see `picked`).
         chunk_rows: rows of logits at one time, those of soft targets included; for all but "functional".
 
     Raises:
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
     """
-    options = (table, bias, temperature, gamma, detach_target, ignore_index, reduction, implementation, chunk_rows)
-    return linear_augmented_terms(features, classifier, targets, *options).total
+    return linear_augmented_terms(
+        features,
+        classifier,
+        targets,
+        implementation,
+        chunk_rows,
+        table=table,
+        bias=bias,
+        temperature=temperature,
+        gamma=gamma,
+        detach_target=detach_target,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        vocabulary_mask=vocabulary_mask,
+        center_table=center_table,
+        token_weights=token_weights,
+    ).total
 
 
 def linear_augmented_terms(
     features: Tensor,
     classifier: Tensor,
     targets: Tensor,
-    table: Tensor | None = None,
-    bias: Tensor | None = None,
-    temperature: float = 20.0,
-    gamma: float = 0.5,
-    detach_target: bool = False,
-    ignore_index: int = -100,
-    reduction: Reduction = "mean",
     implementation: Implementation = "auto",
     chunk_rows: int | None = None,
+    **options: Unpack[LossOptions],
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
-    options = (table, bias, temperature, gamma, detach_target, ignore_index, reduction)
     check_implementation(implementation, chunk_rows)
     runs, _ = picked(implementation, _logits(features, classifier), classifier.device.type)
     if runs == "functional":
-        return functional.linear_augmented_terms(features, classifier, targets, *options)
-    passes = CompiledPasses() if runs == "compiled" else PlainPasses()
-    return chunked.linear_augmented_terms(features, classifier, targets, *options, chunk_rows, passes)
+        return functional.linear_augmented_terms(features, classifier, targets, **options)
+    passes: PassesName = "compiled" if runs == "compiled" else "plain"
+    return chunked.linear_augmented_terms(features, classifier, targets, chunk_rows, passes, **options)
 
 
 def picked(implementation: str = "auto", logits: int = COMPILED_LOGITS, device: str = "cpu") -> tuple[str, str]:

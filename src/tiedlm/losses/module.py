@@ -13,7 +13,9 @@ class AugmentedLoss(nn.Module):
     """`linear_augmented_cross_entropy` with its options bound; holds no parameters.
 
     Args:
-        gamma, temperature, detach_target, ignore_index, reduction, implementation, chunk_rows: as for the function.
+        gamma, temperature, detach_target, ignore_index, reduction, center_table, implementation, chunk_rows: as for the
+            function.
+        vocabulary_mask: as for the function; moves with the module from device to device.
 
     Raises:
         ArgumentError: an option outside its range, at construction.
@@ -34,6 +36,8 @@ class AugmentedLoss(nn.Module):
         detach_target: bool = False,
         ignore_index: int = -100,
         reduction: Reduction = "mean",
+        center_table: bool = False,
+        vocabulary_mask: Tensor | None = None,
         implementation: Implementation = "auto",
         chunk_rows: int | None = None,
     ) -> None:
@@ -41,7 +45,9 @@ class AugmentedLoss(nn.Module):
         check_options(temperature, gamma, reduction)
         check_implementation(implementation, chunk_rows)
         self.gamma, self.temperature, self.detach_target = gamma, temperature, detach_target
-        self.ignore_index, self.chunk_rows = ignore_index, chunk_rows
+        self.ignore_index, self.center_table, self.chunk_rows = ignore_index, center_table, chunk_rows
+        self.vocabulary_mask: Tensor | None
+        self.register_buffer("vocabulary_mask", vocabulary_mask, persistent=False)
         self.reduction: Reduction = reduction
         self.implementation: Implementation = implementation
 
@@ -52,9 +58,10 @@ class AugmentedLoss(nn.Module):
         targets: Tensor,
         table: Tensor | None = None,
         bias: Tensor | None = None,
+        token_weights: Tensor | None = None,
     ) -> Tensor:
         """Return the loss of features [..., D] for targets [...] under classifier [V, D]; `table` None means tied."""
-        return self.terms(features, classifier, targets, table, bias).total
+        return self.terms(features, classifier, targets, table, bias, token_weights).total
 
     def terms(
         self,
@@ -63,21 +70,25 @@ class AugmentedLoss(nn.Module):
         targets: Tensor,
         table: Tensor | None = None,
         bias: Tensor | None = None,
+        token_weights: Tensor | None = None,
     ) -> LossTerms:
         """Return the loss and its two terms; only `cross_entropy` is the logarithm of a perplexity."""
         return linear_augmented_terms(
             features,
             classifier,
             targets,
-            table,
-            bias,
-            self.temperature,
-            self.gamma,
-            self.detach_target,
-            self.ignore_index,
-            self.reduction,
             self.implementation,
             self.chunk_rows,
+            table=table,
+            bias=bias,
+            temperature=self.temperature,
+            gamma=self.gamma,
+            detach_target=self.detach_target,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            vocabulary_mask=self.vocabulary_mask,
+            center_table=self.center_table,
+            token_weights=token_weights,
         )
 
     def extra_repr(self) -> str:

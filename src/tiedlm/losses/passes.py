@@ -52,8 +52,10 @@ class Sink(NamedTuple):
 class Passes(Protocol):
     """The passes over one chunk. `sink` None: the losses alone."""
 
-    def soft_targets(self, logits: Tensor, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return y~ [U, V] and H(y~) [U] of the teacher's logits L l [U, V]."""
+    def soft_targets(
+        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        """Return y~ [U, V] and H(y~) [U] of the teacher's logits [U, V], over the words that the mask [V] allows."""
         ...
 
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
@@ -80,11 +82,14 @@ class Passes(Protocol):
 class PlainPasses:
     """The passes as PyTorch operations, one after the other."""
 
-    def soft_targets(self, logits: Tensor, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+    def soft_targets(
+        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         """Return y~ and its entropy."""
         scaled = logits.to(wide) / temperature
-        soft = scaled.softmax(1)
-        return soft, scaled.amax(1) - soft.amax(1).log() - row_dot(soft, scaled)
+        allowed = scaled if mask is None else scaled.masked_fill(~mask, -torch.inf)
+        soft = allowed.softmax(1)
+        return soft, allowed.amax(1) - soft.amax(1).log() - row_dot(soft, scaled)
 
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J, never by the logarithm of an underflowed y."""

@@ -29,9 +29,11 @@ class _Normaliser(NamedTuple):
 class CompiledPasses:
     """`passes.Passes` in compiled loops."""
 
-    def soft_targets(self, logits: Tensor, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+    def soft_targets(
+        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
         """Return y~ and its entropy."""
-        return _run(_soft_targets, logits, temperature, wide)
+        return _run(_soft_targets, logits, mask, temperature, wide)
 
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J."""
@@ -86,11 +88,14 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compile(function, fullgraph=True)
 
 
-def _soft_targets(logits: Tensor, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
-    below = (logits.to(wide) - logits.amax(1, keepdim=True).to(wide)) / temperature
-    total = below.exp().sum(1, keepdim=True)
-    soft = below.exp() / total
-    return soft, total.log().squeeze(1) - (soft * below).sum(1)
+def _soft_targets(logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+    converted = logits.to(wide)
+    allowed = converted if mask is None else torch.where(mask, converted, -torch.inf)
+    top = allowed.amax(1, keepdim=True)
+    exponential = ((allowed - top) / temperature).exp()
+    total = exponential.sum(1, keepdim=True)
+    soft = exponential / total
+    return soft, total.log().squeeze(1) - (soft * ((converted - top) / temperature)).sum(1)
 
 
 def _normaliser(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> _Normaliser:

@@ -37,6 +37,9 @@ class Problem:
     """Rows of logits at one time, those of the soft targets included."""
     products: torch.dtype
     """Type of the inputs of matrix products."""
+    vocabulary_mask: Tensor | None = None
+    """Words that a soft target may name [V]."""
+    center_table: bool = False
     passes: Passes = field(default_factory=PlainPasses)
     """What is done between the products."""
 
@@ -64,9 +67,14 @@ class _Sums:
         self.table = zeros(problem.table, wanted[2]) if own_table else self.classifier
         self.own_table = own_table
         self.bias = zeros(problem.bias, wanted[3])
+        self.mean = problem.classifier.new_zeros((), dtype=problem.wide)
+        """Gradient of the tables' mean, where the table is centred [D] or ()."""
 
     def gradients(self, problem: Problem) -> Gradients:
+        """Return the sums in the type of the tables; each word has its part in the mean."""
         dtype = problem.classifier.dtype
+        if problem.center_table and self.table is not None:
+            self.table += self.mean / len(self.table)
         table = self.table if self.own_table else None
         sums = (self.features, self.classifier, table, self.bias)
         features, classifier, table, bias = (None if total is None else total.to(dtype) for total in sums)
@@ -107,6 +115,8 @@ class _Sweeper:
         self.problem, self.sums, self.passes = problem, sums, problem.passes
         self.classifier = problem.classifier.to(problem.products)
         self.table = self.classifier if problem.table is None else problem.table.to(problem.products)
+        own = problem.classifier if problem.table is None else problem.table
+        self.center = own.to(problem.wide).mean(0) if problem.center_table else None
         self.through = differentiate and problem.gamma > 0 and not problem.detach_target and sums.table is not None
         rows = min(problem.rows_at_once, len(problem.rows)) * (1 if problem.gamma == 0 else 2)
         self.logits = self.classifier.new_empty(rows, len(self.classifier))
@@ -119,10 +129,10 @@ class _Sweeper:
         if problem.gamma == 0:
             return self._cross_entropy(features, rows, words, weights)
         distinct, of_row = torch.unique_consecutive(words, return_inverse=True)
-        vectors = self.table.index_select(0, distinct)
+        vectors = self._vectors(distinct)
         at_features, at_vectors = self._logits(features, vectors)
         student = Student(at_features, problem.bias, words)
-        teacher = Teacher(of_row, at_vectors, *self.passes.soft_targets(at_vectors, problem.temperature, problem.wide))
+        teacher = Teacher(of_row, at_vectors, *self._soft_targets(at_vectors))
         options = (problem.temperature, problem.gamma)
         losses = self.passes.augmented(student, teacher, *options, self._sink(weights))
         if weights is not None and self.through:
@@ -149,6 +159,17 @@ class _Sweeper:
             torch.mm(vectors, self.table.T, out=self.logits[count:total])
         return self.logits[:count], self.logits[count:total]
 
+    def _vectors(self, distinct: Tensor) -> Tensor:
+        """Return the vectors l of the distinct targets [U, D]; what centring adds to a row of logits, softmax drops."""
+        if self.center is None:
+            return self.table.index_select(0, distinct)
+        own = self.problem.classifier if self.problem.table is None else self.problem.table
+        return (own.index_select(0, distinct).to(self.problem.wide) - self.center).to(self.problem.products)
+
+    def _soft_targets(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        problem = self.problem
+        return self.passes.soft_targets(logits, problem.vocabulary_mask, problem.temperature, problem.wide)
+
     def _sink(self, weights: Tensor | None) -> Sink | None:
         return None if weights is None else Sink(weights, self.gradient[: len(weights)], self.sums.bias)
 
@@ -169,15 +190,22 @@ class _Sweeper:
         """Add dh = G W and dW = G' H."""
         gradient = self.gradient[: len(rows)]
         if self.sums.features is not None:
-            self.sums.features.index_copy_(0, rows, (gradient @ self.classifier).to(self.problem.wide))
+            self.sums.features.index_copy_(0, rows, torch.mm(gradient, self.classifier).to(self.problem.wide))
         if self.sums.classifier is not None:
             _add_outer(self.sums.classifier, gradient, features)
 
     def _add_teacher(self, gradient: Tensor, vectors: Tensor, distinct: Tensor) -> None:
         """Add dL[u] = R L and dL = R' L[u]."""
         assert self.sums.table is not None
-        self.sums.table.index_add_(0, distinct, (gradient @ self.table).to(self.problem.wide))
+        self._add_vectors(distinct, torch.mm(gradient, self.table).to(self.problem.wide))
         _add_outer(self.sums.table, gradient, vectors)
+
+    def _add_vectors(self, distinct: Tensor, gradient: Tensor) -> None:
+        """Add dL[u] [U, D], and where the table is centred what the mean takes off all."""
+        assert self.sums.table is not None
+        self.sums.table.index_add_(0, distinct, gradient)
+        if self.center is not None:
+            self.sums.mean = self.sums.mean - gradient.sum(0)
 
     def _add_stacked(self, features: Tensor, rows: Tensor, vectors: Tensor, distinct: Tensor) -> None:
         """Add all of it where the table is one: [dh; dL[u]] = [G; R] W and dW = [G; R]' [H; L[u]]."""
@@ -187,9 +215,9 @@ class _Sweeper:
             return
         assert self.sums.table is not None
         gradient = self.gradient[: len(rows) + len(vectors)]
-        back = (gradient @ self.classifier).to(self.problem.wide)
+        back = torch.mm(gradient, self.classifier).to(self.problem.wide)
         self.sums.features.index_copy_(0, rows, back[: len(rows)])
-        self.sums.table.index_add_(0, distinct, back[len(rows) :])
+        self._add_vectors(distinct, back[len(rows) :])
         _add_outer(self.sums.table, gradient, torch.cat([features, vectors]))
 
 
@@ -198,4 +226,4 @@ def _add_outer(total: Tensor, left: Tensor, right: Tensor) -> None:
     if total.dtype == left.dtype:
         total.addmm_(left.T, right)
     else:
-        total += left.T @ right
+        total += torch.mm(left.T, right)

@@ -1,0 +1,236 @@
+"""The chunked loss as one operator of PyTorch: what `torch.compile` and autograd see of it.
+
+For a compiler the operator is a single node: its choices by value (which rows count, how many distinct targets) break
+no graph. The gradients are computed with the loss for the reductions "mean" and "sum"; for "none" the sweep is repeated
+in the backward pass with the arriving weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from tiedlm.errors import ArgumentError
+from tiedlm.losses.arguments import Reduction, check_values
+from tiedlm.losses.inputs import LossInputs
+from tiedlm.losses.passes import Passes, PlainPasses
+from tiedlm.losses.passes_compiled import CompiledPasses
+from tiedlm.losses.sweep import Gradients, Problem, sweep
+
+PassesName = Literal["plain", "compiled"]
+_PASSES: dict[str, Passes] = {"plain": PlainPasses(), "compiled": CompiledPasses()}
+_NOTHING = (False, False, False, False)
+
+
+class Call(NamedTuple):
+    """The operator's arguments in the order of its schema: tensors, options, and how the work is done."""
+
+    features: Tensor
+    """[N, D], in the classifier's type."""
+    classifier: Tensor
+    targets: Tensor
+    """[N]"""
+    table: Tensor | None
+    bias: Tensor | None
+    vocabulary_mask: Tensor | None
+    token_weights: Tensor | None
+    """[N] or None."""
+    temperature: float
+    gamma: float
+    detach_target: bool
+    center_table: bool
+    ignore_index: int
+    reduction: Reduction
+    chunk_rows: int
+    passes: PassesName
+    products: torch.dtype
+    """Type of the inputs of matrix products."""
+    wanted: Sequence[bool]
+    """Whether the gradients of features, classifier, table and bias are wanted."""
+
+
+_SCHEMA = (
+    "Tensor features, Tensor classifier, Tensor targets, Tensor? table, Tensor? bias, Tensor? vocabulary_mask, "
+    "Tensor? token_weights, float temperature, float gamma, bool detach_target, bool center_table, int ignore_index, "
+    "str reduction, int chunk_rows, str passes, ScalarType products, bool[] wanted"
+)
+_DIFFERENTIABLE = ("features", "classifier", "table", "bias")
+
+
+@torch.library.custom_op(
+    "tiedlm::augmented_loss",
+    mutates_args=(),
+    schema=f"({_SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
+    """Return total, cross-entropy and divergence, reduced, and the gradients of the total; empty if not wanted now."""
+    call = Call(*arguments)
+    check_values(call.targets, len(call.classifier), call.ignore_index, call.vocabulary_mask, call.token_weights)
+    chosen = _chosen(call)
+    now = call.reduction != "none" and any(call.wanted)
+    weights = chosen.weights * chosen.scale if now else None
+    cross_entropy, divergence, gradients = sweep(_problem(call, chosen), weights, call.wanted if now else _NOTHING)
+    total = cross_entropy + call.gamma * call.temperature * divergence
+    terms = [_reduced(term, chosen, call) for term in (total, cross_entropy, divergence)]
+    return (*terms, *_filled(gradients, call))
+
+
+@torch.library.custom_op(
+    "tiedlm::augmented_loss_gradients",
+    mutates_args=(),
+    schema=f"({_SCHEMA}, Tensor arriving) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+def augmented_loss_gradients(*arguments: Any) -> tuple[Tensor, ...]:
+    """Sweep again with the weight of every target's loss that arrived in the backward pass [N]."""
+    *given, arriving = arguments
+    call = Call(*given)
+    chosen = _chosen(call)
+    weights = chosen.weights * arriving.index_select(0, chosen.rows)
+    return _filled(sweep(_problem(call, chosen), weights, call.wanted)[2], call)
+
+
+@augmented_loss.register_fake
+def _(*arguments: Any) -> tuple[Tensor, ...]:
+    call = Call(*arguments)
+    wide = torch.promote_types(call.classifier.dtype, torch.float32)
+    shape = call.targets.shape if call.reduction == "none" else ()
+    terms = [call.features.new_empty(shape, dtype=wide) for _ in range(3)]
+    return (*terms, *_shaped(call, now=call.reduction != "none"))
+
+
+@augmented_loss_gradients.register_fake
+def _(*arguments: Any) -> tuple[Tensor, ...]:
+    return _shaped(Call(*arguments[:-1]), now=True)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    call = Call(*inputs)
+    ctx.set_materialize_grads(False)
+    ctx.call = call._replace(**{name: None for name in _TENSORS})
+    ctx.present = [getattr(call, name) is not None for name in _TENSORS]
+    repeated = [getattr(call, name) for name in _TENSORS if getattr(call, name) is not None]
+    ctx.save_for_backward(*(repeated if call.reduction == "none" else output[3:]))
+
+
+_TENSORS = ("features", "classifier", "targets", "table", "bias", "vocabulary_mask", "token_weights")
+
+
+def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+    _refuse_double_backward()
+    options = (None,) * (len(Call._fields) - len(_DIFFERENTIABLE) - 1)
+    if arriving is None:
+        return (None,) * len(Call._fields)
+    if ctx.call.reduction == "none":
+        saved = iter(ctx.saved_tensors)
+        tensors = {name: next(saved) for name, there in zip(_TENSORS, ctx.present, strict=True) if there}
+        found = augmented_loss_gradients(*ctx.call._replace(**tensors), arriving)
+    else:
+        found = [gradient * arriving.to(gradient.dtype) for gradient in ctx.saved_tensors]
+    features, classifier, table, bias = (
+        gradient if wanted else None for gradient, wanted in zip(found, ctx.call.wanted, strict=True)
+    )
+    return (features, classifier, None, table, bias, *options)
+
+
+augmented_loss.register_autograd(_backward, setup_context=_setup)
+
+
+def _refuse_double_backward() -> None:
+    """Raise where autograd records the backward pass, as it does with create_graph=True."""
+    if torch.is_grad_enabled():
+        raise ArgumentError(
+            "A gradient of the gradient was asked for (create_graph=True), but implementations 'chunked' and "
+            "'compiled' give first derivatives only: use 'functional'."
+        )
+
+
+class _Chosen(NamedTuple):
+    """The rows that count."""
+
+    rows: Tensor
+    """Sorted by target [N']."""
+    weights: Tensor
+    """Of each in the sum, in the wide type [N']."""
+    scale: Tensor | float
+    """Factor of the reduced loss: 1 / the sum of the weights, or 1."""
+
+
+def _chosen(call: Call) -> _Chosen:
+    counting = (call.targets != call.ignore_index).nonzero().squeeze(1)
+    rows = counting[call.targets[counting].argsort(stable=True)]
+    wide = torch.promote_types(call.classifier.dtype, torch.float32)
+    weights = torch.ones(len(rows), dtype=wide, device=rows.device)
+    if call.token_weights is not None:
+        weights = call.token_weights.index_select(0, rows).to(wide)
+    total = weights.sum()
+    return _Chosen(rows, weights, 1 / total.where(total > 0, 1) if call.reduction == "mean" else 1.0)
+
+
+def _problem(call: Call, chosen: _Chosen) -> Problem:
+    return Problem(
+        features=call.features,
+        classifier=call.classifier,
+        table=call.table,
+        bias=call.bias,
+        rows=chosen.rows,
+        words=call.targets.index_select(0, chosen.rows),
+        temperature=call.temperature,
+        gamma=call.gamma,
+        detach_target=call.detach_target,
+        chunk_rows=call.chunk_rows,
+        products=call.products,
+        vocabulary_mask=call.vocabulary_mask,
+        center_table=call.center_table,
+        passes=_PASSES[call.passes],
+    )
+
+
+def _reduced(term: Tensor, chosen: _Chosen, call: Call) -> Tensor:
+    weighted = term * chosen.weights
+    if call.reduction != "none":
+        return weighted.sum() * chosen.scale
+    return weighted.new_zeros(call.targets.shape).index_copy_(0, chosen.rows, weighted)
+
+
+def _filled(gradients: Gradients, call: Call) -> tuple[Tensor, ...]:
+    """Return the gradients with an empty tensor for each that was not worked out, as an operator must return some."""
+    empty = call.features.new_empty(0)
+    return tuple(empty.clone() if gradient is None else gradient for gradient in gradients)
+
+
+def _shaped(call: Call, *, now: bool) -> tuple[Tensor, ...]:
+    """Return tensors of the shapes that `_filled` gives."""
+    likes = [getattr(call, name) for name in _DIFFERENTIABLE]
+    present = [like is not None and wanted and now for like, wanted in zip(likes, call.wanted, strict=True)]
+    empty = call.features.new_empty(0)
+    return tuple(torch.empty_like(like) if there else empty.clone() for like, there in zip(likes, present, strict=True))
+
+
+def call_of(given: LossInputs, chunk_rows: int, passes: PassesName) -> Call:
+    """Return the operator's arguments for a loss."""
+    kind = given.classifier.dtype
+    weights = given.token_weights
+    call = Call(
+        features=given.features.reshape(-1, given.features.shape[-1]).to(kind),
+        classifier=given.classifier,
+        targets=given.targets.reshape(-1),
+        table=None if given.table is None else given.table.to(kind),
+        bias=None if given.bias is None else given.bias.to(kind),
+        vocabulary_mask=given.vocabulary_mask,
+        token_weights=None if weights is None else weights.reshape(-1),
+        temperature=float(given.temperature),
+        gamma=float(given.gamma),
+        detach_target=given.detach_target,
+        center_table=given.center_table,
+        ignore_index=given.ignore_index,
+        reduction=given.reduction,
+        chunk_rows=chunk_rows,
+        passes=passes,
+        products=given.products,
+        wanted=_NOTHING,
+    )
+    learning = [getattr(call, name) for name in _DIFFERENTIABLE]
+    return call._replace(wanted=[one is not None and one.requires_grad and torch.is_grad_enabled() for one in learning])

@@ -1,0 +1,159 @@
+"""Vocabulary-parallel losses that three ranks work out, all together and two of them, and what each writes down."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from oracles.augmented_loss import Problem
+from support.dispatch import Recorder
+from support.loss_cases import Tensors, make, tensors
+from tiedlm.errors import ArgumentError
+from tiedlm.losses.shards import shard_of
+from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
+
+RANKS = {"three": (0, 1, 2), "two": (1, 2)}
+"""The groups, as ranks of the three processes; in the second each has another number than among all."""
+REDUCTIONS = ("mean", "sum", "none")
+TARGETS = [4, 9, -100, 0, 4, 10, 3, -100, 4, 7, 0, 10, 5]
+Results = dict[str, Any]
+
+
+def cases() -> dict[str, tuple[Problem, dict[str, Any]]]:
+    """Problems of 11 words, which neither two nor three ranks share evenly, and of 3; with options for the call."""
+    found: dict[str, tuple[Problem, dict[str, Any]]] = {}
+    for tied, biased, detach in itertools.product((True, False), repeat=3):
+        problem = make(1, rows=13, words=11, width=5, tied=tied, biased=biased, targets=TARGETS, temperature=2.0)
+        name = f"{'tied' if tied else 'untied'}{' biased' if biased else ''}{' detached' if detach else ''}"
+        found[name] = problem, {"detach_target": detach, "chunk_rows": 5}
+    sizes: dict[str, Any] = {"rows": 13, "words": 11, "width": 5}
+    found["plain cross-entropy"] = make(2, **sizes, biased=True, targets=TARGETS, gamma=0.0), {"chunk_rows": 4}
+    found["a row at a time"] = make(3, **sizes, tied=False, biased=True, targets=TARGETS), {"chunk_rows": 1}
+    found["one target"] = make(4, **sizes, targets=[7] * 13, temperature=3.0), {}
+    found["nothing counts"] = make(5, **sizes, biased=True, targets=[-100] * 13), {}
+    found["a word for each of three"] = make(6, rows=5, words=3, width=2, biased=True, temperature=1.0), {}
+    found["large logits"] = make(7, **sizes, tied=False, size=5.0, temperature=1.0), {}
+    found["high temperature"] = make(8, **sizes, temperature=1000.0, gamma=1.5), {"chunk_rows": 8}
+    return found
+
+
+def arriving(problem: Problem) -> np.ndarray:
+    """The weight of each loss in the sum that is differentiated where the reduction is "none"."""
+    return np.random.default_rng(0).normal(size=len(problem.targets))
+
+
+def shard(problem: Problem, rank: int, ranks: int, dtype: torch.dtype = torch.float64) -> Tensors:
+    """The problem's tensors with a rank's rows of each table."""
+    whole, held = tensors(problem, dtype), shard_of(len(problem.classifier), rank, ranks)
+
+    def cut(table: Tensor | None) -> Tensor | None:
+        return None if table is None else table.detach()[held.start : held.stop].clone().requires_grad_()
+
+    classifier = cut(whole.classifier)
+    assert classifier is not None
+    options = {**whole.options, "words": len(problem.classifier)}
+    return replace(whole, classifier=classifier, table=cut(whole.table), bias=cut(whole.bias), options=options)
+
+
+def work(folder: Path, rank: int) -> None:
+    """What each of three processes does."""
+    pair = dist.new_group([1, 2])
+    found: Results = {"outside": refusal(lambda: computed(make(), 0, 1, group=pair)) if rank == 0 else ""}
+    for name, call in refused_calls(rank).items():
+        found[f"refused/{name}"] = refusal(call)
+    found |= worked_out("three", rank, 3, None)
+    if rank in RANKS["two"]:
+        found |= worked_out("two", rank - 1, 2, pair)
+    found |= with_a_reduction_left_out(rank)
+    found["largest"] = largest_array(rank)
+    np.savez(folder / f"{rank}.npz", **found)
+
+
+def worked_out(world: str, rank: int, ranks: int, group: Any) -> Results:
+    found: Results = {}
+    for name, (problem, options) in cases().items():
+        if ranks > len(problem.classifier):
+            continue
+        for reduction in REDUCTIONS:
+            results = computed(problem, rank, ranks, group=group, reduction=reduction, **options)
+            found |= {f"{world}/{name}/{reduction}/{key}": value for key, value in results.items()}
+    return found
+
+
+def computed(problem: Problem, rank: int, ranks: int, **options: Any) -> Results:
+    """A rank's loss, and its gradients by name."""
+    ours = shard(problem, rank, ranks)
+    loss = ours.loss(vocabulary_parallel_augmented_cross_entropy, **options)
+    weights = torch.tensor(arriving(problem)) if options.get("reduction") == "none" else None
+    gradients = ours.gradients(loss, weights)
+    return {"loss": loss.detach().numpy(), **{name: gradient.numpy() for name, gradient in gradients.items()}}
+
+
+def refused_calls(rank: int) -> dict[str, Callable[[], Any]]:
+    """Calls of three ranks of which one, the last, is wrong or unlike the others."""
+    last, problem = rank == 2, make(words=11)
+    other = replace(problem, targets=problem.targets[::-1].copy())
+
+    def frozen() -> Any:
+        ours = shard(problem, rank, 3)
+        ours.features.requires_grad_(not last)
+        return ours.loss(vocabulary_parallel_augmented_cross_entropy)
+
+    def broken() -> Any:
+        ours = replace(shard(problem, rank, 3), options={"words": None if last else 11})
+        return ours.loss(vocabulary_parallel_augmented_cross_entropy)
+
+    return {
+        "another's rows": lambda: computed(problem, 0 if last else rank, 3),
+        "another temperature": lambda: computed(problem, rank, 3, temperature=3.0 if last else 2.0),
+        "other targets": lambda: computed(other if last else problem, rank, 3),
+        "another reduction": lambda: computed(problem, rank, 3, reduction="sum" if last else "mean"),
+        "fewer gradients": frozen,
+        "no number of words": broken,
+    }
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    try:
+        call()
+    except (ArgumentError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "not refused"
+
+
+THROUGH = make(9, rows=8, words=11, width=4, temperature=2.0)
+"""Tied and in one chunk, so that each kind of reduction happens once."""
+
+
+def with_a_reduction_left_out(rank: int) -> Results:
+    """`THROUGH` as it comes out where no rank takes part in the n-th reduction, for each n."""
+    whole = dist.all_reduce
+    with mock.patch.object(dist, "all_reduce", side_effect=whole) as counted:
+        computed(THROUGH, rank, 3)
+    found: Results = {"reductions": counted.call_count}
+    for left_out in range(counted.call_count):
+        numbers = itertools.count()
+
+        def partly(*arguments: Any, numbers: Any = numbers, left_out: int = left_out) -> Any:
+            return None if next(numbers) == left_out else whole(*arguments)
+
+        with mock.patch.object(dist, "all_reduce", partly):
+            found |= {f"left out/{left_out}/{key}": value for key, value in computed(THROUGH, rank, 3).items()}
+    return found
+
+
+def largest_array(rank: int) -> int:
+    """Entries of the largest array that a rank makes for 40 rows at a time of 211 words."""
+    ours = shard(make(4, rows=100, words=211, width=5, biased=True), rank, 3)
+    with Recorder() as recorder:
+        ours.gradients(ours.loss(vocabulary_parallel_augmented_cross_entropy, chunk_rows=40))
+    return recorder.largest

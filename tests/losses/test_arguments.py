@@ -65,6 +65,14 @@ ARRAYS = [
         r"table is torch\.float64 .* classifier is torch\.float32",
     ),
     ({"bias": zeros(4, dtype=torch.float64)}, r"bias is torch\.float64 .* classifier is torch\.float32"),
+    ({"vocabulary_mask": zeros(4)}, r"vocabulary_mask is torch\.float32 \[4\] on cpu, but must be torch\.bool \[4\]"),
+    ({"vocabulary_mask": torch.ones(3, dtype=torch.bool)}, r"vocabulary_mask is torch\.bool \[3\] .* \[4\] on cpu"),
+    ({"vocabulary_mask": torch.arange(4) != 3}, r"vocabulary_mask forbids the word 3, which is a target: allow it"),
+    ({"token_weights": zeros(2)}, r"token_weights are torch\.float32 \[2\] on cpu, but must be floating \[3\] on cpu"),
+    ({"token_weights": torch.ones(3, dtype=torch.int64)}, r"token_weights are torch\.int64 \[3\]"),
+    ({"token_weights": torch.ones(3).requires_grad_()}, r"token_weights ask for a gradient, but count as constants"),
+    ({"token_weights": torch.tensor([1, -1.0, 1])}, r"token_weights hold -1\.0, but must be finite and 0 or more"),
+    ({"token_weights": torch.tensor([1, math.nan, 1])}, r"token_weights hold nan, but must be finite and 0 or more"),
 ]
 
 GOOD_LINEAR: dict[str, Any] = {

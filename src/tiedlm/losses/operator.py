@@ -110,6 +110,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     call = Call(*inputs)
     ctx.set_materialize_grads(False)
     ctx.call = call._replace(**{name: None for name in _TENSORS})
+    ctx.dtype = call.classifier.dtype
     ctx.present = [getattr(call, name) is not None for name in _TENSORS]
     repeated = [getattr(call, name) for name in _TENSORS if getattr(call, name) is not None]
     ctx.save_for_backward(*(repeated if call.reduction == "none" else output[3:]))
@@ -129,6 +130,7 @@ def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Ten
         found = augmented_loss_gradients(*ctx.call._replace(**tensors), arriving)
     else:
         found = [gradient * arriving.to(gradient.dtype) for gradient in ctx.saved_tensors]
+    found = [gradient.to(ctx.dtype) for gradient in found]
     features, classifier, table, bias = (
         gradient if wanted else None for gradient, wanted in zip(found, ctx.call.wanted, strict=True)
     )

@@ -49,6 +49,11 @@ class Problem:
         return torch.promote_types(self.classifier.dtype, torch.float32)
 
     @property
+    def kept(self) -> torch.dtype:
+        """Type of the gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
+        return self.wide if self.classifier.dtype == torch.float16 else self.classifier.dtype
+
+    @property
     def rows_at_once(self) -> int:
         """Rows of features in a chunk: with soft targets half of it, as each row may bring a target of its own."""
         return self.chunk_rows if self.gamma == 0 else max(self.chunk_rows // 2, 1)
@@ -70,11 +75,14 @@ class _Sums:
         self.mean = problem.classifier.new_zeros((), dtype=problem.wide)
         """Gradient of the tables' mean, where the table is centred [D] or ()."""
 
-    def gradients(self, problem: Problem) -> Gradients:
-        """Return the sums in the type of the tables; each word has its part in the mean."""
-        dtype = problem.classifier.dtype
+    def gradients(self, problem: Problem, unit: Tensor | None) -> Gradients:
+        """Return the sums, times `unit`, in the type they are kept in; each word has its part in the mean."""
+        dtype = problem.kept
         if problem.center_table and self.table is not None:
             self.table += self.mean / len(self.table)
+        for total in (self.features, self.classifier, self.table if self.own_table else None, self.bias):
+            if total is not None and unit is not None:
+                total *= unit
         table = self.table if self.own_table else None
         sums = (self.features, self.classifier, table, self.bias)
         features, classifier, table, bias = (None if total is None else total.to(dtype) for total in sums)
@@ -90,12 +98,26 @@ def sweep(problem: Problem, weights: Tensor | None, wanted: tuple[bool, ...]) ->
     """
     with torch.autocast(problem.classifier.device.type, enabled=False):
         sums = _Sums(problem, wanted)
+        weights, unit = _in_range(weights, problem.products)
         sweeper = _Sweeper(problem, sums, differentiate=weights is not None)
         losses = torch.zeros(2, len(problem.rows), dtype=problem.wide, device=problem.rows.device)
         for chunk in _chunks(len(problem.rows), problem.rows_at_once):
             chunk_weights = None if weights is None else weights[chunk].to(problem.wide)
             losses[:, chunk] = sweeper.run(problem.rows[chunk], problem.words[chunk], chunk_weights)
-        return losses[0], losses[1], sums.gradients(problem)
+        return losses[0], losses[1], sums.gradients(problem, unit)
+
+
+def _in_range(weights: Tensor | None, products: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
+    """Return the weights in a unit in which G suits the products' type, and the unit (None: 1).
+
+    Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold; its largest number, 65,504,
+    leaves room for a factor of 1,024 above weights of 1. All other types have float32's range.
+    """
+    if weights is None or products != torch.float16 or len(weights) == 0:
+        return weights, None
+    unit = weights.abs().amax().to(torch.float32) / 1024
+    unit = unit.where(unit > 0, 1)
+    return weights / unit, unit
 
 
 def _chunks(rows: int, chunk_rows: int) -> Iterator[slice]:

@@ -1,0 +1,125 @@
+"""The chunked loss as an operator: seen by a compiler, by autograd a second time, under mixed precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from oracles import augmented_loss
+from support.compare import assert_close, error
+from support.loss_cases import make, tensors
+from tiedlm.errors import ArgumentError
+from tiedlm.losses import chunked
+from tiedlm.losses.inputs import LossInputs
+from tiedlm.losses.operator import augmented_loss as operator
+from tiedlm.losses.operator import call_of
+
+BODIES = pytest.mark.parametrize("passes", ["plain", "compiled"])
+TIED = pytest.mark.parametrize("tied", [True, False])
+MASK = torch.tensor([True, True, False, True, True, True, True])
+
+
+def call(reduction: str, tied: bool, **options: Any) -> tuple[Any, ...]:
+    ours = tensors(make(1, tied=tied, biased=not tied, targets=[2, 0, 5, -100, 6, 3], allowed=None))
+    given = {**ours.options, "vocabulary_mask": None, "reduction": reduction, **options}
+    inputs = LossInputs(ours.features, ours.classifier, ours.targets, ours.table, ours.bias, **given)
+    return call_of(inputs, 4, "plain")._replace(features=ours.features)
+
+
+@TIED
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_pytorch_s_own_check_of_operators(reduction: str, tied: bool) -> None:
+    """Schema, autograd's registration, shapes without data, and tracing with shapes that vary."""
+    torch.library.opcheck(operator, call(reduction, tied))
+
+
+@BODIES
+@TIED
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_one_graph_for_a_compiler(passes: str, tied: bool, reduction: str) -> None:
+    ours, eager = (tensors(make(2, rows=9, words=12, tied=tied, biased=not tied), torch.float32) for _ in range(2))
+
+    def step(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> Tensor:
+        found = chunked.linear_augmented_cross_entropy(
+            torch.tanh(features), classifier, ours.targets, table=table, bias=bias, reduction=reduction, passes=passes
+        )
+        return (found * torch.arange(1, 10)).sum() if reduction == "none" else found
+
+    places = [(one.features, one.classifier, one.table, one.bias) for one in (ours, eager)]
+    compiled: Callable[..., Tensor] = torch.compile(step, fullgraph=True, backend="aot_eager")
+    loss, due = compiled(*places[0]), step(*places[1])
+    assert_close(loss, due, 1e-6)
+    right = eager.gradients(due)
+    for name, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[name], 1e-6, name)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_retained_graph_gives_the_same_gradient_again(reduction: str) -> None:
+    ours = tensors(make(3, tied=False, biased=True))
+    loss = ours.loss(chunked.linear_augmented_cross_entropy, reduction=reduction).sum()
+    leaves = list(ours.leaves.values())
+    first = torch.autograd.grad(loss, leaves, retain_graph=True)
+    for one, two in zip(first, torch.autograd.grad(loss, leaves), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_value_out_of_range_is_refused_inside_a_compiled_graph_too() -> None:
+    def step(features: Tensor, classifier: Tensor, targets: Tensor) -> Tensor:
+        return chunked.linear_augmented_cross_entropy(features, classifier, targets)
+
+    compiled = torch.compile(step, fullgraph=True, backend="eager")
+    with pytest.raises(ArgumentError, match=r"targets hold 7, but must lie in 0 \.\.\. 6"):
+        compiled(torch.ones(2, 3), torch.ones(7, 3), torch.tensor([0, 7]))
+
+
+def test_features_of_16_bits_meet_a_table_of_32_under_autocast() -> None:
+    problem = make(4, rows=20, words=40, width=8, size=0.5)
+    ours = tensors(problem, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = ours.features.bfloat16()
+        loss = chunked.linear_augmented_cross_entropy(features, ours.classifier, ours.targets)
+    found = torch.autograd.grad(loss, [ours.features, ours.classifier])
+    truth = augmented_loss.gradients(problem, augmented_loss.token_weights(problem, "mean"))
+    assert error(found[0], truth.features) < 2**-5
+    assert error(found[1], truth.classifier) < 2**-5
+    with pytest.raises(ArgumentError, match=r"features is torch.bfloat16 .* but the classifier is torch.float32"):
+        chunked.linear_augmented_cross_entropy(features, ours.classifier, ours.targets)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_loss_scale_rescues_small_gradients_in_float16(reduction: str) -> None:
+    """The entries of G / N are about 1e-7 here: lost in float16 by stock cross-entropy's chain, and not by ours."""
+    problem = make(5, rows=64, words=3000, width=16, size=0.3, gamma=0.0)
+    features, classifier = (torch.tensor(a, dtype=torch.float16) for a in (problem.features, problem.classifier))
+    wide = [one.double().requires_grad_() for one in (features, classifier)]
+    truth = torch.autograd.grad(F.cross_entropy(wide[0] @ wide[1].T, torch.tensor(problem.targets)), wide)
+    leaves = [one.requires_grad_() for one in (features, classifier)]
+    loss = chunked.linear_augmented_cross_entropy(*leaves, torch.tensor(problem.targets), gamma=0, reduction=reduction)
+    scale = 2.0**12
+    found = torch.autograd.grad((loss.mean() if reduction == "none" else loss) * scale, leaves)
+    for gradient, right in zip(found, truth, strict=True):
+        assert gradient.dtype == torch.float16
+        assert error(gradient.double() / scale, right) < 2e-3
+
+
+@pytest.mark.parametrize("weights", [torch.zeros(6), torch.tensor([0.0, 0, 0, 0, 0, 1])])
+def test_weights_of_nothing(weights: Tensor) -> None:
+    ours = tensors(make(6))
+    loss = ours.loss(chunked.linear_augmented_cross_entropy, token_weights=weights)
+    alone = ours.loss(chunked.linear_augmented_cross_entropy, reduction="none")[5]
+    assert_close(loss, alone * weights[5], 1e-12)
+    assert all(gradient.isfinite().all() for gradient in ours.gradients(loss).values())
+
+
+def test_a_mask_that_forbids_a_target_is_refused() -> None:
+    ours = tensors(make(7, targets=[0, 1, 2, 3, 4, 5]))
+    with pytest.raises(ArgumentError, match="vocabulary_mask forbids the word 2, which is a target"):
+        ours.loss(chunked.linear_augmented_cross_entropy, vocabulary_mask=MASK)
+    ignored = tensors(make(7, targets=[0, 1, -100, 3, 4, 5]))
+    assert ignored.loss(chunked.linear_augmented_cross_entropy, vocabulary_mask=MASK).isfinite()

@@ -41,6 +41,15 @@ def cases() -> dict[str, tuple[Problem, dict[str, Any]]]:
     found["one target"] = make(4, **sizes, targets=[7] * 13, temperature=3.0), {}
     found["nothing counts"] = make(5, **sizes, biased=True, targets=[-100] * 13), {}
     found["a word for each of three"] = make(6, rows=5, words=3, width=2, biased=True, temperature=1.0), {}
+    allowed = tuple(word in TARGETS for word in range(11))
+    masked = {"allowed": tuple(word in (0, 3, 4) for word in range(11)), "temperature": 2.0}
+    found["mask that leaves one rank without a word"] = make(10, **sizes, targets=[4, 0, 3] * 4 + [0], **masked), {}
+    centred = {"centred": True, "allowed": allowed, "targets": TARGETS, "temperature": 2.0, "size": 0.7}
+    found["centred"], found["centred untied"] = (
+        (make(11, **sizes, tied=tied, biased=True, **centred), {"chunk_rows": 6}) for tied in (True, False)
+    )
+    weights = np.array([0.5, 2, 1, 0, 1, 3, 1, 1, 0, 1, 2, 1, 1])
+    found["weighted"] = make(12, **sizes, biased=True, targets=TARGETS, weights=weights), {"chunk_rows": 5}
     found["large logits"] = make(7, **sizes, tied=False, size=5.0, temperature=1.0), {}
     found["high temperature"] = make(8, **sizes, temperature=1000.0, gamma=1.5), {"chunk_rows": 8}
     return found
@@ -60,7 +69,9 @@ def shard(problem: Problem, rank: int, ranks: int, dtype: torch.dtype = torch.fl
 
     classifier = cut(whole.classifier)
     assert classifier is not None
-    options = {**whole.options, "words": len(problem.classifier)}
+    mask = whole.options["vocabulary_mask"]
+    mask = None if mask is None else mask[held.start : held.stop]
+    options = {**whole.options, "words": len(problem.classifier), "vocabulary_mask": mask}
     return replace(whole, classifier=classifier, table=cut(whole.table), bias=cut(whole.bias), options=options)
 
 
@@ -100,8 +111,10 @@ def computed(problem: Problem, rank: int, ranks: int, **options: Any) -> Results
 
 def refused_calls(rank: int) -> dict[str, Callable[[], Any]]:
     """Calls of three ranks of which one, the last, is wrong or unlike the others."""
-    last, problem = rank == 2, make(words=11)
+    last, problem = rank == 2, make(words=11, targets=[1, 10, 3, 4, 5, 6])
     other = replace(problem, targets=problem.targets[::-1].copy())
+    heavy, light = (replace(problem, weights=np.full(6, weight)) for weight in (2.0, 1.0))
+    forbidding = replace(problem, allowed=(True,) * 10 + (False,))
 
     def frozen() -> Any:
         ours = shard(problem, rank, 3)
@@ -116,6 +129,8 @@ def refused_calls(rank: int) -> dict[str, Callable[[], Any]]:
         "another's rows": lambda: computed(problem, 0 if last else rank, 3),
         "another temperature": lambda: computed(problem, rank, 3, temperature=3.0 if last else 2.0),
         "other targets": lambda: computed(other if last else problem, rank, 3),
+        "other weights": lambda: computed(heavy if last else light, rank, 3),
+        "a forbidden target": lambda: computed(forbidding, rank, 3),
         "another reduction": lambda: computed(problem, rank, 3, reduction="sum" if last else "mean"),
         "fewer gradients": frozen,
         "no number of words": broken,

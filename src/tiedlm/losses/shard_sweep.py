@@ -1,0 +1,192 @@
+"""The sweep over chunks of rows on a rank that holds V / R of the words (see `vocabulary_parallel`).
+
+Every array over the vocabulary has at most as many rows as the chunk and as many columns as the rank holds. Matrix
+products take inputs of the type `ShardProblem.products`; everything else, and every reduction over the ranks, is
+float32, or float64 where the tables are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tiedlm.losses.shards import ShardProblem
+
+Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
+"""Gradients of features, classifier, table and bias; None where it was not asked for."""
+
+
+def sweep(problem: ShardProblem, weights: Tensor | None, wanted: tuple[bool, ...]) -> tuple[Tensor, Tensor, Gradients]:
+    """Return cross-entropy and divergence of every row in `problem.rows` [N'], and gradients of the weighted sum.
+
+    The losses and the gradient of the features are the same on every rank; those of tables and bias are of its rows.
+
+    Args:
+        weights: factor of each row's loss in the sum that is differentiated [N'], or None where nothing is wanted.
+        wanted: whether the gradients of features, classifier, table and bias are wanted; alike on all ranks.
+    """
+    with torch.autocast(problem.classifier.device.type, enabled=False):
+        sweeper = _Sweeper(problem, wanted if weights is not None else (False,) * 4)
+        run = sweeper.cross_entropy if problem.gamma == 0 else sweeper.augmented
+        losses = torch.zeros(2, len(problem.rows), dtype=problem.wide, device=problem.rows.device)
+        at_once = problem.chunk_rows if problem.gamma == 0 else max(problem.chunk_rows // 2, 1)
+        count = -(-len(problem.rows) // at_once)
+        for index in range(count):
+            chunk = slice(index * len(problem.rows) // count, (index + 1) * len(problem.rows) // count)
+            losses[:, chunk] = torch.stack(run(chunk, None if weights is None else weights[chunk].to(problem.wide)))
+        return losses[0], losses[1], sweeper.gradients()
+
+
+class _Sweeper:
+    """What the chunks share: tables in the products' type, the targets' word vectors, and the sums of gradients."""
+
+    def __init__(self, problem: ShardProblem, wanted: tuple[bool, ...]) -> None:
+        def zeros(like: Tensor | None, asked: bool) -> Tensor | None:
+            return torch.zeros_like(like, dtype=problem.wide) if asked and like is not None else None
+
+        self.problem, self.shard = problem, problem.shard
+        self.classifier = problem.classifier.to(problem.products)
+        self.table = self.classifier if problem.table is None else problem.table.to(problem.products)
+        self.at_features = zeros(problem.features, wanted[0])
+        self.at_classifier = zeros(problem.classifier, wanted[1])
+        self.at_table = self.at_classifier if problem.table is None else zeros(problem.table, wanted[2])
+        self.at_bias = zeros(problem.bias, wanted[3])
+        self.distinct, self.target = torch.unique_consecutive(problem.words, return_inverse=True)
+        self.vectors = self._vectors() if problem.gamma > 0 else None
+        through = problem.gamma > 0 and not problem.detach_target and self.at_table is not None
+        self.at_vectors = zeros(self.vectors, through)
+
+    def cross_entropy(self, chunk: slice, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return J of a chunk's rows and zeros, and add its gradients to the sums."""
+        features, logits = self._student(chunk)
+        (biased,) = self.shard.below_largest(self._biased(logits))
+        prediction, at_target = biased.exp(), self.shard.own_entries(biased, self.problem.words[chunk])
+        total, at_target = self.shard.ranks.summed(prediction.sum(1), at_target)
+        if weights is not None:
+            self._add_student(chunk, features, self._hard_gradient(prediction, total, chunk, weights))
+        losses = total.log() - at_target
+        return losses, torch.zeros_like(losses)
+
+    def augmented(self, chunk: slice, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return J and KL(y~ || y^) of a chunk's rows, and add its gradients to the sums."""
+        assert self.vectors is not None
+        features, logits = self._student(chunk)
+        distinct, of_row = torch.unique_consecutive(self.target[chunk], return_inverse=True)
+        vectors, tau = self.vectors.index_select(0, distinct), self.problem.temperature
+        forbidden = None if self.problem.vocabulary_mask is None else ~self.problem.vocabulary_mask
+        at_vectors = _filled((vectors @ self.table.T).to(self.problem.wide), forbidden, -torch.inf)
+        biased, student, teacher = self.shard.below_largest(self._biased(logits), logits / tau, at_vectors / tau)
+        prediction, softened, soft = biased.exp(), student.exp(), teacher.exp()
+        teacher = _filled(teacher, forbidden, 0)  # where y~ = 0, it adds nothing
+        total, at_target, softened_total, crossing, soft_total, own = self.shard.ranks.summed(
+            *(prediction.sum(1), self.shard.own_entries(biased, self.problem.words[chunk])),
+            *(softened.sum(1), torch.linalg.vecdot(soft.index_select(0, of_row), student)),
+            *(soft.sum(1), torch.linalg.vecdot(soft, teacher)),
+        )
+        soft.div_(soft_total.unsqueeze(1))
+        soft_total, own = soft_total.index_select(0, of_row), (own / soft_total).index_select(0, of_row)
+        apart = own - crossing / soft_total
+        if weights is not None:
+            hard = self._hard_gradient(prediction, total, chunk, weights)
+            difference = softened.div_(softened_total.unsqueeze(1)).sub_(soft.index_select(0, of_row))
+            gradient = hard.addcmul_(difference, weights.unsqueeze(1), value=self.problem.gamma)
+            self._add_student(chunk, features, gradient)
+            if self.at_vectors is not None:
+                logits, weights = _Softened(student, teacher, of_row), weights * self.problem.gamma
+                self._add_teacher(distinct, vectors, _at_teacher(logits, soft, weights, apart))
+        return total.log() - at_target, softened_total.log() - soft_total.log() + apart
+
+    def gradients(self) -> Gradients:
+        """Return the sums over chunks and ranks, in the tables' type; after the last chunk, once."""
+        partial = [part for part in (self.at_features, self.at_vectors) if part is not None]
+        whole = iter(self.shard.ranks.summed(*partial) if partial else [])
+        at_features = None if self.at_features is None else next(whole)
+        if self.at_vectors is not None:
+            assert self.at_table is not None
+            row, held = self.shard.place(self.distinct)
+            at_vectors = next(whole)
+            self.at_table.index_add_(0, row, at_vectors.where(held.unsqueeze(1), 0))
+            if self.problem.center_table:  # each word has its part in the mean that was taken off all
+                self.at_table -= at_vectors.sum(0) / self.shard.words
+        at_table = None if self.problem.table is None else self.at_table
+        sums, dtype = (at_features, self.at_classifier, at_table, self.at_bias), self.problem.classifier.dtype
+        features, classifier, table, bias = (None if total is None else total.to(dtype) for total in sums)
+        return features, classifier, table, bias
+
+    def _vectors(self) -> Tensor:
+        """Return l of the distinct targets [U, D']; what centring adds to a whole row of logits, softmax drops."""
+        problem = self.problem
+        table = problem.classifier if problem.table is None else problem.table
+        vectors = self.shard.rows_of(table, self.distinct, problem.wide)
+        if problem.center_table:
+            vectors = vectors - self.shard.mean_of(table, problem.wide)
+        return vectors.to(problem.products)
+
+    def _student(self, chunk: slice) -> tuple[Tensor, Tensor]:
+        """Return h [C, D], and W h at the words held here [C, V / R]."""
+        features = self.problem.features.index_select(0, self.problem.rows[chunk]).to(self.problem.products)
+        return features, (features @ self.classifier.T).to(self.problem.wide)
+
+    def _biased(self, logits: Tensor) -> Tensor:
+        return logits if self.problem.bias is None else logits + self.problem.bias.to(self.problem.wide)
+
+    def _hard_gradient(self, powers: Tensor, total: Tensor, chunk: slice, weights: Tensor) -> Tensor:
+        """Return w (y - e), in place of the powers of which y is made, and add its sum over rows to the bias's."""
+        gradient = powers.mul_((weights / total).unsqueeze(1))
+        row, held = self.shard.place(self.problem.words[chunk])
+        index = torch.arange(len(row), device=row.device)
+        gradient.index_put_((index, row), -weights.where(held, 0), accumulate=True)
+        if self.at_bias is not None:
+            self.at_bias.add_(gradient.sum(0))
+        return gradient
+
+    def _add_student(self, chunk: slice, features: Tensor, gradient: Tensor) -> None:
+        """Add this rank's part of dh = G W, and dW = G' H."""
+        gradient = gradient.to(self.problem.products)
+        if self.at_features is not None:
+            rows = self.problem.rows[chunk]
+            self.at_features.index_copy_(0, rows, (gradient @ self.classifier).to(self.problem.wide))
+        if self.at_classifier is not None:
+            self.at_classifier += gradient.T @ features
+
+    def _add_teacher(self, distinct: Tensor, vectors: Tensor, gradient: Tensor) -> None:
+        """Add this rank's part of dL[u] = R L, and dL = R' L[u]."""
+        assert self.at_vectors is not None
+        assert self.at_table is not None
+        gradient = gradient.to(self.problem.products)
+        self.at_vectors.index_add_(0, distinct, (gradient @ self.table).to(self.problem.wide))
+        self.at_table += gradient.T @ vectors
+
+
+class _Softened(NamedTuple):
+    """Logits divided by tau and less the largest of their row, at the words held here."""
+
+    student: Tensor
+    """[C, V / R]"""
+    teacher: Tensor
+    """[U, V / R]"""
+    of_row: Tensor
+    """For each row of the student the teacher's [C]."""
+
+
+def _at_teacher(logits: _Softened, soft: Tensor, weights: Tensor, divergence: Tensor) -> Tensor:
+    """Return y~ (D - y~ . D) [U, V / R]; y~ . D asks for no reduction, being the rows' divergence but for a constant.
+
+    Args:
+        soft: y~ at the words held here [U, V / R].
+        weights: w [C].
+        divergence: y~ . (teacher - student) over all V words [C].
+    """
+
+    def by_target(values: Tensor) -> Tensor:
+        return values.new_zeros(len(soft)).index_add_(0, logits.of_row, values).unsqueeze(1)
+
+    difference = logits.teacher * by_target(weights)
+    difference.index_add_(0, logits.of_row, logits.student * weights.unsqueeze(1), alpha=-1)
+    return difference.sub_(by_target(weights * divergence)).mul_(soft)
+
+
+def _filled(logits: Tensor, columns: Tensor | None, value: float) -> Tensor:
+    return logits if columns is None else logits.masked_fill(columns, value)

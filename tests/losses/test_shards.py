@@ -1,0 +1,85 @@
+"""Split tables: every word is held by one rank, and a rank finds what it lacks with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.distributed as dist
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support import ranks
+from tiedlm.errors import ArgumentError
+from tiedlm.losses.shards import Ranks, Shard, shard_of
+
+
+@pytest.fixture
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
+    with ranks.alone(tmp_path_factory.mktemp("alone")):
+        yield Ranks.of(None)
+
+
+@given(st.integers(1, 9), st.integers(0, 40))
+def test_every_word_is_held_once_and_evenly(count: int, more: int) -> None:
+    words = count + more
+    shards = [shard_of(words, rank, count) for rank in range(count)]
+    assert [word for held in shards for word in held] == list(range(words))
+    sizes = [len(held) for held in shards]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
+
+
+def test_the_first_ranks_hold_one_more() -> None:
+    assert [shard_of(11, rank, 3) for rank in range(3)] == [range(4), range(4, 8), range(8, 11)]
+
+
+@pytest.mark.parametrize(
+    ("words", "rank", "count", "message"),
+    [
+        (2, 0, 3, "words is 2, but each of 3 ranks must hold one or more: use fewer ranks"),
+        (5, 2, 2, "rank is 2 of 2 ranks"),
+        (5, -1, 2, "rank is -1 of 2 ranks"),
+        (5, 0, 0, "rank is 0 of 0 ranks, but there must be one or more"),
+    ],
+)
+def test_shards_that_cannot_be_are_refused(words: int, rank: int, count: int, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        shard_of(words, rank, count)
+
+
+def test_without_processes_the_next_step_is_told() -> None:
+    assert not dist.is_initialized()
+    with pytest.raises(ArgumentError, match=r"call torch.distributed.init_process_group first, or use linear_aug"):
+        Ranks.of(None)
+
+
+def test_several_tensors_are_reduced_at_once_and_keep_their_shapes(group: Ranks) -> None:
+    parts = [torch.ones(2, 3), torch.zeros(0), torch.arange(4.0)]
+    for found in (group.summed(*parts), group.largest(*parts)):
+        assert all(torch.equal(one, part) for one, part in zip(found, parts, strict=True))
+
+
+def test_ranks_agree_on_what_a_check_finds_or_raises(group: Ranks) -> None:
+    assert group.agree(lambda: "the call", torch.device("cpu")) == "the call"
+
+    def failing() -> str:
+        raise ArgumentError("too long")
+
+    with pytest.raises(ArgumentError, match="too long"):
+        group.agree(failing, torch.device("cpu"))
+
+
+def test_what_is_held_elsewhere_counts_as_zero(group: Ranks) -> None:
+    """With one rank that says it holds words 3 ... 5 of more, the others' parts are missing from the sums."""
+    shard = Shard(group, range(3, 6), words=12)
+    words, table = torch.tensor([2, 3, 5, 6]), torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    row, held = shard.place(words)
+    assert row[held].tolist() == [0, 2]
+    assert held.tolist() == [False, True, True, False]
+    assert shard.rows_of(table, words, torch.float64).tolist() == [[0, 0], [1, 2], [5, 6], [0, 0]]
+    assert shard.mean_of(table, torch.float32).tolist() == [9 / 12, 12 / 12]
+    logits = torch.arange(12.0).view(4, 3) + 1
+    assert shard.own_entries(logits, words).tolist() == [0, 4, 9, 0]
+    assert shard.below_largest(logits)[0].tolist() == [[-2, -1, 0]] * 4

@@ -33,7 +33,7 @@ def teacher(passes: Passes, logits: Tensor | None = None, mask: Tensor | None = 
 
 
 def sink(one: Student) -> Sink:
-    return Sink(WEIGHTS, torch.empty_like(one.logits), None if one.bias is None else torch.zeros_like(one.bias))
+    return Sink(WEIGHTS, None if one.bias is None else torch.zeros_like(one.bias))
 
 
 def divergences(logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -62,63 +62,58 @@ def test_soft_targets_under_a_mask(passes: Passes) -> None:
 @BOTH
 @BIASES
 def test_cross_entropy_and_its_gradient(passes: Passes, biased: bool) -> None:
-    one = student(biased)
-    place = sink(one)
-    losses = passes.cross_entropy(one, torch.float64, place)
+    one, place = student(biased), sink(student(biased))
+    alone = passes.cross_entropy(one, torch.float64, None)
     logits = one.logits.clone().requires_grad_()
-    bias = torch.zeros(9, dtype=torch.float64) if one.bias is None else one.bias
-    bias = bias.clone().requires_grad_()
+    bias = (torch.zeros(9, dtype=torch.float64) if one.bias is None else one.bias).clone().requires_grad_()
+    losses = passes.cross_entropy(one, torch.float64, place)
     truth = F.cross_entropy(logits + bias, WORDS, reduction="none")
     (WEIGHTS * truth).sum().backward()
+    assert torch.equal(alone, losses)
     assert_close(losses, truth.detach(), 1e-14)
-    assert_close(place.at_logits, logits.grad, 1e-14)
+    assert_close(one.logits, logits.grad, 1e-14)
     if place.at_bias is not None:
         assert_close(place.at_bias, bias.grad, 1e-14)
-    assert_close(passes.cross_entropy(one, torch.float64, None), truth.detach(), 1e-14)
 
 
 @BOTH
 @BIASES
 def test_augmented_loss_and_its_gradients(passes: Passes, biased: bool) -> None:
     one, other = student(biased), teacher(passes)
-    place, at_teacher = sink(one), torch.empty_like(other.logits)
-    losses, divergence = passes.augmented(one, other, TEMPERATURE, GAMMA, place)
-    passes.at_teacher(at_teacher, one, other, WEIGHTS, TEMPERATURE, GAMMA)
     logits, teacher_logits = one.logits.clone().requires_grad_(), other.logits.clone().requires_grad_()
     bias = 0 if one.bias is None else one.bias
     hard, soft = F.cross_entropy(logits + bias, WORDS, reduction="none"), divergences(logits, teacher_logits)
     (WEIGHTS * (hard + GAMMA * TEMPERATURE * soft)).sum().backward()
+    alone = passes.augmented(one, other, TEMPERATURE, GAMMA, None)
+    passes.at_teacher(one, other, WEIGHTS, TEMPERATURE, GAMMA)
+    losses, divergence = passes.augmented(one, other, TEMPERATURE, GAMMA, sink(one))
+    assert torch.equal(torch.stack(alone), torch.stack([losses, divergence]))
     assert_close(losses, hard.detach(), 1e-14)
     assert_close(divergence, soft.detach(), 1e-13)
-    assert_close(place.at_logits, logits.grad, 1e-13)
-    # the gradient arrives at the product L l, which the temperature has not yet divided
-    assert_close(at_teacher, teacher_logits.grad, 1e-13)
-    found = passes.augmented(one, other, TEMPERATURE, GAMMA, None)
-    assert torch.equal(torch.stack(found), torch.stack([losses, divergence]))
+    assert_close(one.logits, logits.grad, 1e-13)
+    assert_close(other.logits, teacher_logits.grad, 1e-13)
 
 
 @BOTH
 def test_no_divergence_from_itself(passes: Passes) -> None:
     other = teacher(passes)
-    one = Student(other.logits[OF_ROW].contiguous(), None, WORDS)
-    place = sink(one)
-    _, divergence = passes.augmented(one, other, TEMPERATURE, GAMMA, place)
+    one, plain = (Student(other.logits[OF_ROW].contiguous(), None, WORDS) for _ in range(2))
+    _, divergence = passes.augmented(one, other, TEMPERATURE, GAMMA, sink(one))
     assert float(divergence.abs().max()) < 1e-14
-    hard = sink(one)
-    passes.cross_entropy(one, torch.float64, hard)
-    assert_close(place.at_logits, hard.at_logits, 1e-13)
+    passes.cross_entropy(plain, torch.float64, sink(plain))
+    assert_close(one.logits, plain.logits, 1e-13)
 
 
 @BOTH
 def test_gradients_of_16_bits_are_those_of_32_rounded_once(passes: Passes) -> None:
     """At a near-certain target y - 1 is far smaller than the last bit of y in bfloat16."""
-    one = Student(torch.tensor([[8.0, 0.0, 1.0], [0.5, 0.25, -1.0]], dtype=torch.bfloat16), None, torch.tensor([0, 1]))
-    weights = torch.tensor([1.0, 0.75])
     gradients = {}
     for dtype in (torch.float32, torch.bfloat16):
-        place = Sink(weights, torch.empty(2, 3, dtype=dtype), None)
-        passes.cross_entropy(one, torch.float32, place)
-        gradients[dtype] = place.at_logits
+        logits = torch.tensor([[8.0, 0.0, 1.0], [0.5, 0.25, -1.0]], dtype=dtype)
+        passes.cross_entropy(
+            Student(logits, None, torch.tensor([0, 1])), torch.float32, Sink(torch.tensor([1, 0.75]), None)
+        )
+        gradients[dtype] = logits
     assert 0 < -float(gradients[torch.bfloat16][0, 0]) < 2e-3
     assert torch.equal(gradients[torch.bfloat16], gradients[torch.float32].bfloat16())
 

@@ -24,8 +24,11 @@ from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
 from tiedlm.losses.operator import PassesName, augmented_loss, call_of
 
-CPU_CHUNK_ROWS = 512
-"""Rows of a chunk on a CPU: 64 to 700 rows measure alike there, and fewer are slower (benchmarks/losses.py)."""
+MOST_ROWS = 512
+"""Rows of a chunk where the vocabulary is small: 128 to 1,400 measure alike on a CPU, and fewer are slower."""
+MOST_BYTES = 160 * 2**20
+"""Size of a chunk's logits where the vocabulary is large: each chunk reads and writes the classifier's gradient."""
+FEWEST_ROWS = 64
 
 
 def linear_augmented_cross_entropy(
@@ -51,6 +54,12 @@ def linear_augmented_cross_entropy(
     return linear_augmented_terms(features, classifier, targets, chunk_rows, passes, **options).total
 
 
+def default_chunk_rows(given: LossInputs) -> int:
+    """Return the rows of a chunk that `benchmarks/losses.py` found to be fast and small."""
+    row = len(given.classifier) * given.products.itemsize
+    return max(FEWEST_ROWS, min(MOST_ROWS, MOST_BYTES // row))
+
+
 def linear_augmented_terms(
     features: Tensor,
     classifier: Tensor,
@@ -62,7 +71,7 @@ def linear_augmented_terms(
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     check_chunk_rows(chunk_rows)
     given = LossInputs(features, classifier, targets, **options)
-    terms = augmented_loss(*call_of(given, chunk_rows or CPU_CHUNK_ROWS, passes))[:3]
+    terms = augmented_loss(*call_of(given, chunk_rows or default_chunk_rows(given), passes))[:3]
     if given.reduction == "none":
         terms = [term.reshape(targets.shape) for term in terms]
     total, cross_entropy, divergence = terms

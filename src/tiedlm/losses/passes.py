@@ -39,18 +39,20 @@ class Student(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """Where gradients go, and the weight of every row in the loss that is differentiated."""
+    """What is wanted besides the losses: gradients. That at the logits takes the logits' own place."""
 
     weights: Tensor
-    """w [C], in the wide type."""
-    at_logits: Tensor
-    """G = w [(y - e) + gamma (y^ - y~)] is stored here [C, V]."""
+    """w, the weight of every row in the loss that is differentiated [C], in the wide type."""
     at_bias: Tensor | None
     """The sum over rows of w (y - e) is added here [V]."""
 
 
 class Passes(Protocol):
-    """The passes over one chunk. `sink` None: the losses alone."""
+    """The passes over one chunk.
+
+    With a `sink`, G = w [(y - e) + gamma (y^ - y~)] [C, V] is stored in place of the student's logits; with None they
+    stay as they are.
+    """
 
     def soft_targets(
         self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
@@ -68,10 +70,8 @@ class Passes(Protocol):
         """Return J (eq. 2.4) and KL(y~ || y^) (eq. 3.2) of every row [C]."""
         ...
 
-    def at_teacher(
-        self, out: Tensor, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float
-    ) -> None:
-        """Store R_u = gamma y~_u (D_u - y~_u . D_u) [U, V] in `out`, the gradient at the teacher's logits through y~.
+    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
+        """Store R_u = gamma y~_u (D_u - y~_u . D_u) [U, V], the gradient through y~, in place of the teacher's logits.
 
         D_u is the sum of w (log y~ - log y^) over the rows with target u, or what differs from it by a constant of
         the row, which R does not see: (W_u L l_u - the sum of w z) / tau, with W_u the sum of w.
@@ -95,7 +95,7 @@ class PlainPasses:
         """Return J, never by the logarithm of an underflowed y."""
         prediction, losses = _prediction(student, wide)
         if sink is not None:
-            sink.at_logits.copy_(_hard_gradient(prediction, student.words, sink))
+            student.logits.copy_(_hard_gradient(prediction, student.words, sink))
         return losses
 
     def augmented(
@@ -112,12 +112,10 @@ class PlainPasses:
         if sink is not None:
             gradient = _hard_gradient(prediction, student.words, sink)
             gradient.addcmul_(softened.sub_(target), sink.weights.unsqueeze(1), value=gamma)
-            sink.at_logits.copy_(gradient)
+            student.logits.copy_(gradient)
         return losses, divergence
 
-    def at_teacher(
-        self, out: Tensor, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float
-    ) -> None:
+    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
         """Store R."""
         wide = weights.dtype
         total = weights.new_zeros(len(teacher.logits)).index_add_(0, teacher.of_row, weights)
@@ -125,7 +123,7 @@ class PlainPasses:
         difference.index_add_(0, teacher.of_row, student.logits.to(wide) * weights.unsqueeze(1), alpha=-1)
         difference.div_(temperature)
         mean = row_dot(teacher.soft, difference).unsqueeze(1)
-        out.copy_(difference.sub_(mean).mul_(teacher.soft).mul_(gamma))
+        teacher.logits.copy_(difference.sub_(mean).mul_(teacher.soft).mul_(gamma))
 
 
 def row_dot(left: Tensor, right: Tensor) -> Tensor:

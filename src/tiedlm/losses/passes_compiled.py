@@ -40,9 +40,9 @@ class CompiledPasses:
         hard = _run(_normaliser, student.logits, student.bias, wide)
         losses = _cross_entropy(student, hard)
         if sink is not None:
-            _run(_hard_gradient, sink.at_logits, student.logits, student.bias, hard, sink.weights)
-            _set_targets(sink, student.words, torch.expm1(-losses))
             _add_bias(student, hard, sink)
+            _run(_hard_gradient, student.logits, student.bias, hard, sink.weights)
+            _set_targets(student, sink, torch.expm1(-losses))
         return losses
 
     def augmented(
@@ -54,21 +54,19 @@ class CompiledPasses:
         losses = _cross_entropy(student, hard)
         divergence = soft.total.log().squeeze(1) + crossing - teacher.entropy.index_select(0, teacher.of_row)
         if sink is not None:
-            _run(_gradient, sink.at_logits, *rows, hard, soft, sink.weights, temperature, gamma)
+            _add_bias(student, hard, sink)
             softened = _softened(at(student.logits, student.words).unsqueeze(1), soft, temperature).squeeze(1)
             spread = softened - teacher.soft[teacher.of_row, student.words]
-            _set_targets(sink, student.words, torch.expm1(-losses) + gamma * spread)
-            _add_bias(student, hard, sink)
+            _run(_gradient, *rows, hard, soft, sink.weights, temperature, gamma)
+            _set_targets(student, sink, torch.expm1(-losses) + gamma * spread)
         return losses, divergence
 
-    def at_teacher(
-        self, out: Tensor, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float
-    ) -> None:
+    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
         """Store R."""
         scaled = _run(_scaled, student.logits, weights)
         students = torch.zeros_like(teacher.soft).index_add_(0, teacher.of_row, scaled)
         total = weights.new_zeros(len(teacher.logits)).index_add_(0, teacher.of_row, weights)
-        _run(_teacher_gradient, out, teacher.logits, teacher.soft, students, total, temperature, gamma)
+        _run(_teacher_gradient, teacher.logits, teacher.soft, students, total, temperature, gamma)
 
 
 def _run(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -115,12 +113,11 @@ def _normalisers(
     return _normaliser(logits, bias, teacher.dtype), _Normaliser(top, below.exp().sum(1, keepdim=True)), crossing
 
 
-def _hard_gradient(out: Tensor, logits: Tensor, bias: Tensor | None, hard: _Normaliser, weights: Tensor) -> None:
-    out.copy_(weights.unsqueeze(1) * _predicted(logits, bias, hard))
+def _hard_gradient(logits: Tensor, bias: Tensor | None, hard: _Normaliser, weights: Tensor) -> None:
+    logits.copy_(weights.unsqueeze(1) * _predicted(logits, bias, hard))
 
 
 def _gradient(
-    out: Tensor,
     logits: Tensor,
     bias: Tensor | None,
     teacher: Tensor,
@@ -131,9 +128,9 @@ def _gradient(
     temperature: float,
     gamma: float,
 ) -> None:
-    """Store w [y + gamma (y^ - y~)]: G but for the entries of the targets."""
+    """Store w [y + gamma (y^ - y~)] over the logits: G but for the entries of the targets."""
     spread = _softened(logits, soft, temperature) - teacher[of_row]
-    out.copy_(weights.unsqueeze(1) * (_predicted(logits, bias, hard) + gamma * spread))
+    logits.copy_(weights.unsqueeze(1) * (_predicted(logits, bias, hard) + gamma * spread))
 
 
 def _scaled(logits: Tensor, weights: Tensor) -> Tensor:
@@ -141,11 +138,11 @@ def _scaled(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 def _teacher_gradient(
-    out: Tensor, logits: Tensor, teacher: Tensor, students: Tensor, total: Tensor, temperature: float, gamma: float
+    logits: Tensor, teacher: Tensor, students: Tensor, total: Tensor, temperature: float, gamma: float
 ) -> None:
     difference = (logits.to(teacher.dtype) * total.unsqueeze(1) - students) / temperature
     mean = (teacher * difference).sum(1, keepdim=True)
-    out.copy_(gamma * teacher * (difference - mean))
+    logits.copy_(gamma * teacher * (difference - mean))
 
 
 def _summed_over_rows(logits: Tensor, bias: Tensor, hard: _Normaliser, weights: Tensor) -> Tensor:
@@ -170,10 +167,10 @@ def _cross_entropy(student: Student, hard: _Normaliser) -> Tensor:
     return (hard.top.squeeze(1) - biased) + hard.total.log().squeeze(1)
 
 
-def _set_targets(sink: Sink, words: Tensor, values: Tensor) -> None:
+def _set_targets(student: Student, sink: Sink, values: Tensor) -> None:
     """Store w times the values [C] at the rows' targets, worked out apart so that they too are rounded once."""
-    index = torch.arange(len(words), device=words.device)
-    sink.at_logits.index_put_((index, words), (sink.weights * values).to(sink.at_logits.dtype))
+    index = torch.arange(len(values), device=values.device)
+    student.logits.index_put_((index, student.words), (sink.weights * values).to(student.logits.dtype))
 
 
 def _add_bias(student: Student, hard: _Normaliser, sink: Sink) -> None:

@@ -128,9 +128,10 @@ def _chunks(rows: int, chunk_rows: int) -> Iterator[slice]:
 
 
 class _Sweeper:
-    """What the chunks share: the tables in the products' type, and two buffers that each chunk overwrites.
+    """What the chunks share: the tables in the products' type, and the buffer of logits, which each chunk overwrites.
 
-    In a tied model the word vectors of a chunk's distinct targets are U more rows of the three products.
+    Its first C rows are the student's, the U below them the teacher's; each is overwritten by the gradient there. In a
+    tied model the word vectors of a chunk's distinct targets are U more rows of the three products.
     """
 
     def __init__(self, problem: Problem, sums: _Sums, *, differentiate: bool) -> None:
@@ -142,7 +143,6 @@ class _Sweeper:
         self.through = differentiate and problem.gamma > 0 and not problem.detach_target and sums.table is not None
         rows = min(problem.rows_at_once, len(problem.rows)) * (1 if problem.gamma == 0 else 2)
         self.logits = self.classifier.new_empty(rows, len(self.classifier))
-        self.gradient = torch.empty_like(self.logits) if differentiate else self.logits[:0]
 
     def run(self, rows: Tensor, words: Tensor, weights: Tensor | None) -> Tensor:
         """Return the two losses of a chunk's rows [2, C] and add its gradients to the sums."""
@@ -156,9 +156,9 @@ class _Sweeper:
         student = Student(at_features, problem.bias, words)
         teacher = Teacher(of_row, at_vectors, *self._soft_targets(at_vectors))
         options = (problem.temperature, problem.gamma)
-        losses = self.passes.augmented(student, teacher, *options, self._sink(weights))
         if weights is not None and self.through:
-            self.passes.at_teacher(self._rows(vectors, after=features), student, teacher, weights, *options)
+            self.passes.at_teacher(student, teacher, weights, *options)
+        losses = self.passes.augmented(student, teacher, *options, self._sink(weights))
         if weights is not None:
             self._add_gradients(features, rows, vectors, distinct)
         return torch.stack(losses)
@@ -193,11 +193,11 @@ class _Sweeper:
         return self.passes.soft_targets(logits, problem.vocabulary_mask, problem.temperature, problem.wide)
 
     def _sink(self, weights: Tensor | None) -> Sink | None:
-        return None if weights is None else Sink(weights, self.gradient[: len(weights)], self.sums.bias)
+        return None if weights is None else Sink(weights, self.sums.bias)
 
     def _rows(self, vectors: Tensor, after: Tensor) -> Tensor:
-        """Return the rows of the gradient's buffer for R [U, V], which stand below those for G."""
-        return self.gradient[len(after) : len(after) + len(vectors)]
+        """Return R [U, V], which stands below G."""
+        return self.logits[len(after) : len(after) + len(vectors)]
 
     def _add_gradients(self, features: Tensor, rows: Tensor, vectors: Tensor, distinct: Tensor) -> None:
         if not self.through:
@@ -210,7 +210,7 @@ class _Sweeper:
 
     def _add_student(self, features: Tensor, rows: Tensor) -> None:
         """Add dh = G W and dW = G' H."""
-        gradient = self.gradient[: len(rows)]
+        gradient = self.logits[: len(rows)]
         if self.sums.features is not None:
             self.sums.features.index_copy_(0, rows, torch.mm(gradient, self.classifier).to(self.problem.wide))
         if self.sums.classifier is not None:
@@ -236,7 +236,7 @@ class _Sweeper:
             self._add_student(features, rows)
             return
         assert self.sums.table is not None
-        gradient = self.gradient[: len(rows) + len(vectors)]
+        gradient = self.logits[: len(rows) + len(vectors)]
         back = torch.mm(gradient, self.classifier).to(self.problem.wide)
         self.sums.features.index_copy_(0, rows, back[: len(rows)])
         self._add_vectors(distinct, back[len(rows) :])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import Reduction
-from tiedlm.losses.shard_sweep import Gradients, sweep
+from tiedlm.losses.shard_sweep import sweep
 from tiedlm.losses.shards import Ranks, Shard, ShardProblem
 
 
@@ -57,7 +57,7 @@ class ParallelLoss(torch.autograd.Function):
             total = weights.sum()
             weights = weights / total.where(total > 0, 1)
         now = call.reduction != "none" and any(call.wanted)
-        cross_entropy, divergence, gradients = sweep(problem, weights if now else None, call.wanted)
+        cross_entropy, divergence, gradients = _swept(problem, weights if now else None, call.wanted)
         ctx.call, ctx.ranks = call, ranks
         ctx.present = [gradient is not None for gradient in gradients]
         ctx.save_for_backward(*(tensors if call.reduction == "none" else _present(gradients)))
@@ -78,11 +78,31 @@ class ParallelLoss(torch.autograd.Function):
             )
         if ctx.call.reduction == "none":
             problem, weights = _problem(ctx.saved_tensors, ctx.call, ctx.ranks)
-            gradients = sweep(problem, weights * arriving[0].index_select(0, problem.rows), ctx.call.wanted)[2]
+            gradients = _swept(problem, weights * arriving[0].index_select(0, problem.rows), ctx.call.wanted)[2]
         else:
             saved = iter(ctx.saved_tensors)
             gradients = (next(saved) * arriving[0] if present else None for present in ctx.present)
+        gradients = (None if gradient is None else gradient.to(ctx.call.dtype) for gradient in gradients)
         return (*gradients, None, None, None, None, None)
+
+
+def _swept(
+    problem: ShardProblem, weights: Tensor | None, wanted: tuple[bool, ...]
+) -> tuple[Tensor, Tensor, Sequence[Tensor | None]]:
+    """Return the losses, and the gradients in the type they are kept in.
+
+    In float16 entries of G about 1/V, times the weight 1/N of a mean, would be lost: there the largest weight becomes
+    1,024 for the products, and the gradients stay wide until the backward pass, where a loss scale may come to them.
+    """
+    if weights is None or not len(weights) or problem.products != torch.float16:
+        cross_entropy, divergence, gradients = sweep(problem, weights, wanted)
+    else:
+        unit = weights.abs().amax() / 1024
+        unit = unit.where(unit > 0, 1)
+        cross_entropy, divergence, gradients = sweep(problem, weights / unit, wanted)
+        gradients = [None if gradient is None else gradient * unit for gradient in gradients]
+    dtype = problem.wide if problem.classifier.dtype == torch.float16 else problem.classifier.dtype
+    return cross_entropy, divergence, [None if gradient is None else gradient.to(dtype) for gradient in gradients]
 
 
 def _problem(tensors: Sequence[Tensor | None], call: ShardCall, ranks: Ranks) -> tuple[ShardProblem, Tensor]:
@@ -108,5 +128,5 @@ def _reduced(weighted: Tensor, rows: Tensor, targets: Tensor, call: ShardCall) -
     return weighted.new_zeros(targets.shape).index_copy_(0, rows, weighted)
 
 
-def _present(gradients: Gradients) -> list[Tensor]:
+def _present(gradients: Sequence[Tensor | None]) -> list[Tensor]:
     return [gradient for gradient in gradients if gradient is not None]

@@ -15,7 +15,7 @@ from torch import Tensor
 from tiedlm.losses.shards import ShardProblem
 
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
-"""Gradients of features, classifier, table and bias; None where it was not asked for."""
+"""Gradients of features, classifier, table and bias, in the wide type; None where it was not asked for."""
 
 
 def sweep(problem: ShardProblem, weights: Tensor | None, wanted: tuple[bool, ...]) -> tuple[Tensor, Tensor, Gradients]:
@@ -99,7 +99,7 @@ class _Sweeper:
         return total.log() - at_target, softened_total.log() - soft_total.log() + apart
 
     def gradients(self) -> Gradients:
-        """Return the sums over chunks and ranks, in the tables' type; after the last chunk, once."""
+        """Return the sums over chunks and ranks, in the wide type; after the last chunk, once."""
         partial = [part for part in (self.at_features, self.at_vectors) if part is not None]
         whole = iter(self.shard.ranks.summed(*partial) if partial else [])
         at_features = None if self.at_features is None else next(whole)
@@ -111,9 +111,7 @@ class _Sweeper:
             if self.problem.center_table:  # each word has its part in the mean that was taken off all
                 self.at_table -= at_vectors.sum(0) / self.shard.words
         at_table = None if self.problem.table is None else self.at_table
-        sums, dtype = (at_features, self.at_classifier, at_table, self.at_bias), self.problem.classifier.dtype
-        features, classifier, table, bias = (None if total is None else total.to(dtype) for total in sums)
-        return features, classifier, table, bias
+        return at_features, self.at_classifier, at_table, self.at_bias
 
     def _vectors(self) -> Tensor:
         """Return l of the distinct targets [U, D']; what centring adds to a whole row of logits, softmax drops."""

@@ -15,6 +15,7 @@ import tyro
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table
 from tiedlm.cli.parsing import parse
+from tiedlm.cli.side_by_side import side_by_side
 from tiedlm.errors import RunError
 
 if TYPE_CHECKING:
@@ -41,12 +42,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     given = parse(Arguments, arguments, "demo")
     folders = [given.runs / f"{name}-seed-0" for name in MODELS]
-    for name, folder in zip(MODELS, folders, strict=True):
-        try:
-            _train(name, folder)
-        except KeyboardInterrupt:
-            print(f"tiedlm: interrupted; `tiedlm demo --runs {given.runs}` goes on where it stopped", file=sys.stderr)
-            return INTERRUPTED
+    try:
+        _train(dict(zip(MODELS, folders, strict=True)))
+    except KeyboardInterrupt:
+        print(f"tiedlm: interrupted; `tiedlm demo --runs {given.runs}` goes on where it stopped", file=sys.stderr)
+        return INTERRUPTED
     from tiedlm.checkpoint.load import load_run
 
     runs = [load_run(folder) for folder in folders]
@@ -60,23 +60,41 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _train(name: str, folder: Path) -> None:
-    """Train a recipe in `folder`, or go on with it; a finished one of the same recipe stays."""
+def _train(folders: dict[str, Path]) -> None:
+    """Train the recipes in their folders side by side, or go on with them; what is finished stays as it is."""
+    from tiedlm.corpora.prepare import prepare
+    from tiedlm.recipes.catalogue import recipe
+
+    commands = {MODELS[name]: command for name, folder in folders.items() if (command := _command(name, folder))}
+    if not commands:
+        return
+    prepare(recipe(next(iter(folders))).corpus)  # once, before both ask for it
+    for name, folder in folders.items():
+        print(f"{MODELS[name]}: {folder}", flush=True)
+    statuses = side_by_side(commands)
+    failed = [label for label, status in statuses.items() if status]
+    if failed:
+        raise RunError(
+            f"The training of {' and of '.join(failed)} ended with an error, which stands above. Once its cause is "
+            "gone, the same command goes on where it stopped."
+        )
+
+
+def _command(name: str, folder: Path) -> list[str] | None:
+    """Return the command that trains a recipe in a folder or goes on with it; None where it is finished."""
+    from tiedlm.checkpoint.folder import RunFolder
     from tiedlm.cli.training_run import config_of
     from tiedlm.recipes.catalogue import recipe
-    from tiedlm.training import loop
-    from tiedlm.training.display import for_stream
 
-    print(f"\n{MODELS[name]}, in {folder}", flush=True)
+    program = [sys.executable, "-m", "tiedlm", "train"]
     if not folder.exists():
-        loop.train(recipe(name), folder, display=for_stream())
-        return
+        return [*program, name, "--run-dir", str(folder)]
     if config_of(folder) != recipe(name):
         raise RunError(
             f"{folder} holds a run of another config than the recipe {name!r} has now. Remove the folder, or train in "
             "another place: tiedlm demo --runs DIR."
         )
-    loop.resume(folder, display=for_stream())
+    return None if RunFolder.open(folder).has("scores") else [*program, "--resume", str(folder)]
 
 
 def _print_scores(runs: list[Run], folders: list[Path]) -> None:

@@ -26,7 +26,7 @@ from tiedlm.losses.operator import PassesName, augmented_loss, call_of
 
 MOST_ROWS = 512
 """Rows of a chunk where the vocabulary is small: 128 to 1,400 measure alike on a CPU, and fewer are slower."""
-MOST_BYTES = 160 * 2**20
+MOST_BYTES = 128 * 2**20
 """Size of a chunk's logits where the vocabulary is large: each chunk reads and writes the classifier's gradient."""
 FEWEST_ROWS = 64
 

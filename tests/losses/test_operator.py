@@ -15,9 +15,10 @@ from support.compare import assert_close, error
 from support.loss_cases import make, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked
+from tiedlm.losses.arguments import Reduction
+from tiedlm.losses.call import PassesName, call_of
 from tiedlm.losses.inputs import LossInputs
 from tiedlm.losses.operator import augmented_loss as operator
-from tiedlm.losses.operator import call_of
 
 BODIES = pytest.mark.parametrize("passes", ["plain", "compiled"])
 TIED = pytest.mark.parametrize("tied", [True, False])
@@ -41,7 +42,7 @@ def test_pytorch_s_own_check_of_operators(reduction: str, tied: bool) -> None:
 @BODIES
 @TIED
 @pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_one_graph_for_a_compiler(passes: str, tied: bool, reduction: str) -> None:
+def test_one_graph_for_a_compiler(passes: PassesName, tied: bool, reduction: Reduction) -> None:
     ours, eager = (tensors(make(2, rows=9, words=12, tied=tied, biased=not tied), torch.float32) for _ in range(2))
 
     def step(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -93,14 +94,16 @@ def test_features_of_16_bits_meet_a_table_of_32_under_autocast() -> None:
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_a_loss_scale_rescues_small_gradients_in_float16(reduction: str) -> None:
+def test_a_loss_scale_rescues_small_gradients_in_float16(reduction: Reduction) -> None:
     """The entries of G / N are about 1e-7 here: lost in float16 by stock cross-entropy's chain, and not by ours."""
     problem = make(5, rows=64, words=3000, width=16, size=0.3, gamma=0.0)
     features, classifier = (torch.tensor(a, dtype=torch.float16) for a in (problem.features, problem.classifier))
     wide = [one.double().requires_grad_() for one in (features, classifier)]
     truth = torch.autograd.grad(F.cross_entropy(wide[0] @ wide[1].T, torch.tensor(problem.targets)), wide)
-    leaves = [one.requires_grad_() for one in (features, classifier)]
-    loss = chunked.linear_augmented_cross_entropy(*leaves, torch.tensor(problem.targets), gamma=0, reduction=reduction)
+    leaves = [features.requires_grad_(), classifier.requires_grad_()]
+    loss = chunked.linear_augmented_cross_entropy(
+        features, classifier, torch.tensor(problem.targets), gamma=0, reduction=reduction
+    )
     scale = 2.0**12
     found = torch.autograd.grad((loss.mean() if reduction == "none" else loss) * scale, leaves)
     for gradient, right in zip(found, truth, strict=True):

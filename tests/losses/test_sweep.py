@@ -9,7 +9,8 @@ from oracles import augmented_loss
 from support.compare import assert_close
 from support.dispatch import Recorder
 from support.loss_cases import make
-from tiedlm.losses.sweep import Problem, sweep
+from tiedlm.losses.problem import Problem
+from tiedlm.losses.sweep import sweep
 
 ROWS, WORDS, WIDTH, TARGETS = 12, 50, 8, [4, 9, 4, 4, 30, 9, 4, 4, 9, 30, 4, 4]
 DISTINCT = 3

@@ -20,9 +20,10 @@ from typing import Unpack
 from torch import Tensor
 
 from tiedlm.losses.arguments import check_chunk_rows
+from tiedlm.losses.call import PassesName, call_of
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
-from tiedlm.losses.operator import PassesName, augmented_loss, call_of
+from tiedlm.losses.operator import augmented_loss
 
 MOST_ROWS = 512
 """Rows of a chunk where the vocabulary is small: 128 to 1,400 measure alike on a CPU, and fewer are slower."""

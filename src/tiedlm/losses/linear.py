@@ -13,10 +13,10 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.arguments import Reduction, check_chunk_rows
+from tiedlm.losses.call import PassesName
 from tiedlm.losses.compiler import missing_compiler
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossOptions
-from tiedlm.losses.operator import PassesName
 
 Implementation = Literal["auto", "functional", "chunked", "compiled"]
 IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled")

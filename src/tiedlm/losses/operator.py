@@ -7,63 +7,27 @@ in the backward pass with the arriving weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.arguments import Reduction, check_values
-from tiedlm.losses.inputs import LossInputs
+from tiedlm.losses.arguments import check_values
+from tiedlm.losses.call import DIFFERENTIABLE, NOTHING, SCHEMA, TENSORS, Call
+from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.passes import Passes, PlainPasses
 from tiedlm.losses.passes_compiled import CompiledPasses
-from tiedlm.losses.sweep import Gradients, Problem, sweep
+from tiedlm.losses.problem import Problem
+from tiedlm.losses.sweep import sweep
 
-PassesName = Literal["plain", "compiled"]
 _PASSES: dict[str, Passes] = {"plain": PlainPasses(), "compiled": CompiledPasses()}
-_NOTHING = (False, False, False, False)
-
-
-class Call(NamedTuple):
-    """The operator's arguments in the order of its schema: tensors, options, and how the work is done."""
-
-    features: Tensor
-    """[N, D], in the classifier's type."""
-    classifier: Tensor
-    targets: Tensor
-    """[N]"""
-    table: Tensor | None
-    bias: Tensor | None
-    vocabulary_mask: Tensor | None
-    token_weights: Tensor | None
-    """[N] or None."""
-    temperature: float
-    gamma: float
-    detach_target: bool
-    center_table: bool
-    ignore_index: int
-    reduction: Reduction
-    chunk_rows: int
-    passes: PassesName
-    products: torch.dtype
-    """Type of the inputs of matrix products."""
-    wanted: Sequence[bool]
-    """Whether the gradients of features, classifier, table and bias are wanted."""
-
-
-_SCHEMA = (
-    "Tensor features, Tensor classifier, Tensor targets, Tensor? table, Tensor? bias, Tensor? vocabulary_mask, "
-    "Tensor? token_weights, float temperature, float gamma, bool detach_target, bool center_table, int ignore_index, "
-    "str reduction, int chunk_rows, str passes, ScalarType products, bool[] wanted"
-)
-_DIFFERENTIABLE = ("features", "classifier", "table", "bias")
 
 
 @torch.library.custom_op(
     "tiedlm::augmented_loss",
     mutates_args=(),
-    schema=f"({_SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    schema=f"({SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
     """Return total, cross-entropy and divergence, reduced, and the gradients of the total; empty if not wanted now."""
@@ -72,7 +36,7 @@ def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
     chosen = _chosen(call)
     now = call.reduction != "none" and any(call.wanted)
     weights = chosen.weights * chosen.scale if now else None
-    cross_entropy, divergence, gradients = sweep(_problem(call, chosen), weights, call.wanted if now else _NOTHING)
+    cross_entropy, divergence, gradients = sweep(_problem(call, chosen), weights, call.wanted if now else NOTHING)
     total = cross_entropy + call.gamma * call.temperature * divergence
     terms = [_reduced(term, chosen, call) for term in (total, cross_entropy, divergence)]
     return (*terms, *_filled(gradients, call))
@@ -81,7 +45,7 @@ def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
 @torch.library.custom_op(
     "tiedlm::augmented_loss_gradients",
     mutates_args=(),
-    schema=f"({_SCHEMA}, Tensor arriving) -> (Tensor, Tensor, Tensor, Tensor)",
+    schema=f"({SCHEMA}, Tensor arriving) -> (Tensor, Tensor, Tensor, Tensor)",
 )
 def augmented_loss_gradients(*arguments: Any) -> tuple[Tensor, ...]:
     """Sweep again with the weight of every target's loss that arrived in the backward pass [N]."""
@@ -109,24 +73,21 @@ def _(*arguments: Any) -> tuple[Tensor, ...]:
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     call = Call(*inputs)
     ctx.set_materialize_grads(False)
-    ctx.call = call._replace(**{name: None for name in _TENSORS})
+    ctx.call = call._replace(**{name: None for name in TENSORS})
     ctx.dtype = call.classifier.dtype
-    ctx.present = [getattr(call, name) is not None for name in _TENSORS]
-    repeated = [getattr(call, name) for name in _TENSORS if getattr(call, name) is not None]
+    ctx.present = [getattr(call, name) is not None for name in TENSORS]
+    repeated = [getattr(call, name) for name in TENSORS if getattr(call, name) is not None]
     ctx.save_for_backward(*(repeated if call.reduction == "none" else output[3:]))
-
-
-_TENSORS = ("features", "classifier", "targets", "table", "bias", "vocabulary_mask", "token_weights")
 
 
 def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     _refuse_double_backward()
-    options = (None,) * (len(Call._fields) - len(_DIFFERENTIABLE) - 1)
+    options = (None,) * (len(Call._fields) - len(DIFFERENTIABLE) - 1)
     if arriving is None:
         return (None,) * len(Call._fields)
     if ctx.call.reduction == "none":
         saved = iter(ctx.saved_tensors)
-        tensors = {name: next(saved) for name, there in zip(_TENSORS, ctx.present, strict=True) if there}
+        tensors = {name: next(saved) for name, there in zip(TENSORS, ctx.present, strict=True) if there}
         found = augmented_loss_gradients(*ctx.call._replace(**tensors), arriving)
     else:
         found = [gradient * arriving.to(gradient.dtype) for gradient in ctx.saved_tensors]
@@ -205,34 +166,7 @@ def _filled(gradients: Gradients, call: Call) -> tuple[Tensor, ...]:
 
 def _shaped(call: Call, *, now: bool) -> tuple[Tensor, ...]:
     """Return tensors of the shapes that `_filled` gives."""
-    likes = [getattr(call, name) for name in _DIFFERENTIABLE]
+    likes = [getattr(call, name) for name in DIFFERENTIABLE]
     present = [like is not None and wanted and now for like, wanted in zip(likes, call.wanted, strict=True)]
     empty = call.features.new_empty(0)
     return tuple(torch.empty_like(like) if there else empty.clone() for like, there in zip(likes, present, strict=True))
-
-
-def call_of(given: LossInputs, chunk_rows: int, passes: PassesName) -> Call:
-    """Return the operator's arguments for a loss."""
-    kind = given.classifier.dtype
-    weights = given.token_weights
-    call = Call(
-        features=given.features.reshape(-1, given.features.shape[-1]).to(kind),
-        classifier=given.classifier,
-        targets=given.targets.reshape(-1),
-        table=None if given.table is None else given.table.to(kind),
-        bias=None if given.bias is None else given.bias.to(kind),
-        vocabulary_mask=given.vocabulary_mask,
-        token_weights=None if weights is None else weights.reshape(-1),
-        temperature=float(given.temperature),
-        gamma=float(given.gamma),
-        detach_target=given.detach_target,
-        center_table=given.center_table,
-        ignore_index=given.ignore_index,
-        reduction=given.reduction,
-        chunk_rows=chunk_rows,
-        passes=passes,
-        products=given.products,
-        wanted=_NOTHING,
-    )
-    learning = [getattr(call, name) for name in _DIFFERENTIABLE]
-    return call._replace(wanted=[one is not None and one.requires_grad and torch.is_grad_enabled() for one in learning])

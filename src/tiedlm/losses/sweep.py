@@ -6,90 +6,17 @@ Every array over the vocabulary has at most as many rows as the chunk. Matrix pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
-
-Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
-"""Gradients of features, classifier, table and bias; None where it was not asked for."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One loss to compute: tensors without history and the options, already checked."""
-
-    features: Tensor
-    classifier: Tensor
-    table: Tensor | None
-    bias: Tensor | None
-    rows: Tensor
-    """Rows of the features that count, sorted by target [N']."""
-    words: Tensor
-    """Their targets [N']."""
-    temperature: float
-    gamma: float
-    detach_target: bool
-    chunk_rows: int
-    """Rows of logits at one time, those of the soft targets included."""
-    products: torch.dtype
-    """Type of the inputs of matrix products."""
-    vocabulary_mask: Tensor | None = None
-    """Words that a soft target may name [V]."""
-    center_table: bool = False
-    passes: Passes = field(default_factory=PlainPasses)
-    """What is done between the products."""
-
-    @property
-    def wide(self) -> torch.dtype:
-        """Type of everything that is not the input of a matrix product."""
-        return torch.promote_types(self.classifier.dtype, torch.float32)
-
-    @property
-    def kept(self) -> torch.dtype:
-        """Type of the gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
-        return self.wide if self.classifier.dtype == torch.float16 else self.classifier.dtype
-
-    @property
-    def rows_at_once(self) -> int:
-        """Rows of features in a chunk: with soft targets half of it, as each row may bring a target of its own."""
-        return self.chunk_rows if self.gamma == 0 else max(self.chunk_rows // 2, 1)
+from tiedlm.losses.gradient_sums import Gradients, GradientSums, add_outer
+from tiedlm.losses.passes import Sink, Student, Teacher
+from tiedlm.losses.problem import Problem
 
 
-class _Sums:
-    """The gradients while they are summed over chunks, in the wide type."""
-
-    def __init__(self, problem: Problem, wanted: tuple[bool, ...]) -> None:
-        def zeros(like: Tensor | None, asked: bool) -> Tensor | None:
-            return torch.zeros_like(like, dtype=problem.wide) if asked and like is not None else None
-
-        self.features = zeros(problem.features, wanted[0])
-        self.classifier = zeros(problem.classifier, wanted[1])
-        own_table = problem.table is not None
-        self.table = zeros(problem.table, wanted[2]) if own_table else self.classifier
-        self.own_table = own_table
-        self.bias = zeros(problem.bias, wanted[3])
-        self.mean = problem.classifier.new_zeros((), dtype=problem.wide)
-        """Gradient of the tables' mean, where the table is centred [D] or ()."""
-
-    def gradients(self, problem: Problem, unit: Tensor | None) -> Gradients:
-        """Return the sums, times `unit`, in the type they are kept in; each word has its part in the mean."""
-        dtype = problem.kept
-        if problem.center_table and self.table is not None:
-            self.table += self.mean / len(self.table)
-        for total in (self.features, self.classifier, self.table if self.own_table else None, self.bias):
-            if total is not None and unit is not None:
-                total *= unit
-        table = self.table if self.own_table else None
-        sums = (self.features, self.classifier, table, self.bias)
-        features, classifier, table, bias = (None if total is None else total.to(dtype) for total in sums)
-        return features, classifier, table, bias
-
-
-def sweep(problem: Problem, weights: Tensor | None, wanted: tuple[bool, ...]) -> tuple[Tensor, Tensor, Gradients]:
+def sweep(problem: Problem, weights: Tensor | None, wanted: Sequence[bool]) -> tuple[Tensor, Tensor, Gradients]:
     """Return cross-entropy and divergence of every row in `problem.rows` [N'], and the gradients of the weighted sum.
 
     Args:
@@ -97,7 +24,7 @@ def sweep(problem: Problem, weights: Tensor | None, wanted: tuple[bool, ...]) ->
         wanted: whether the gradients of features, classifier, table and bias are wanted.
     """
     with torch.autocast(problem.classifier.device.type, enabled=False):
-        sums = _Sums(problem, wanted)
+        sums = GradientSums(problem, wanted)
         weights, unit = _in_range(weights, problem.products)
         sweeper = _Sweeper(problem, sums, differentiate=weights is not None)
         losses = torch.zeros(2, len(problem.rows), dtype=problem.wide, device=problem.rows.device)
@@ -134,7 +61,7 @@ class _Sweeper:
     tied model the word vectors of a chunk's distinct targets are U more rows of the three products.
     """
 
-    def __init__(self, problem: Problem, sums: _Sums, *, differentiate: bool) -> None:
+    def __init__(self, problem: Problem, sums: GradientSums, *, differentiate: bool) -> None:
         self.problem, self.sums, self.passes = problem, sums, problem.passes
         self.classifier = problem.classifier.to(problem.products)
         self.table = self.classifier if problem.table is None else problem.table.to(problem.products)
@@ -214,13 +141,13 @@ class _Sweeper:
         if self.sums.features is not None:
             self.sums.features.index_copy_(0, rows, torch.mm(gradient, self.classifier).to(self.problem.wide))
         if self.sums.classifier is not None:
-            _add_outer(self.sums.classifier, gradient, features)
+            add_outer(self.sums.classifier, gradient, features)
 
     def _add_teacher(self, gradient: Tensor, vectors: Tensor, distinct: Tensor) -> None:
         """Add dL[u] = R L and dL = R' L[u]."""
         assert self.sums.table is not None
         self._add_vectors(distinct, torch.mm(gradient, self.table).to(self.problem.wide))
-        _add_outer(self.sums.table, gradient, vectors)
+        add_outer(self.sums.table, gradient, vectors)
 
     def _add_vectors(self, distinct: Tensor, gradient: Tensor) -> None:
         """Add dL[u] [U, D], and where the table is centred what the mean takes off all."""
@@ -240,12 +167,4 @@ class _Sweeper:
         back = torch.mm(gradient, self.classifier).to(self.problem.wide)
         self.sums.features.index_copy_(0, rows, back[: len(rows)])
         self._add_vectors(distinct, back[len(rows) :])
-        _add_outer(self.sums.table, gradient, torch.cat([features, vectors]))
-
-
-def _add_outer(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add left' right to `total`, in its type."""
-    if total.dtype == left.dtype:
-        total.addmm_(left.T, right)
-    else:
-        total += torch.mm(left.T, right)
+        add_outer(self.sums.table, gradient, torch.cat([features, vectors]))

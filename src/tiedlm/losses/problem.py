@@ -1,0 +1,51 @@
+"""One loss to compute, as the sweep over chunks of rows takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from tiedlm.losses.passes import Passes, PlainPasses
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One loss to compute: tensors without history and the options, already checked."""
+
+    features: Tensor
+    classifier: Tensor
+    table: Tensor | None
+    bias: Tensor | None
+    rows: Tensor
+    """Rows of the features that count, sorted by target [N']."""
+    words: Tensor
+    """Their targets [N']."""
+    temperature: float
+    gamma: float
+    detach_target: bool
+    chunk_rows: int
+    """Rows of logits at one time, those of the soft targets included."""
+    products: torch.dtype
+    """Type of the inputs of matrix products."""
+    vocabulary_mask: Tensor | None = None
+    """Words that a soft target may name [V]."""
+    center_table: bool = False
+    passes: Passes = field(default_factory=PlainPasses)
+    """What is done between the products."""
+
+    @property
+    def wide(self) -> torch.dtype:
+        """Type of everything that is not the input of a matrix product."""
+        return torch.promote_types(self.classifier.dtype, torch.float32)
+
+    @property
+    def kept(self) -> torch.dtype:
+        """Type of the gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
+        return self.wide if self.classifier.dtype == torch.float16 else self.classifier.dtype
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of features in a chunk: with soft targets half of it, as each row may bring a target of its own."""
+        return self.chunk_rows if self.gamma == 0 else max(self.chunk_rows // 2, 1)

@@ -1,0 +1,65 @@
+"""Sums of gradients over chunks: what is kept, in which type and unit, and what centring adds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tiedlm.losses.gradient_sums import GradientSums, add_outer
+from tiedlm.losses.problem import Problem
+
+TIED = Problem(
+    features=torch.zeros(3, 2),
+    classifier=torch.zeros(4, 2),
+    table=None,
+    bias=None,
+    rows=torch.arange(3),
+    words=torch.arange(3),
+    temperature=20.0,
+    gamma=0.5,
+    detach_target=False,
+    chunk_rows=10,
+    products=torch.float32,
+)
+UNTIED = replace(TIED, table=torch.zeros(4, 5), bias=torch.zeros(4))
+
+
+def test_only_what_is_wanted_and_there_is_kept() -> None:
+    found = GradientSums(UNTIED, (True, False, True, False)).gradients(UNTIED, None)
+    assert [None if one is None else tuple(one.shape) for one in found] == [(3, 2), None, (4, 5), None]
+    found = GradientSums(TIED, (True, True, True, True)).gradients(TIED, None)
+    assert [None if one is None else tuple(one.shape) for one in found] == [(3, 2), (4, 2), None, None]
+
+
+def test_a_tied_table_s_gradient_is_the_classifier_s() -> None:
+    sums = GradientSums(TIED, (False, True, False, False))
+    assert sums.table is sums.classifier
+
+
+def test_the_unit_multiplies_each_sum_once() -> None:
+    sums = GradientSums(TIED, (True, True, False, False))
+    for total in (sums.features, sums.classifier):
+        assert total is not None
+        total += 1
+    features, classifier, _, _ = sums.gradients(TIED, torch.tensor(3.0))
+    assert features is not None
+    assert classifier is not None
+    assert float(features[0, 0]) == float(classifier[0, 0]) == 3.0
+
+
+def test_each_word_has_its_part_in_the_mean() -> None:
+    centred = replace(TIED, center_table=True)
+    sums = GradientSums(centred, (False, True, False, False))
+    sums.mean = torch.tensor([4.0, -8.0])
+    classifier = sums.gradients(centred, None)[1]
+    assert classifier is not None
+    assert classifier.tolist() == [[1.0, -2.0]] * 4
+
+
+@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
+def test_outer_products_are_added_in_the_sum_s_type(products: torch.dtype) -> None:
+    total, left, right = torch.ones(2, 3), torch.ones(4, 2, dtype=products), torch.ones(4, 3, dtype=products)
+    add_outer(total, left, right)
+    assert torch.equal(total, torch.full((2, 3), 5.0))

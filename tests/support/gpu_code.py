@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 SIZES = {"BLOCK": 256, "BLOCKS": 16, "ROWS": 16}
-INTEGERS = {"stride", "gradient_stride", "soft_stride", "teacher_stride", "out_stride", "C", "V"}
+INTEGERS = {"stride", "soft_stride", "teacher_stride", "C", "V"}
 WORDS = {"words", "of_row", "starts"}
-NARROW = {"gradient", "logits", "teacher", "out"}
+NARROW = {"logits", "teacher"}
 
 
 def ptx(kernel: Any, narrow: str = "bf16", wide: str = "fp32") -> str:
@@ -20,23 +20,24 @@ def ptx(kernel: Any, narrow: str = "bf16", wide: str = "fp32") -> str:
     The test is skipped where Triton is not installed, or interprets in this process.
     """
     pytest.importorskip("triton", reason="Triton is not installed")
+    from triton import compiler  # pyright: ignore[reportMissingImports]
     from triton.backends.compiler import GPUTarget  # pyright: ignore[reportMissingImports]
-    from triton.compiler import ASTSource, compile  # pyright: ignore[reportMissingImports]
 
     if os.environ.get("TRITON_INTERPRET") == "1":
         pytest.skip("Triton interprets in this process")
-    types = {parameter.name: _type(parameter.name, narrow, wide) for parameter in kernel.params}
-    source = ASTSource(kernel, types, constexprs={name: SIZES[name] for name in types if name in SIZES})
+    types = {parameter.name: _type(parameter, narrow, wide) for parameter in kernel.params}
+    source = compiler.ASTSource(kernel, types, constexprs={name: SIZES[name] for name in types if name in SIZES})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Triton warns of its own defaults
-        return compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1}).asm["ptx"]
+        return compiler.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1}).asm["ptx"]
 
 
-def _type(name: str, narrow: str, wide: str) -> str:
+def _type(parameter: Any, narrow: str, wide: str) -> str:
+    name = parameter.name
     if name in SIZES:
         return "constexpr"
     if name in INTEGERS:
         return "i32"
     if name in ("coolness", "gamma"):
-        return "fp64"
+        return parameter.annotation_type or "fp32"  # as Triton takes a number of Python's
     return "*" + ("i64" if name in WORDS else "i1" if name == "mask" else narrow if name in NARROW else wide)

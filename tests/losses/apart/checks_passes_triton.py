@@ -1,0 +1,218 @@
+"""Triton's passes beside the plain ones: run by `test_passes_triton` in processes of their own.
+
+On a CPU where Triton interprets, else on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from support.compare import assert_close
+from tiedlm.errors import ArgumentError
+from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
+from tiedlm.losses.passes_triton import TritonPasses, missing_triton
+from tiedlm.losses.sweep import Problem, sweep
+
+TEMPERATURE, GAMMA = 3.0, 0.7
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+
+
+class Shape(NamedTuple):
+    """Words, the number of rows of each distinct target, columns at one time, and the largest logits."""
+
+    V: int
+    rows: tuple[int, ...]
+    block: int
+    scale: float = 3.0
+    masked: int = 0
+    """Words from the first one on that no soft target may name."""
+
+
+SHAPES = {
+    "less than one block": Shape(7, (2, 1, 3), 8),
+    "one block": Shape(8, (1, 2), 8),
+    "three blocks, the last one cut": Shape(21, (3, 1), 8),
+    "one row": Shape(11, (1,), 4),
+    "every row its own target": Shape(9, (1, 1, 1), 4),
+    "one target": Shape(9, (3,), 4),
+    "more rows than the bias sums at a time": Shape(3, (9, 8), 4),
+    "one word": Shape(1, (2,), 8),
+    "one column at a time": Shape(3, (1, 1), 1),
+    "a first block without allowed words": Shape(13, (2, 1), 4, masked=6),
+    "logits of 10,000": Shape(13, (2, 1), 4, scale=1e4),
+}
+FEW = ("three blocks, the last one cut", "logits of 10,000")
+BIASED = [(name, True) for name in SHAPES]
+BOTH = [(name, biased) for name in FEW for biased in (False, True)]
+
+
+@pytest.fixture(autouse=True)
+def on_device() -> Iterator[None]:
+    with torch.device(DEVICE):
+        yield
+
+
+class Inputs(NamedTuple):
+    """What the passes of one chunk read."""
+
+    logits: Tensor
+    """The student's rows, and below them the teacher's [C + U, V]."""
+    bias: Tensor | None
+    words: Tensor
+    of_row: Tensor
+    mask: Tensor | None
+    weights: Tensor
+
+    def chunk(self) -> tuple[Student, Tensor]:
+        """The student and the teacher's logits, in a place of their own that is not a number around them."""
+        place = inside(self.logits)
+        return Student(place[: len(self.words)], self.bias, self.words), place[len(self.words) :]
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(*shape, dtype=torch.float64, generator=generator, device="cpu").to(DEVICE)
+
+
+def inside(values: Tensor) -> Tensor:
+    """The values in a view of a larger array that is not a number elsewhere: the rows lie apart."""
+    rows, columns = values.shape
+    return values.new_full((rows + 2, columns + 5), math.nan)[1:-1, 3:-2].copy_(values)
+
+
+def made(shape: Shape, biased: bool, narrow: torch.dtype, wide: torch.dtype) -> Inputs:
+    C, U, V = sum(shape.rows), len(shape.rows), shape.V
+    of_row = torch.arange(U).repeat_interleave(torch.tensor(shape.rows))
+    words = ((5 * torch.arange(U) + 2) % V).sort().values[of_row]
+    bias = drawn(2, V).to(narrow) if biased else None
+    mask = torch.arange(V) >= shape.masked if shape.masked else None
+    logits = (shape.scale * drawn(1, C + U, V)).to(narrow)
+    return Inputs(logits, bias, words, of_row, mask, torch.linspace(0.5, 2.0, C, dtype=wide))
+
+
+def computed(passes: Passes, given: Inputs) -> dict[str, Tensor]:
+    """Everything that the passes give."""
+    weights, wide = given.weights, given.weights.dtype
+
+    def sink() -> Sink:
+        return Sink(weights, None if given.bias is None else torch.ones_like(given.bias, dtype=wide))
+
+    student, at_hard = given.chunk()[0], sink()
+    found = {"hard loss": passes.cross_entropy(student, wide, at_hard), "hard G": student.logits}
+    (student, logits), place = given.chunk(), sink()
+    teacher = Teacher(given.of_row, logits, *passes.soft_targets(logits, given.mask, TEMPERATURE, wide))
+    found |= {"soft": teacher.soft, "entropy": teacher.entropy}
+    passes.at_teacher(student, teacher, weights, TEMPERATURE, GAMMA)
+    found["loss"], found["divergence"] = passes.augmented(student, teacher, TEMPERATURE, GAMMA, place)
+    around = logits._base
+    assert around is not None
+    assert int(around.isnan().sum()) == around.numel() - given.logits.numel(), "written beside the place"
+    found |= {"G": student.logits, "R": logits}
+    if at_hard.at_bias is not None and place.at_bias is not None:
+        found |= {"hard bias": at_hard.at_bias, "bias": place.at_bias}
+    return found
+
+
+def compare(found: dict[str, Tensor], truth: dict[str, Tensor], relative: float) -> None:
+    assert found.keys() == truth.keys()
+    for name, value in found.items():
+        # a divergence or R is what is left of the terms that it is the difference of
+        rounding = relative * float(truth["entropy"].abs().max() + 1) if name in ("divergence", "R", "entropy") else 0
+        assert_close(value, truth[name], relative, name, rounding=rounding)
+
+
+@pytest.mark.parametrize(("name", "biased"), [*BIASED, *((name, False) for name in FEW)])
+def test_double_precision(name: str, biased: bool) -> None:
+    shape = SHAPES[name]
+    given = made(shape, biased, torch.float64, torch.float64)
+    compare(computed(TritonPasses(shape.block), given), computed(PlainPasses(), given), 1e-12)
+
+
+@pytest.mark.parametrize(("name", "biased"), BOTH)
+def test_single_precision(name: str, biased: bool) -> None:
+    shape = SHAPES[name]
+    given = made(shape, biased, torch.float32, torch.float32)
+    exact = given._replace(logits=given.logits.double(), bias=_double(given.bias), weights=given.weights.double())
+    compare(computed(TritonPasses(shape.block), given), computed(PlainPasses(), exact), 1e-5)
+
+
+def _double(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.double()
+
+
+def cut(values: Tensor) -> Tensor:
+    """The upper half of the bits: the interpreter cuts where a GPU rounds."""
+    return (values.contiguous().view(torch.int32) >> 16).to(torch.int16).view(torch.bfloat16)
+
+
+@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
+def test_gradients_of_16_bits_are_those_of_32_rounded_once(narrow: torch.dtype) -> None:
+    shape = SHAPES["one row"]
+    given = made(shape, True, narrow, torch.float32)
+    found = computed(TritonPasses(shape.block), given)
+    exact = computed(TritonPasses(shape.block), given._replace(logits=given.logits.float()))
+    for name in ("hard G", "G", "R"):
+        allowed = [exact[name].to(narrow)] + [cut(exact[name])] * (narrow == torch.bfloat16 and DEVICE == "cpu")
+        assert any(torch.equal(found[name], one) for one in allowed), name
+    for name in found.keys() - {"hard G", "G", "R"}:
+        assert torch.equal(found[name], exact[name]), name
+
+
+def test_losses_alone_are_the_same_losses() -> None:
+    given = made(SHAPES["one row"], True, torch.float32, torch.float32)
+    passes = TritonPasses(4)
+    found = computed(passes, given)
+    student, logits = given.chunk()
+    teacher = Teacher(given.of_row, logits, found["soft"], found["entropy"])
+    assert torch.equal(passes.cross_entropy(student, torch.float32, None), found["hard loss"])
+    alone = passes.augmented(student, teacher, TEMPERATURE, GAMMA, None)
+    assert torch.equal(torch.stack(alone), torch.stack([found["loss"], found["divergence"]]))
+    assert torch.equal(student.logits, given.logits[:1]), "without a sink the logits stay"
+
+
+@pytest.mark.parametrize("gap", [5.0, 20.0, 60.0])
+def test_near_certain_targets_keep_their_bits(gap: float) -> None:
+    """y is 1 in float32 from a gap of 17 on; J and y - 1 are exact all the same, be the target first or last."""
+    logits = torch.tensor([[gap, 0.0, 1.0], [0.0, 1.0, gap]])
+    student = Student(logits, None, torch.tensor([0, 2]))
+    losses = TritonPasses(2).cross_entropy(student, torch.float32, Sink(torch.ones(2), None))
+    loss = math.log1p(math.exp(-gap) + math.exp(1 - gap))
+    # a GPU's exponential of -60 is as exact as its product with log2(e)
+    assert_close(losses, torch.full((2,), loss, dtype=torch.float64), 1e-5)
+    assert_close(logits[[0, 1], [0, 2]], torch.full((2,), math.expm1(-loss), dtype=torch.float64), 1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, GAMMA])
+def test_a_sweep_over_chunks(gamma: float) -> None:
+    """The sweep gives the passes slices of its buffers."""
+    words = torch.tensor([0, 0, 2, 4, 4, 4, 7])
+    tensors = (drawn(3, 7, 5), drawn(4, 11, 5), None, drawn(5, 11))
+    options = (torch.arange(7), words, TEMPERATURE, gamma, False, 6, torch.float64)
+    found, truth = (
+        sweep(Problem(*tensors, *options, passes=passes), torch.linspace(0.1, 1, 7), (True, True, False, True))
+        for passes in (TritonPasses(4), PlainPasses())
+    )
+    for one, other in zip((*found[:2], *found[2]), (*truth[:2], *truth[2]), strict=True):
+        if other is not None:
+            assert_close(one, other, 1e-12)
+
+
+def test_columns_that_lie_apart_are_refused() -> None:
+    passes, words, weights = TritonPasses(4), torch.tensor([0, 1]), torch.ones(2, dtype=torch.float64)
+    apart = drawn(6, 3, 2).T
+    with pytest.raises(ArgumentError, match=r"Columns lie 2 apart .* shape \(2, 3\).* contiguous"):
+        passes.cross_entropy(Student(apart, None, words), torch.float64, None)
+    bias = torch.ones(6, dtype=torch.float64)[::2]
+    with pytest.raises(ArgumentError, match="Columns lie 2 apart"):
+        passes.cross_entropy(Student(apart.contiguous(), bias, words), torch.float64, Sink(weights, bias))
+
+
+def test_it_runs_here() -> None:
+    assert missing_triton(DEVICE) is None

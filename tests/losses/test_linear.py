@@ -20,6 +20,9 @@ from tiedlm.losses.linear import (
     picked,
 )
 
+HERE = [name for name in IMPLEMENTATIONS if name != "triton"]
+"""The implementations that run on every machine; Triton's kernels have tests of their own."""
+
 OPTIONS: list[dict[str, Any]] = [
     {},
     {"temperature": 3.0},
@@ -36,7 +39,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", HERE)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_implementation_is_the_definition(implementation: str, options: dict[str, Any], tied: bool) -> None:
@@ -65,7 +68,7 @@ def test_stopping_the_gradient_makes_a_difference_to_the_gradient_alone() -> Non
     assert error(ours.gradients(stopped)["classifier"], ours.gradients(plain)["classifier"]) > 1e-4
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", HERE)
 def test_the_terms_belong_to_the_loss(implementation: str) -> None:
     ours = tensors(make(2, biased=True, gamma=0.7, temperature=9.0))
     options = {**ours.options, "bias": ours.bias, "implementation": implementation}
@@ -87,9 +90,9 @@ def test_what_is_picked_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         functional, "linear_augmented_terms", lambda *a, **k: ran.append("functional") or definition(*a, **k)
     )
     monkeypatch.setattr(chunked, "linear_augmented_terms", counted)
-    for implementation in IMPLEMENTATIONS:
+    for implementation in HERE:
         tensors(make()).loss(linear_augmented_cross_entropy, implementation=implementation)
-    assert ran == [picked(implementation, logits=42)[0] for implementation in IMPLEMENTATIONS]
+    assert ran == [picked(implementation, logits=42)[0] for implementation in HERE]
 
 
 def test_many_logits_are_worth_compiling_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +104,17 @@ def test_many_logits_are_worth_compiling_where_there_is_a_compiler(monkeypatch: 
     name, reason = picked("auto", COMPILED_LOGITS)
     assert name == "chunked"
     assert "no g++" in reason
-    with pytest.raises(ArgumentError, match=r"'compiled' cannot run here.*no g\+\+.*use 'chunked' or 'auto'"):
+    with pytest.raises(ArgumentError, match=r"'compiled' cannot run here \(no g\+\+\): install a C.*use 'chunked'"):
         picked("compiled")
+
+
+def test_kernels_are_picked_where_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "missing_triton", lambda device: None)
+    assert picked("auto", device="cuda")[0] == picked("triton", device="cuda")[0] == "triton"
+    monkeypatch.setattr(linear, "missing_triton", lambda device: f"no kernels for {device}")
+    assert picked("auto", device="cuda") == ("chunked", "there are no kernels for it here (no kernels for cuda)")
+    with pytest.raises(ArgumentError, match=r"'triton' cannot run here \(no kernels for cpu\): use a GPU with Triton"):
+        picked("triton")
 
 
 def test_compiled_loops_are_for_the_cpu() -> None:
@@ -111,7 +123,7 @@ def test_compiled_loops_are_for_the_cpu() -> None:
 
 
 def test_what_is_picked_comes_with_a_reason() -> None:
-    for implementation in IMPLEMENTATIONS:
+    for implementation in HERE:
         name, reason = picked(implementation)
         assert name in IMPLEMENTATIONS[1:]
         assert len(reason.split()) > 2

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tiedlm.losses import passes_compiled
 from tiedlm.losses.passes import Sink, Student, Teacher
 from tiedlm.losses.passes_compiled import CompiledPasses
 
@@ -35,3 +36,12 @@ def test_a_row_has_the_same_bits_in_a_chunk_of_any_size(dtype: torch.dtype) -> N
         part = run(logits[:count], teacher[:count], targets[:count], of_row[:count])
         for one, all_rows in zip(part, whole, strict=True):
             assert torch.equal(one, all_rows[:count])
+
+
+def test_more_forms_than_are_compiled_run_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes_compiled, "MOST_FORMS", 2)
+    for temperature in (1.5, 2.5, 3.5, 4.5):
+        for dtype in (torch.float32, torch.float64):
+            logits = torch.arange(12, dtype=dtype).reshape(3, 4)
+            soft, _ = PASSES.soft_targets(logits, None, temperature, dtype)
+            torch.testing.assert_close(soft, (logits / temperature).softmax(1))

@@ -11,7 +11,7 @@ from torch import Tensor
 from tiedlm.losses.arguments import Reduction
 from tiedlm.losses.inputs import LossInputs
 
-PassesName = Literal["plain", "compiled"]
+PassesName = Literal["plain", "compiled", "triton"]
 DIFFERENTIABLE = ("features", "classifier", "table", "bias")
 """The arguments that may have a gradient, in the order in which gradients are given."""
 TENSORS = ("features", "classifier", "targets", "table", "bias", "vocabulary_mask", "token_weights")

@@ -1,7 +1,7 @@
 """One function for the loss from features and tables: picks the implementation, and says which and why.
 
 `functional` is the definition; `chunked` gives the same values and gradients and never holds all N x V; `compiled` is
-`chunked` with its element-wise passes compiled.
+`chunked` with its element-wise passes compiled for a CPU, `triton` the same as kernels for a GPU.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from tiedlm.losses.call import PassesName
 from tiedlm.losses.compiler import missing_compiler
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossOptions
+from tiedlm.losses.passes_triton import missing_triton
 
-Implementation = Literal["auto", "functional", "chunked", "compiled"]
-IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled")
+Implementation = Literal["auto", "functional", "chunked", "compiled", "triton"]
+IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled", "triton")
+PASSES: dict[str, PassesName] = {"chunked": "plain", "compiled": "compiled", "triton": "triton"}
+"""What each chunked implementation does between the products."""
 COMPILED_LOGITS = 5_000_000
 """Logits of a call, N x V, from which "auto" compiles: below, a training may end before the compiler's seconds pay."""
 
@@ -60,7 +63,7 @@ def linear_augmented_cross_entropy(
         center_table: take the tables' mean off each word vector in the soft target, so that what all vectors share
             does not count as likeness; section 4 of the paper assumes it to be nothing.
         token_weights: weight of each target's loss, 0 or more [...]; "mean" then divides by their sum.
-        implementation: "functional" (the definition), "chunked", "compiled", or "auto" (see `picked`).
+        implementation: "functional" (the definition), "chunked", "compiled", "triton", or "auto" (see `picked`).
         chunk_rows: rows of logits at one time, those of soft targets included; for all but "functional".
 
     Raises:
@@ -98,8 +101,7 @@ def linear_augmented_terms(
     runs, _ = picked(implementation, _logits(features, classifier), classifier.device.type)
     if runs == "functional":
         return functional.linear_augmented_terms(features, classifier, targets, **options)
-    passes: PassesName = "compiled" if runs == "compiled" else "plain"
-    return chunked.linear_augmented_terms(features, classifier, targets, chunk_rows, passes, **options)
+    return chunked.linear_augmented_terms(features, classifier, targets, chunk_rows, PASSES[runs], **options)
 
 
 def picked(implementation: str = "auto", logits: int = COMPILED_LOGITS, device: str = "cpu") -> tuple[str, str]:
@@ -114,18 +116,41 @@ def picked(implementation: str = "auto", logits: int = COMPILED_LOGITS, device: 
         ArgumentError: an unknown implementation, or one that cannot run here.
     """
     _check_known(implementation)
-    if implementation == "compiled":
-        return _compiled_or_error(device)
-    if implementation != "auto":
+    if implementation in ("functional", "chunked"):
         return implementation, "it was asked for"
-    if device != "cpu":
-        return "chunked", "it is as exact as the definition, and compiled loops are for the CPU"
+    if implementation != "auto":
+        _check_runs(implementation, device)
+        return implementation, "it was asked for"
+    return _picked_on_cpu(logits) if device == "cpu" else _picked_elsewhere(device)
+
+
+def _picked_on_cpu(logits: int) -> tuple[str, str]:
     if logits < COMPILED_LOGITS:
         return "chunked", f"with {logits:,} logits a call, fewer than {COMPILED_LOGITS:,}, compiling would not pay"
     missing = missing_compiler()
     if missing is not None:
         return "chunked", f"its passes cannot be compiled here ({missing})"
     return "compiled", f"{logits:,} logits a call are worth a compiler's seconds, and there is one"
+
+
+def _picked_elsewhere(device: str) -> tuple[str, str]:
+    missing = missing_triton(device)
+    if missing is None:
+        return "triton", "its kernels read each row of logits twice, and nothing else does as little"
+    return "chunked", f"there are no kernels for it here ({missing})"
+
+
+def _check_runs(implementation: str, device: str) -> None:
+    """Refuse an implementation that cannot run on the device."""
+    if implementation == "compiled" and device != "cpu":
+        raise ArgumentError(
+            f"implementation 'compiled' is for the CPU, but the tensors are on {device}: use 'chunked'."
+        )
+    missing = missing_compiler() if implementation == "compiled" else missing_triton(device)
+    if missing is None:
+        return
+    advice = "install a C++ compiler and Python's headers" if implementation == "compiled" else "use a GPU with Triton"
+    raise ArgumentError(f"implementation {implementation!r} cannot run here ({missing}): {advice}, or use 'chunked'.")
 
 
 def check_implementation(implementation: str, chunk_rows: int | None) -> None:
@@ -145,20 +170,6 @@ def _check_known(implementation: str) -> None:
             f"implementation is {implementation!r}, but must be one of {', '.join(IMPLEMENTATIONS)}."
             f"{suggestion(implementation, IMPLEMENTATIONS)}"
         )
-
-
-def _compiled_or_error(device: str) -> tuple[str, str]:
-    if device != "cpu":
-        raise ArgumentError(
-            f"implementation 'compiled' is for the CPU, but the tensors are on {device}: use 'chunked'."
-        )
-    missing = missing_compiler()
-    if missing is not None:
-        raise ArgumentError(
-            f"implementation 'compiled' cannot run here, as nothing can be compiled ({missing}): install a C++ "
-            "compiler and Python's headers, or use 'chunked' or 'auto'."
-        )
-    return "compiled", "it was asked for"
 
 
 def _logits(features: Tensor, classifier: Tensor) -> int:

@@ -7,6 +7,7 @@ in the backward pass with the arriving weights.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import torch
@@ -20,8 +21,6 @@ from tiedlm.losses.passes import Passes, PlainPasses
 from tiedlm.losses.passes_compiled import CompiledPasses
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.sweep import sweep
-
-_PASSES: dict[str, Passes] = {"plain": PlainPasses(), "compiled": CompiledPasses()}
 
 
 @torch.library.custom_op(
@@ -147,8 +146,17 @@ def _problem(call: Call, chosen: _Chosen) -> Problem:
         products=call.products,
         vocabulary_mask=call.vocabulary_mask,
         center_table=call.center_table,
-        passes=_PASSES[call.passes],
+        passes=_passes(call.passes),
     )
+
+
+@functools.cache
+def _passes(name: str) -> Passes:
+    if name == "triton":
+        from tiedlm.losses.passes_triton import TritonPasses  # here, as Triton is not everywhere
+
+        return TritonPasses()
+    return CompiledPasses() if name == "compiled" else PlainPasses()
 
 
 def _reduced(term: Tensor, chosen: _Chosen, call: Call) -> Tensor:

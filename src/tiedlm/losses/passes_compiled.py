@@ -78,12 +78,17 @@ def _run(function: Callable[..., Any], *arguments: Any) -> Any:
     for argument in arguments:
         if isinstance(argument, Tensor) and argument.dim() == 2:
             torch._dynamo.maybe_mark_dynamic(argument, 0)
-    return _compiled(function)(*arguments)
+    with torch._dynamo.config.patch(recompile_limit=MOST_FORMS):
+        return _compiled(function)(*arguments)
+
+
+MOST_FORMS = 64
+"""Forms of a loop (by vocabulary, type, bias) that one process compiles; what goes beyond runs uncompiled."""
 
 
 @functools.cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return torch.compile(function, fullgraph=True)
+    return torch.compile(function)
 
 
 def _soft_targets(logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -138,7 +138,7 @@ def augmented(
         mass, peak = mass + share, higher
     loss, total, missed = _settled(top, chosen, tl.sum(sums, 0))
     cool_total = tl.sum(cool_sums, 0)
-    divergence = tl.log(cool_total) - coolness * tl.sum(crossing, 0) - tl.load(entropies + target)
+    divergence = tl.log(cool_total) - tl.sum(crossing * coolness, 0) - tl.load(entropies + target)
     tl.store(losses + row, loss)
     tl.store(divergences + row, divergence)
     _keep(hard, row, top, total, missed)

@@ -18,7 +18,8 @@ from support.compare import assert_close
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
 from tiedlm.losses.passes_triton import TritonPasses, missing_triton
-from tiedlm.losses.sweep import Problem, sweep
+from tiedlm.losses.problem import Problem
+from tiedlm.losses.sweep import sweep
 
 TEMPERATURE, GAMMA = 3.0, 0.7
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"

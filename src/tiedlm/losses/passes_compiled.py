@@ -18,12 +18,17 @@ from tiedlm.losses.passes import Sink, Student, Teacher, at
 
 
 class _Normaliser(NamedTuple):
-    """Of a softmax of every row: exp(z - top) / total."""
+    """Of a softmax of every row."""
 
     top: Tensor
     """Largest logit [C, 1]."""
     total: Tensor
     """Sum of the exponentials of what lies below it [C, 1]."""
+
+    @property
+    def logarithm(self) -> Tensor:
+        """log total [C, 1]: exp(z - top - log total) is the softmax, without a division for each word."""
+        return self.total.log()
 
 
 class CompiledPasses:
@@ -41,7 +46,7 @@ class CompiledPasses:
         losses = _cross_entropy(student, hard)
         if sink is not None:
             _add_bias(student, hard, sink)
-            _run(_hard_gradient, student.logits, student.bias, hard, sink.weights)
+            _run(_hard_gradient, student.logits, student.bias, hard, sink.weights.unsqueeze(1))
             _set_targets(student, sink, torch.expm1(-losses))
         return losses
 
@@ -49,7 +54,7 @@ class CompiledPasses:
         self, student: Student, teacher: Teacher, temperature: float, gamma: float, sink: Sink | None
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^)."""
-        rows = (student.logits, student.bias, teacher.soft, teacher.of_row)
+        rows = (student.logits, student.bias, teacher.soft, teacher.of_row.unsqueeze(1))
         hard, soft, crossing = _run(_normalisers, *rows, temperature)
         losses = _cross_entropy(student, hard)
         divergence = soft.total.log().squeeze(1) + crossing - teacher.entropy.index_select(0, teacher.of_row)
@@ -57,27 +62,30 @@ class CompiledPasses:
             _add_bias(student, hard, sink)
             softened = _softened(at(student.logits, student.words).unsqueeze(1), soft, temperature).squeeze(1)
             spread = softened - teacher.soft[teacher.of_row, student.words]
-            _run(_gradient, *rows, hard, soft, sink.weights, temperature, gamma)
+            _run(_gradient, *rows, hard, soft, sink.weights.unsqueeze(1), temperature, gamma)
             _set_targets(student, sink, torch.expm1(-losses) + gamma * spread)
         return losses, divergence
 
     def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
         """Store R."""
-        scaled = _run(_scaled, student.logits, weights)
+        scaled = _run(_scaled, student.logits, weights.unsqueeze(1))
         students = torch.zeros_like(teacher.soft).index_add_(0, teacher.of_row, scaled)
         total = weights.new_zeros(len(teacher.logits)).index_add_(0, teacher.of_row, weights)
-        _run(_teacher_gradient, teacher.logits, teacher.soft, students, total, temperature, gamma)
+        _run(_teacher_gradient, teacher.logits, teacher.soft, students, total.unsqueeze(1), temperature, gamma)
 
 
 def _run(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call the compiled function; the number of rows may differ from call to call, that of words is compiled in.
 
+    What is by rows has two axes (weights are [C, 1]), what is by words has one.
+
     The loops of a row are then the same whatever chunks came before, so that a training that is continued in another
     process gives the same bits.
     """
     for argument in arguments:
-        if isinstance(argument, Tensor) and argument.dim() == 2:
-            torch._dynamo.maybe_mark_dynamic(argument, 0)
+        for tensor in argument if isinstance(argument, _Normaliser) else (argument,):
+            if isinstance(tensor, Tensor) and tensor.dim() == 2:
+                torch._dynamo.maybe_mark_dynamic(tensor, 0)
     with torch._dynamo.config.patch(recompile_limit=MOST_FORMS):
         return _compiled(function)(*arguments)
 
@@ -95,10 +103,9 @@ def _soft_targets(logits: Tensor, mask: Tensor | None, temperature: float, wide:
     converted = logits.to(wide)
     allowed = converted if mask is None else torch.where(mask, converted, -torch.inf)
     top = allowed.amax(1, keepdim=True)
-    exponential = ((allowed - top) / temperature).exp()
-    total = exponential.sum(1, keepdim=True)
-    soft = exponential / total
-    return soft, total.log().squeeze(1) - (soft * ((converted - top) / temperature)).sum(1)
+    logarithm = ((allowed - top) * (1 / temperature)).exp().sum(1, keepdim=True).log()
+    soft = ((allowed - top) * (1 / temperature) - logarithm).exp()
+    return soft, logarithm.squeeze(1) - (soft * ((converted - top) * (1 / temperature))).sum(1)
 
 
 def _normaliser(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> _Normaliser:
@@ -113,13 +120,13 @@ def _normalisers(
     """Return the normalisers of y and y^, and y~ . (top - z) / tau [C]."""
     wide = logits.to(teacher.dtype)
     top = wide.amax(1, keepdim=True)
-    below = (wide - top) / temperature
-    crossing = -(teacher[of_row] * below).sum(1)
+    below = (wide - top) * (1 / temperature)
+    crossing = -(teacher[of_row.squeeze(1)] * below).sum(1)
     return _normaliser(logits, bias, teacher.dtype), _Normaliser(top, below.exp().sum(1, keepdim=True)), crossing
 
 
 def _hard_gradient(logits: Tensor, bias: Tensor | None, hard: _Normaliser, weights: Tensor) -> None:
-    logits.copy_(weights.unsqueeze(1) * _predicted(logits, bias, hard))
+    logits.copy_(weights * _predicted(logits, bias, hard))
 
 
 def _gradient(
@@ -134,32 +141,32 @@ def _gradient(
     gamma: float,
 ) -> None:
     """Store w [y + gamma (y^ - y~)] over the logits: G but for the entries of the targets."""
-    spread = _softened(logits, soft, temperature) - teacher[of_row]
-    logits.copy_(weights.unsqueeze(1) * (_predicted(logits, bias, hard) + gamma * spread))
+    spread = _softened(logits, soft, temperature) - teacher[of_row.squeeze(1)]
+    logits.copy_(weights * (_predicted(logits, bias, hard) + gamma * spread))
 
 
 def _scaled(logits: Tensor, weights: Tensor) -> Tensor:
-    return logits.to(weights.dtype) * weights.unsqueeze(1)
+    return logits.to(weights.dtype) * weights
 
 
 def _teacher_gradient(
     logits: Tensor, teacher: Tensor, students: Tensor, total: Tensor, temperature: float, gamma: float
 ) -> None:
-    difference = (logits.to(teacher.dtype) * total.unsqueeze(1) - students) / temperature
+    difference = (logits.to(teacher.dtype) * total - students) * (1 / temperature)
     mean = (teacher * difference).sum(1, keepdim=True)
     logits.copy_(gamma * teacher * (difference - mean))
 
 
 def _summed_over_rows(logits: Tensor, bias: Tensor, hard: _Normaliser, weights: Tensor) -> Tensor:
-    return (weights.unsqueeze(1) * _predicted(logits, bias, hard)).sum(0)
+    return (weights * _predicted(logits, bias, hard)).sum(0)
 
 
 def _predicted(logits: Tensor, bias: Tensor | None, hard: _Normaliser) -> Tensor:
-    return (_biased(logits, bias, hard.top.dtype) - hard.top).exp() / hard.total
+    return (_biased(logits, bias, hard.top.dtype) - hard.top - hard.logarithm).exp()
 
 
 def _softened(logits: Tensor, soft: _Normaliser, temperature: float) -> Tensor:
-    return ((logits.to(soft.top.dtype) - soft.top) / temperature).exp() / soft.total
+    return ((logits.to(soft.top.dtype) - soft.top) * (1 / temperature) - soft.logarithm).exp()
 
 
 def _biased(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> Tensor:
@@ -182,5 +189,5 @@ def _add_bias(student: Student, hard: _Normaliser, sink: Sink) -> None:
     if sink.at_bias is None:
         return
     assert student.bias is not None
-    sink.at_bias.add_(_run(_summed_over_rows, student.logits, student.bias, hard, sink.weights))
+    sink.at_bias.add_(_run(_summed_over_rows, student.logits, student.bias, hard, sink.weights.unsqueeze(1)))
     sink.at_bias.index_add_(0, student.words, -sink.weights)

@@ -57,7 +57,7 @@ def test_the_switches_are_the_fields_that_are_true_or_false():
 
 def test_text_files_turn_a_named_corpus_into_text():
     found = with_corpus(recipe("demo-vd"), Words([], FILES))
-    assert found.corpus == CorpusConfig(train="a.txt", valid="b.txt", test="c.txt", vocabulary_size=6000)
+    assert found.corpus == CorpusConfig(train="a.txt", valid="b.txt", test="c.txt", vocabulary_size=5000)
     assert replace(found, corpus=recipe("demo-vd").corpus) == recipe("demo-vd")
 
 

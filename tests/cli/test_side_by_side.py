@@ -61,6 +61,8 @@ def test_an_interrupt_is_passed_on_and_waits_for_them(
             time.sleep(0.02)
         os.kill(os.getpid(), number)
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs in the background
+        pytest.skip("interrupts are ignored where these tests run")
     threading.Thread(target=interrupt).start()
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):

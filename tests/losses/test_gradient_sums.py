@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tiedlm.losses.gradient_sums import GradientSums, add_outer
+from tiedlm.losses.gradient_sums import GradientSums, TableSum
 from tiedlm.losses.problem import Problem
 
 TIED = Problem(
@@ -40,9 +40,10 @@ def test_a_tied_table_s_gradient_is_the_classifier_s() -> None:
 
 def test_the_unit_multiplies_each_sum_once() -> None:
     sums = GradientSums(TIED, (True, True, False, False))
-    for total in (sums.features, sums.classifier):
-        assert total is not None
-        total += 1
+    assert sums.features is not None
+    assert sums.classifier is not None
+    sums.features += 1
+    sums.classifier.whole().add_(1)
     features, classifier, _, _ = sums.gradients(TIED, torch.tensor(3.0))
     assert features is not None
     assert classifier is not None
@@ -59,7 +60,16 @@ def test_each_word_has_its_part_in_the_mean() -> None:
 
 
 @pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
-def test_outer_products_are_added_in_the_sum_s_type(products: torch.dtype) -> None:
-    total, left, right = torch.ones(2, 3), torch.ones(4, 2, dtype=products), torch.ones(4, 3, dtype=products)
-    add_outer(total, left, right)
-    assert torch.equal(total, torch.full((2, 3), 5.0))
+def test_outer_products_and_rows_are_added_in_the_sum_s_type(products: torch.dtype) -> None:
+    total = TableSum(torch.zeros(2, 3), torch.float32)
+    left, right = torch.ones(4, 2, dtype=products), torch.ones(4, 3, dtype=products)
+    for sums in (4.0, 8.0):
+        total.add_outer(left, right)
+        assert total.whole().dtype == torch.float32
+        assert torch.equal(total.whole(), torch.full((2, 3), sums))
+    total.add_rows(torch.tensor([1, 1]), torch.ones(2, 3))
+    assert total.whole().tolist() == [[8.0] * 3, [10.0] * 3]
+
+
+def test_a_sum_to_which_nothing_was_added_is_zero() -> None:
+    assert TableSum(torch.ones(2, 3), torch.float32).whole().tolist() == [[0.0] * 3] * 2

@@ -8,6 +8,7 @@ in the backward pass with the arriving weights.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -47,11 +48,11 @@ def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
     schema=f"({SCHEMA}, Tensor arriving) -> (Tensor, Tensor, Tensor, Tensor)",
 )
 def augmented_loss_gradients(*arguments: Any) -> tuple[Tensor, ...]:
-    """Sweep again with the weight of every target's loss that arrived in the backward pass [N]."""
+    """Sweep with what arrived in the backward pass: a factor for every target's loss [N], or for the reduced one []."""
     *given, arriving = arguments
     call = Call(*given)
     chosen = _chosen(call)
-    weights = chosen.weights * arriving.index_select(0, chosen.rows)
+    weights = chosen.weights * chosen.scale * arriving.expand(len(call.targets)).index_select(0, chosen.rows)
     return _filled(sweep(_problem(call, chosen), weights, call.wanted)[2], call)
 
 
@@ -75,26 +76,41 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     ctx.call = call._replace(**{name: None for name in TENSORS})
     ctx.dtype = call.classifier.dtype
     ctx.present = [getattr(call, name) is not None for name in TENSORS]
-    repeated = [getattr(call, name) for name in TENSORS if getattr(call, name) is not None]
-    ctx.save_for_backward(*(repeated if call.reduction == "none" else output[3:]))
+    ctx.save_for_backward(*(getattr(call, name) for name in TENSORS if getattr(call, name) is not None))
+    ctx.found = None if call.reduction == "none" else [gradient.detach() for gradient in output[3:]]
 
 
 def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     _refuse_double_backward()
-    options = (None,) * (len(Call._fields) - len(DIFFERENTIABLE) - 1)
     if arriving is None:
         return (None,) * len(Call._fields)
-    if ctx.call.reduction == "none":
-        saved = iter(ctx.saved_tensors)
-        tensors = {name: next(saved) for name, there in zip(TENSORS, ctx.present, strict=True) if there}
-        found = augmented_loss_gradients(*ctx.call._replace(**tensors), arriving)
-    else:
-        found = [gradient * arriving.to(gradient.dtype) for gradient in ctx.saved_tensors]
+    found = _swept_again(ctx, arriving) if ctx.found is None else _scaled(ctx.found, arriving)
+    ctx.found = None
     found = [gradient.to(ctx.dtype) for gradient in found]
     features, classifier, table, bias = (
         gradient if wanted else None for gradient, wanted in zip(found, ctx.call.wanted, strict=True)
     )
+    options = (None,) * (len(Call._fields) - len(DIFFERENTIABLE) - 1)
     return (features, classifier, None, table, bias, *options)
+
+
+def _swept_again(ctx: Any, arriving: Tensor) -> Sequence[Tensor]:
+    """Return the gradients where none are at hand: for "none", and in the second backward pass of a graph."""
+    saved = iter(ctx.saved_tensors)
+    tensors = {name: next(saved) for name, there in zip(TENSORS, ctx.present, strict=True) if there}
+    return augmented_loss_gradients(*ctx.call._replace(**tensors), arriving)
+
+
+def _scaled(gradients: Sequence[Tensor], arriving: Tensor) -> Sequence[Tensor]:
+    """Return the gradients times what arrived. They are given away: a new table for each call costs more than it seems.
+
+    A loss that is differentiated itself brings 1; asking costs nothing on a CPU, and a wait on other devices.
+    """
+    if torch.compiler.is_compiling() or type(arriving) is not Tensor:  # being traced
+        return [gradient * arriving.to(gradient.dtype) for gradient in gradients]
+    if arriving.device.type == "cpu" and float(arriving) == 1:
+        return gradients
+    return [gradient.mul_(arriving.to(gradient.dtype)) for gradient in gradients]
 
 
 augmented_loss.register_autograd(_backward, setup_context=_setup)

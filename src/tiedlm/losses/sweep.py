@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from tiedlm.losses.gradient_sums import Gradients, GradientSums, add_outer
+from tiedlm.losses.gradient_sums import Gradients, GradientSums
 from tiedlm.losses.passes import Sink, Student, Teacher
 from tiedlm.losses.problem import Problem
+from tiedlm.losses.workspace import logits_buffer
 
 
 def sweep(problem: Problem, weights: Tensor | None, wanted: Sequence[bool]) -> tuple[Tensor, Tensor, Gradients]:
@@ -69,7 +70,7 @@ class _Sweeper:
         self.center = own.to(problem.wide).mean(0) if problem.center_table else None
         self.through = differentiate and problem.gamma > 0 and not problem.detach_target and sums.table is not None
         rows = min(problem.rows_at_once, len(problem.rows)) * (1 if problem.gamma == 0 else 2)
-        self.logits = self.classifier.new_empty(rows, len(self.classifier))
+        self.logits = logits_buffer(rows, self.classifier)
 
     def run(self, rows: Tensor, words: Tensor, weights: Tensor | None) -> Tensor:
         """Return the two losses of a chunk's rows [2, C] and add its gradients to the sums."""
@@ -141,18 +142,18 @@ class _Sweeper:
         if self.sums.features is not None:
             self.sums.features.index_copy_(0, rows, torch.mm(gradient, self.classifier).to(self.problem.wide))
         if self.sums.classifier is not None:
-            add_outer(self.sums.classifier, gradient, features)
+            self.sums.classifier.add_outer(gradient, features)
 
     def _add_teacher(self, gradient: Tensor, vectors: Tensor, distinct: Tensor) -> None:
         """Add dL[u] = R L and dL = R' L[u]."""
         assert self.sums.table is not None
+        self.sums.table.add_outer(gradient, vectors)
         self._add_vectors(distinct, torch.mm(gradient, self.table).to(self.problem.wide))
-        add_outer(self.sums.table, gradient, vectors)
 
     def _add_vectors(self, distinct: Tensor, gradient: Tensor) -> None:
         """Add dL[u] [U, D], and where the table is centred what the mean takes off all."""
         assert self.sums.table is not None
-        self.sums.table.index_add_(0, distinct, gradient)
+        self.sums.table.add_rows(distinct, gradient)
         if self.center is not None:
             self.sums.mean = self.sums.mean - gradient.sum(0)
 
@@ -166,5 +167,5 @@ class _Sweeper:
         gradient = self.logits[: len(rows) + len(vectors)]
         back = torch.mm(gradient, self.classifier).to(self.problem.wide)
         self.sums.features.index_copy_(0, rows, back[: len(rows)])
+        self.sums.table.add_outer(gradient, torch.cat([features, vectors]))
         self._add_vectors(distinct, back[len(rows) :])
-        add_outer(self.sums.table, gradient, torch.cat([features, vectors]))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tiedlm.errors import ArgumentError
 
-Call = TypeVar("Call")
+Found = TypeVar("Found")
 
 
 def shard_of(words: int, rank: int, ranks: int) -> range:
@@ -66,18 +66,19 @@ class Ranks:
         """Return the largest of each entry over the ranks, in a single reduction; all are of one type."""
         return self._reduced(parts, dist.ReduceOp.MAX)
 
-    def agree(self, check: Callable[[], Call], device: torch.device) -> Call:
+    def agree(self, check: Callable[[], Found], device: torch.device) -> Found:
         """Return what `check` finds that this rank was asked for; on every rank an error where one rank's check fails.
 
         A rank that left alone would let the others wait for it until they give up. For the same reason all must be
         asked for the same: what `check` returns is compared by its `repr`.
         """
-        found, refusal = None, None
+        found, told, refusal = None, "", None
         try:
             found = check()
+            told = repr(found)
         except Exception as error:  # whatever it is, the others have to hear of it
             refusal = error
-        checksum = zlib.crc32(repr(found).encode())
+        checksum = zlib.crc32(told.encode())
         word = torch.tensor([refusal is not None, checksum, -checksum], dtype=torch.float64, device=device)
         refused, highest, lowest = self.largest(word)[0].tolist()
         if refusal is not None:
@@ -87,7 +88,7 @@ class Ranks:
         if highest != -lowest:
             raise ArgumentError(
                 f"Rank {self.rank} of {self.count} was not asked for the same as the others, but all must be, except "
-                f"for the rows that they hold. Here it is {found}: compare with what the other ranks say."
+                f"for the rows that they hold. Here it is {told}: compare with what the other ranks say."
             )
         assert found is not None
         return found
@@ -136,33 +137,3 @@ class Shard:
         """Return logits [C, V / R] less the largest of their row on any rank, so that no exponential overflows."""
         largest = self.ranks.largest(*(each.amax(1) for each in logits))
         return [each - top.unsqueeze(1) for each, top in zip(logits, largest, strict=True)]
-
-
-@dataclass(frozen=True)
-class ShardProblem:
-    """One rank's part of a loss: tensors without history and the options, already checked."""
-
-    features: Tensor
-    classifier: Tensor
-    table: Tensor | None
-    bias: Tensor | None
-    rows: Tensor
-    """Rows of the features that count, sorted by target [N']."""
-    words: Tensor
-    """Their targets [N'], among all V words."""
-    vocabulary_mask: Tensor | None
-    """Which of the words held here a soft target may name [V / R]."""
-    shard: Shard
-    temperature: float
-    gamma: float
-    detach_target: bool
-    chunk_rows: int
-    """Rows of logits at one time, those of the soft targets included."""
-    products: torch.dtype
-    """Type of the inputs of matrix products."""
-    center_table: bool = False
-
-    @property
-    def wide(self) -> torch.dtype:
-        """Type of everything that is not the input of a matrix product."""
-        return torch.promote_types(self.classifier.dtype, torch.float32)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tiedlm.errors import ArgumentError
 
-Found = TypeVar("Found")
+Call = TypeVar("Call")
 
 
 def shard_of(words: int, rank: int, ranks: int) -> range:
@@ -66,19 +66,18 @@ class Ranks:
         """Return the largest of each entry over the ranks, in a single reduction; all are of one type."""
         return self._reduced(parts, dist.ReduceOp.MAX)
 
-    def agree(self, check: Callable[[], Found], device: torch.device) -> Found:
+    def agree(self, check: Callable[[], Call], device: torch.device) -> Call:
         """Return what `check` finds that this rank was asked for; on every rank an error where one rank's check fails.
 
         A rank that left alone would let the others wait for it until they give up. For the same reason all must be
         asked for the same: what `check` returns is compared by its `repr`.
         """
-        found, told, refusal = None, "", None
+        found, refusal = None, None
         try:
             found = check()
-            told = repr(found)
         except Exception as error:  # whatever it is, the others have to hear of it
             refusal = error
-        checksum = zlib.crc32(told.encode())
+        checksum = zlib.crc32(repr(found).encode())
         word = torch.tensor([refusal is not None, checksum, -checksum], dtype=torch.float64, device=device)
         refused, highest, lowest = self.largest(word)[0].tolist()
         if refusal is not None:
@@ -88,7 +87,7 @@ class Ranks:
         if highest != -lowest:
             raise ArgumentError(
                 f"Rank {self.rank} of {self.count} was not asked for the same as the others, but all must be, except "
-                f"for the rows that they hold. Here it is {told}: compare with what the other ranks say."
+                f"for the rows that they hold. Here it is {found}: compare with what the other ranks say."
             )
         assert found is not None
         return found

@@ -93,7 +93,7 @@ def vocabulary_parallel_augmented_terms(
         _check_shard(given, shard)
         check_chunk_rows(chunk_rows)
         call = call_of(given, int(chunk_rows or CHUNK_ROWS), "plain")
-        return ShardCall(tuple(features.shape), shard, call)
+        return ShardCall(_told(call, words, features.shape), shard, call)
 
     _, shard, call = ranks.agree(checked, classifier.device)
     losses = cast(Sequence[Tensor], ParallelLoss.apply(shard, *call))
@@ -122,28 +122,33 @@ def _check_shard(given: LossInputs, shard: Shard) -> None:
 class ShardCall(NamedTuple):
     """What a rank is asked for, checked."""
 
-    features: tuple[int, ...]
-    """Their shape, as given."""
+    told: str
+    """All that must be alike on every rank, or they would wait for one another in vain."""
     shard: Shard
     call: Call
 
     def __repr__(self) -> str:
-        """Tell all that must be alike on every rank, or they would wait for one another in vain."""
-        call, weights = self.call, self.call.token_weights
-        alike = {
-            "words": int(self.shard.words),
-            **{name: getattr(call, name) for name in OPTIONS},
-            "features": self.features,
-            "table_width": None if call.table is None else call.table.shape[1],
-            "biased": call.bias is not None,
-            "masked": call.vocabulary_mask is not None,
-            "targets_checksum": _checksum(call.targets),
-            "weights_checksum": None if weights is None else _checksum(weights.double()),
-            "dtype": call.classifier.dtype,
-            "products": call.products,
-            "wanted": tuple(call.wanted),
-        }
-        return f"ShardCall({', '.join(f'{name}={value!r}' for name, value in alike.items())})"
+        """Return what is told of it."""
+        return self.told
+
+
+def _told(call: Call, words: int, features: torch.Size) -> str:
+    """Tell a call by its options, and of its tensors by shapes, types and checksums."""
+    weights = call.token_weights
+    alike = {
+        "words": int(words),
+        **{name: getattr(call, name) for name in OPTIONS},
+        "features": tuple(features),
+        "table_width": None if call.table is None else call.table.shape[1],
+        "biased": call.bias is not None,
+        "masked": call.vocabulary_mask is not None,
+        "targets_checksum": _checksum(call.targets),
+        "weights_checksum": None if weights is None else _checksum(weights.double()),
+        "dtype": call.classifier.dtype,
+        "products": call.products,
+        "wanted": tuple(call.wanted),
+    }
+    return f"ShardCall({', '.join(f'{name}={value!r}' for name, value in alike.items())})"
 
 
 def _checksum(values: Tensor) -> int:

@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 from statistics import median
 
 import torch
 
+from command_line import parser_of, printed_by, write_down
 from loss_variants import VARIANTS, Case, Variant, made
-from machine import append_csv, facts, peak_memory_mib
+from machine import facts, peak_memory_mib
+from turns import Make, in_turns, ratios
 
 SIZES = ((700, 10_000, 200), (700, 10_000, 650), (700, 33_278, 200), (4096, 128_000, 512))
 LARGE = 10**8
@@ -37,16 +35,11 @@ def variants_at(case: Case) -> list[Variant]:
 
 def measure(case: Case, variants: list[Variant], rounds: int) -> dict[str, list[float]]:
     """Return variant → seconds in each round, those of the warm-up left out."""
-    seconds: dict[str, list[float]] = {variant.label: [] for variant in variants}
-    order = random.Random(0)
-    for number in range(WARM_UP + rounds):
-        for variant in order.sample(variants, len(variants)):
-            step = variant.step(case)
-            began = time.perf_counter()
-            step()
-            if number >= WARM_UP:
-                seconds[variant.label].append(time.perf_counter() - began)
-    return seconds
+
+    def in_rounds(variant: Variant) -> Make:
+        return lambda number: variant.step(case)
+
+    return in_turns({variant.label: in_rounds(variant) for variant in variants}, WARM_UP + rounds, WARM_UP)
 
 
 def memory(case: Case, variant: Variant) -> float:
@@ -63,8 +56,7 @@ def memory(case: Case, variant: Variant) -> float:
 def memory_in_a_process(size: tuple[int, int, int], variant: Variant) -> float:
     """Return `memory` of a process that does nothing else."""
     wanted = [variant.label, *map(str, size)]
-    command = [sys.executable, __file__, "--threads", str(torch.get_num_threads()), "--memory-of", *wanted]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return printed_by(__file__, ["--threads", str(torch.get_num_threads()), "--memory-of", *wanted])
 
 
 def rows(size: tuple[int, int, int], rounds: int) -> list[dict[str, object]]:
@@ -72,7 +64,7 @@ def rows(size: tuple[int, int, int], rounds: int) -> list[dict[str, object]]:
     case = made(*size)
     variants = variants_at(case)
     seconds = measure(case, variants, rounds if case.rows * case.words < LARGE else max(3, rounds // 5))
-    stock = seconds[variants[0].label]
+    relative = ratios(seconds, variants[0].label)
     return [
         {
             **facts(),
@@ -82,9 +74,9 @@ def rows(size: tuple[int, int, int], rounds: int) -> list[dict[str, object]]:
             "distinct_targets": len(case.targets.unique()),
             "loss": variant.name,
             "gradient": variant.gradient,
-            "rounds": len(stock),
+            "rounds": len(seconds[variant.label]),
             "median_seconds": f"{median(seconds[variant.label]):.5f}",
-            "ratio_to_stock": f"{median(a / b for a, b in zip(seconds[variant.label], stock, strict=True)):.3f}",
+            "ratio_to_stock": f"{relative[variant.label]:.3f}",
             "extra_memory_mib": f"{memory_in_a_process(size, variant):.0f}",
         }
         for variant in variants
@@ -93,13 +85,11 @@ def rows(size: tuple[int, int, int], rounds: int) -> list[dict[str, object]]:
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = parser_of(__doc__, RESULTS)
     parser.add_argument(
         "--rounds", type=int, default=15, help="rounds that are counted (default: 15; fewer when large)"
     )
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 3, 4], help="which of the sizes (default: all)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to append to")
     parser.add_argument("--memory-of", nargs=4, help="print the memory of a variant at a size, as JSON")
     return parser.parse_args(arguments)
 
@@ -115,10 +105,7 @@ def main() -> None:
         print(json.dumps(memory(made(*map(int, size)), variant)))
         return
     for number in options.sizes:
-        measured = rows(SIZES[number - 1], options.rounds)
-        append_csv(options.output, measured)
-        for row in measured:
-            print(line(row), flush=True)
+        write_down(options.output, rows(SIZES[number - 1], options.rounds), line)
 
 
 def line(row: dict[str, object]) -> str:

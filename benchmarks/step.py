@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 
-from machine import append_csv, facts, peak_memory_mib
-from step_variants import VARIANTS, Variant
+from command_line import parser_of, printed_by, write_down
+from machine import facts, peak_memory_mib
+from step_variants import VARIANTS, Step, Variant
 from step_windows import Window, windows
+from turns import Make, in_turns, ratios
 
 WARM_UP = 3
 """Rounds that are not counted."""
@@ -33,24 +32,11 @@ RESULTS = Path(__file__).parent / "results" / "step.csv"
 
 def measure(variants: list[Variant], some: list[Window]) -> dict[str, list[float]]:
     """Return variant → seconds of each step; one window a round, the first `WARM_UP` not counted."""
-    steps = {variant.name: variant.make() for variant in variants}
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    order = random.Random(0)
-    for number, (inputs, targets) in enumerate(some):
-        for name in order.sample(list(steps), len(steps)):
-            began = time.perf_counter()
-            steps[name](inputs, targets)
-            if number >= WARM_UP:
-                seconds[name].append(time.perf_counter() - began)
-    return seconds
 
+    def in_rounds(step: Step) -> Make:
+        return lambda number: partial(step, *some[number])
 
-def ratios(seconds: dict[str, list[float]], first: str) -> dict[str, float]:
-    """Return variant → median over rounds of its time as a multiple of that of `first` in the same round."""
-    return {
-        name: median(own / base for own, base in zip(times, seconds[first], strict=True))
-        for name, times in seconds.items()
-    }
+    return in_turns({variant.name: in_rounds(variant.make()) for variant in variants}, len(some), WARM_UP)
 
 
 def memory(variant: Variant, some: list[Window]) -> dict[str, float]:
@@ -63,10 +49,10 @@ def memory(variant: Variant, some: list[Window]) -> dict[str, float]:
 
 def memory_in_a_process(variant: Variant, options: argparse.Namespace) -> dict[str, float]:
     """Return `memory` of a process that does nothing else."""
-    command = [sys.executable, __file__, "--memory-of", variant.name, "--threads", str(torch.get_num_threads())]
+    arguments = ["--memory-of", variant.name, "--threads", str(torch.get_num_threads())]
     if options.data_dir:
-        command += ["--data-dir", str(options.data_dir)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        arguments += ["--data-dir", str(options.data_dir)]
+    return printed_by(__file__, arguments)
 
 
 def rows(options: argparse.Namespace, variants: list[Variant]) -> list[dict[str, object]]:
@@ -95,11 +81,9 @@ def rows(options: argparse.Namespace, variants: list[Variant]) -> list[dict[str,
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = parser_of(__doc__, RESULTS)
     parser.add_argument("--batches", type=int, default=40, help="rounds that are counted (default: 40)")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
     parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to append to")
     parser.add_argument("--memory-of", choices=[v.name for v in VARIANTS], help="print this variant's memory, as JSON")
     return parser.parse_args(arguments)
 
@@ -113,10 +97,7 @@ def main() -> None:
         variant = next(variant for variant in VARIANTS if variant.name == options.memory_of)
         print(json.dumps(memory(variant, windows(MEMORY_STEPS, options.data_dir)[1])))
         return
-    measured = rows(options, VARIANTS)
-    append_csv(options.output, measured)
-    for row in measured:
-        print(line(row))
+    write_down(options.output, rows(options, VARIANTS), line)
 
 
 def line(row: dict[str, object]) -> str:

@@ -51,6 +51,17 @@ def test_a_file_is_flushed_before_it_gets_its_name(tmp_path: Path, monkeypatch: 
     assert happened == ["flush .partial", "rename", "flush "]
 
 
+def test_json_is_written_in_the_order_that_is_asked_for() -> None:
+    value = {"b": 1, "a": "é"}
+    assert files.json_bytes(value) == '{\n  "a": "é",\n  "b": 1\n}\n'.encode()
+    assert files.json_bytes(value, sort_keys=False) == '{\n  "b": 1,\n  "a": "é"\n}\n'.encode()
+
+
+def test_the_sha256_of_a_json_value_is_that_of_its_content_alone() -> None:
+    assert files.json_sha256({"b": 1, "a": [2]}) == files.json_sha256({"a": [2], "b": 1})
+    assert files.json_sha256({"a": [2]}) == hashlib.sha256(b'{"a": [2]}').hexdigest()
+
+
 def test_json_round_trip_and_its_refusals(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
     files.write_json(path, {"b": [1, 2.5, None], "a": "é"})

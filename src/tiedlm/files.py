@@ -47,10 +47,14 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
+def json_bytes(value: Any, *, sort_keys: bool = True) -> bytes:
+    """Return `value` as indented JSON in UTF-8 (not-a-number and infinity are refused)."""
+    return (json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Publish `value` as indented JSON with sorted keys (not-a-number and infinity are refused)."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    """Publish `value` as `json_bytes` writes it."""
+    write_bytes(path, json_bytes(value))
 
 
 def read_json(path: Path) -> Any:
@@ -61,6 +65,11 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path} is missing. Check the folder's name, or make it anew.") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunError(f"{path} is not readable as JSON ({error}): the file is damaged or was edited.") from error
+
+
+def json_sha256(value: Any) -> str:
+    """Return the sha256 of a JSON value, the same in whatever order its keys are."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -90,11 +90,6 @@ def test_rounds_are_counted_after_the_warm_up(some, monkeypatch) -> None:
     assert len({tuple(taken[i : i + 2]) for i in range(0, 16, 2)}) == 2
 
 
-def test_ratios_are_of_the_same_round() -> None:
-    seconds = {"plain": [1.0, 10.0, 1.0], "other": [2.0, 20.0, 3.0]}
-    assert step.ratios(seconds, "plain") == {"plain": 1.0, "other": 2.0}
-
-
 def test_a_row_tells_everything(tmp_path: Path, monkeypatch, some) -> None:
     monkeypatch.setattr(step, "memory_in_a_process", lambda *_: {"before_mib": 100.0, "peak_mib": 150.4})
     options = step.parsed(["--batches", "1", "--data-dir", str(tmp_path)])

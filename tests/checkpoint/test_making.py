@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tiedlm.checkpoint.making import build_aside, check_free, remove_partial_folders, store
+from tiedlm.checkpoint.making import beside, build_aside, check_free, remove_partial_folders, store
 from tiedlm.checkpoint.manifest import Entry, Manifest
 from tiedlm.errors import RunError
 
@@ -44,3 +44,11 @@ def test_what_killed_processes_left_of_this_folder_is_removed_and_of_no_other(tm
         folder.mkdir()
     remove_partial_folders(tmp_path / "run")
     assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+def test_what_is_made_beside_a_folder_is_found_again_unless_it_is_no_partial_one(tmp_path: Path) -> None:
+    partial, again, replaced = beside(tmp_path / "run"), beside(tmp_path / "run"), beside(tmp_path / "run", "replaced")
+    for folder in (partial, again, replaced):  # three names
+        folder.mkdir()
+    remove_partial_folders(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == [replaced]

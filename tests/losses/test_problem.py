@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tiedlm.losses.problem import Problem
 
@@ -41,3 +45,30 @@ def test_soft_targets_take_half_of_a_chunk() -> None:
     assert problem(torch.float32).rows_at_once == 5
     assert problem(torch.float32, gamma=0.0).rows_at_once == 10
     assert problem(torch.float32, chunk_rows=1).rows_at_once == 1
+
+
+@given(rows=st.integers(0, 40), chunk_rows=st.integers(1, 12))
+def test_chunks_are_equal_and_cover_every_row_once(rows: int, chunk_rows: int) -> None:
+    one = replace(problem(torch.float32, gamma=0.0, chunk_rows=chunk_rows), rows=torch.arange(rows))
+    sizes = [chunk.stop - chunk.start for chunk in one.chunks()]
+    assert [row for chunk in one.chunks() for row in range(rows)[chunk]] == list(range(rows))
+    assert len(sizes) == -(-rows // chunk_rows)
+    assert not sizes or max(sizes) - min(sizes) <= 1
+
+
+def test_weights_of_float16_products_are_told_in_a_unit_that_keeps_small_ones() -> None:
+    weights = torch.tensor([1e-6, 4e-6, 0.0])
+    scaled, unit = problem(torch.float16).in_range(weights)
+    assert scaled is not None
+    assert unit is not None
+    assert float(scaled.max()) == pytest.approx(1024)
+    assert torch.allclose(scaled * unit, weights)
+    nothing, unit = problem(torch.float16).in_range(torch.zeros(3))
+    assert (nothing is not None and nothing.tolist(), unit) == ([0, 0, 0], 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_weights_of_other_products_stay_as_they_are(dtype: torch.dtype) -> None:
+    weights = torch.tensor([1e-6])
+    assert problem(dtype).in_range(weights) == (weights, None)
+    assert problem(torch.float16).in_range(None) == (None, None)

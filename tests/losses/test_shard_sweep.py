@@ -12,10 +12,12 @@ import torch.distributed as dist
 from support import ranks
 from support.dispatch import Recorder
 from support.loss_cases import make, tensors
-from tiedlm.losses.shard_sweep import Gradients, sweep
-from tiedlm.losses.shards import Ranks, Shard, ShardProblem
+from tiedlm.losses.gradient_sums import Gradients
+from tiedlm.losses.problem import Problem
+from tiedlm.losses.shard_sweep import sweep
+from tiedlm.losses.shards import Ranks, Shard
 
-ROWS, WORDS, WIDTH, DISTINCT = 12, 50, 6, 3
+ROWS, WORDS, WIDTH, DISTINCT = 12, 50, 8, 3
 ALL, NOTHING = (True,) * 4, (False,) * 4
 
 
@@ -29,11 +31,10 @@ def swept(wanted: tuple[bool, ...], *, chunk_rows: int = 512, gamma: float = 0.5
     ours = tensors(make(1, rows=ROWS, words=WORDS, width=WIDTH, biased=True, targets=[4, 9, 30] * 4))
     rows = ours.targets.argsort(stable=True)
     features, classifier, bias = (one.detach() for one in (ours.features, ours.classifier, ours.leaves["bias"]))
-    shard = Shard.of(Ranks.of(None), WORDS)
     options = (2.0, gamma, detach, chunk_rows, torch.float64)
-    problem = ShardProblem(features, classifier, None, bias, rows, ours.targets[rows], None, shard, *options)
+    problem = Problem(features, classifier, None, bias, rows, ours.targets[rows], *options)
     weights = torch.ones(ROWS, dtype=torch.float64) if any(wanted) else None
-    return sweep(problem, weights, wanted)[2]
+    return sweep(problem, weights, wanted, Shard.of(Ranks.of(None), WORDS))[2]
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ def test_an_old_folder_is_replaced_whole(tmp_path):
 
 
 def test_what_killed_processes_left_is_swept_up(tmp_path):
-    left = tmp_path / "target.partial-0123"
+    left = tmp_path / f"target.partial-{'0' * 32}"
     left.mkdir()
     (left / "a.json").write_bytes(b"half")
-    other = tmp_path / "target-1.partial-0123"
+    other = tmp_path / f"target-1.partial-{'0' * 32}"
     other.mkdir()
     place(tmp_path / "target", NEW)
     assert not left.exists()

@@ -41,7 +41,7 @@ def check_free(path: Path) -> None:
 
 def build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
     """Write a whole run folder beside `path`, then rename it to `path`."""
-    aside = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex}")
+    aside = beside(path)
     aside.mkdir()
     try:
         write_bytes(aside / JOURNAL_NAME, b"")
@@ -51,6 +51,11 @@ def build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return manifest
+
+
+def beside(path: Path, what: str = "partial") -> Path:
+    """Return a name beside `path` that nothing has yet."""
+    return path.with_name(f"{path.name}.{what}-{uuid.uuid4().hex}")
 
 
 def remove_partial_folders(path: Path) -> None:

@@ -7,8 +7,6 @@ for it at once.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -64,7 +62,7 @@ def _make(folder: Path, make: Callable[[Path], dict[str, Any]]) -> None:
         for path in paths:
             files.flush(path)
         record = {"version": RECORD_VERSION, "made": made, "files": listed}
-        files.write_json(partial / RECORD, {**record, "sha256": _digest(record)})
+        files.write_json(partial / RECORD, {**record, "sha256": files.json_sha256(record)})
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(partial, folder)
         files.flush(folder.parent)
@@ -72,15 +70,11 @@ def _make(folder: Path, make: Callable[[Path], dict[str, Any]]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _digest(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
 def _checked(folder: Path) -> dict[str, Any]:
     record = files.read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("version") != RECORD_VERSION:
         raise CorpusError(f"{RECORD} is not of version {RECORD_VERSION}.")
-    if record.pop("sha256", None) != _digest(record):
+    if record.pop("sha256", None) != files.json_sha256(record):
         raise CorpusError(f"{RECORD} has another sha256 than when it was written.")
     for name, expected in record["files"].items():
         path = folder / name

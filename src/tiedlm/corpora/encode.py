@@ -7,8 +7,6 @@ texts' sha256, the vocabulary's size and this module's version.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +70,7 @@ def encode(
         CorpusError: a text that cannot be read or has no word, or a cache folder that cannot be written.
     """
     hashes = {split: text_sha256(texts[split]) for split in SPLITS}
-    key = hashlib.sha256(json.dumps([ENCODING_VERSION, hashes, vocabulary_size], sort_keys=True).encode()).hexdigest()
+    key = files.json_sha256([ENCODING_VERSION, hashes, vocabulary_size])
     folder = cache / "encoded" / key[:32]
 
     def make(target: Path) -> dict[str, Any]:

@@ -33,12 +33,6 @@ def check_chunk_rows(chunk_rows: int | None) -> None:
         raise ArgumentError(f"chunk_rows is {chunk_rows}, but must be 1 or more, or None for a measured choice.")
 
 
-def check_targets(targets: Tensor, shape: torch.Size, words: int, ignore_index: int) -> None:
-    """Refuse targets of another shape or type than the predictions ask for, or outside the vocabulary."""
-    check_target_shape(targets, shape)
-    check_target_values(targets, targets != ignore_index, words, ignore_index)
-
-
 def check_target_shape(targets: Tensor, shape: torch.Size) -> None:
     """Refuse targets of another shape or type than the predictions ask for."""
     if targets.shape != shape:

@@ -24,6 +24,7 @@ from tiedlm.losses.call import PassesName, call_of
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
 from tiedlm.losses.operator import augmented_loss
+from tiedlm.losses.swept import terms_of
 
 MOST_ROWS = 1536
 """Rows of a chunk where the vocabulary is small: more of them add to the tables' gradients less often."""
@@ -72,8 +73,5 @@ def linear_augmented_terms(
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     check_chunk_rows(chunk_rows)
     given = LossInputs(features, classifier, targets, **options)
-    terms = augmented_loss(*call_of(given, chunk_rows or default_chunk_rows(given), passes))[:3]
-    if given.reduction == "none":
-        terms = [term.reshape(targets.shape) for term in terms]
-    total, cross_entropy, divergence = terms
-    return LossTerms(total, cross_entropy.detach(), divergence.detach())
+    losses = augmented_loss(*call_of(given, chunk_rows or default_chunk_rows(given), passes))[:3]
+    return terms_of(losses, targets.shape)

@@ -29,7 +29,8 @@ from tiedlm.losses.arguments import (
     check_options,
     check_partner,
     check_table,
-    check_targets,
+    check_target_shape,
+    check_target_values,
     check_values,
 )
 from tiedlm.losses.inputs import LossInputs, LossOptions
@@ -85,8 +86,9 @@ def augmented_cross_entropy(
     if bias is not None:
         check_partner("bias", bias, logits)
     check_bias(bias, logits.shape[1])
-    check_targets(targets, logits.shape[:1], logits.shape[1], ignore_index)
+    check_target_shape(targets, logits.shape[:1])
     counts = targets != ignore_index
+    check_target_values(targets, counts, logits.shape[1], ignore_index)
     given = _Options(bias, temperature, gamma, detach_target)
     total, _, _ = _terms(logits, teacher_logits, targets.where(counts, 0), given)
     return reduce(total.where(counts, 0), counts.to(total.dtype), reduction)

@@ -7,21 +7,17 @@ in the backward pass with the arriving weights.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import check_values
-from tiedlm.losses.call import DIFFERENTIABLE, NOTHING, SCHEMA, TENSORS, Call
+from tiedlm.losses.call import DIFFERENTIABLE, SCHEMA, TENSORS, Call
 from tiedlm.losses.gradient_sums import Gradients
-from tiedlm.losses.passes import Passes, PlainPasses
-from tiedlm.losses.passes_compiled import CompiledPasses
-from tiedlm.losses.problem import Problem
 from tiedlm.losses.sweep import sweep
+from tiedlm.losses.swept import refuse_double_backward, swept, swept_again
 
 
 @torch.library.custom_op(
@@ -33,12 +29,7 @@ def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
     """Return total, cross-entropy and divergence, reduced, and the gradients of the total; empty if not wanted now."""
     call = Call(*arguments)
     check_values(call.targets, len(call.classifier), call.ignore_index, call.vocabulary_mask, call.token_weights)
-    chosen = _chosen(call)
-    now = call.reduction != "none" and any(call.wanted)
-    weights = chosen.weights * chosen.scale if now else None
-    cross_entropy, divergence, gradients = sweep(_problem(call, chosen), weights, call.wanted if now else NOTHING)
-    total = cross_entropy + call.gamma * call.temperature * divergence
-    terms = [_reduced(term, chosen, call) for term in (total, cross_entropy, divergence)]
+    terms, gradients = swept(call, sweep)
     return (*terms, *_filled(gradients, call))
 
 
@@ -51,9 +42,7 @@ def augmented_loss_gradients(*arguments: Any) -> tuple[Tensor, ...]:
     """Sweep with what arrived in the backward pass: a factor for every target's loss [N], or for the reduced one []."""
     *given, arriving = arguments
     call = Call(*given)
-    chosen = _chosen(call)
-    weights = chosen.weights * chosen.scale * arriving.expand(len(call.targets)).index_select(0, chosen.rows)
-    return _filled(sweep(_problem(call, chosen), weights, call.wanted)[2], call)
+    return _filled(swept_again(call, sweep, arriving), call)
 
 
 @augmented_loss.register_fake
@@ -81,7 +70,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
-    _refuse_double_backward()
+    refuse_double_backward("implementations 'chunked' and 'compiled' give", "'functional'")
     if arriving is None:
         return (None,) * len(Call._fields)
     found = _swept_again(ctx, arriving) if ctx.found is None else _scaled(ctx.found, arriving)
@@ -114,72 +103,6 @@ def _scaled(gradients: Sequence[Tensor], arriving: Tensor) -> Sequence[Tensor]:
 
 
 augmented_loss.register_autograd(_backward, setup_context=_setup)
-
-
-def _refuse_double_backward() -> None:
-    """Raise where autograd records the backward pass, as it does with create_graph=True."""
-    if torch.is_grad_enabled():
-        raise ArgumentError(
-            "A gradient of the gradient was asked for (create_graph=True), but implementations 'chunked' and "
-            "'compiled' give first derivatives only: use 'functional'."
-        )
-
-
-class _Chosen(NamedTuple):
-    """The rows that count."""
-
-    rows: Tensor
-    """Sorted by target [N']."""
-    weights: Tensor
-    """Of each in the sum, in the wide type [N']."""
-    scale: Tensor | float
-    """Factor of the reduced loss: 1 / the sum of the weights, or 1."""
-
-
-def _chosen(call: Call) -> _Chosen:
-    counting = (call.targets != call.ignore_index).nonzero().squeeze(1)
-    rows = counting[call.targets[counting].argsort(stable=True)]
-    wide = torch.promote_types(call.classifier.dtype, torch.float32)
-    weights = torch.ones(len(rows), dtype=wide, device=rows.device)
-    if call.token_weights is not None:
-        weights = call.token_weights.index_select(0, rows).to(wide)
-    total = weights.sum()
-    return _Chosen(rows, weights, 1 / total.where(total > 0, 1) if call.reduction == "mean" else 1.0)
-
-
-def _problem(call: Call, chosen: _Chosen) -> Problem:
-    return Problem(
-        features=call.features,
-        classifier=call.classifier,
-        table=call.table,
-        bias=call.bias,
-        rows=chosen.rows,
-        words=call.targets.index_select(0, chosen.rows),
-        temperature=call.temperature,
-        gamma=call.gamma,
-        detach_target=call.detach_target,
-        chunk_rows=call.chunk_rows,
-        products=call.products,
-        vocabulary_mask=call.vocabulary_mask,
-        center_table=call.center_table,
-        passes=_passes(call.passes),
-    )
-
-
-@functools.cache
-def _passes(name: str) -> Passes:
-    if name == "triton":
-        from tiedlm.losses.passes_triton import TritonPasses  # here, as Triton is not everywhere
-
-        return TritonPasses()
-    return CompiledPasses() if name == "compiled" else PlainPasses()
-
-
-def _reduced(term: Tensor, chosen: _Chosen, call: Call) -> Tensor:
-    weighted = term * chosen.weights
-    if call.reduction != "none":
-        return weighted.sum() * chosen.scale
-    return weighted.new_zeros(call.targets.shape).index_copy_(0, chosen.rows, weighted)
 
 
 def _filled(gradients: Gradients, call: Call) -> tuple[Tensor, ...]:

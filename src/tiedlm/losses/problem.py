@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -49,3 +50,22 @@ class Problem:
     def rows_at_once(self) -> int:
         """Rows of features in a chunk: with soft targets half of it, as each row may bring a target of its own."""
         return self.chunk_rows if self.gamma == 0 else max(self.chunk_rows // 2, 1)
+
+    def chunks(self) -> Iterator[slice]:
+        """Yield equal chunks of the rows, so that the last one is not a sliver."""
+        rows = len(self.rows)
+        count = -(-rows // self.rows_at_once)
+        for index in range(count):
+            yield slice(index * rows // count, (index + 1) * rows // count)
+
+    def in_range(self, weights: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Return the weights in a unit in which G suits the products' type, and the unit (None: 1).
+
+        Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold; its largest number,
+        65,504, leaves room for a factor of 1,024 above weights of 1. All other types have float32's range.
+        """
+        if weights is None or self.products != torch.float16 or len(weights) == 0:
+            return weights, None
+        unit = weights.abs().amax().to(torch.float32) / 1024
+        unit = unit.where(unit > 0, 1)
+        return weights / unit, unit

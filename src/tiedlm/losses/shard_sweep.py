@@ -1,62 +1,58 @@
 """The sweep over chunks of rows on a rank that holds V / R of the words (see `vocabulary_parallel`).
 
 Every array over the vocabulary has at most as many rows as the chunk and as many columns as the rank holds. Matrix
-products take inputs of the type `ShardProblem.products`; everything else, and every reduction over the ranks, is
-float32, or float64 where the tables are.
+products take inputs of the type `Problem.products`; everything else, and every reduction over the ranks, is float32, or
+float64 where the tables are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tiedlm.losses.shards import ShardProblem
+from tiedlm.losses.gradient_sums import Gradients, GradientSums
+from tiedlm.losses.problem import Problem
+from tiedlm.losses.shards import Shard
 
-Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
-"""Gradients of features, classifier, table and bias, in the wide type; None where it was not asked for."""
 
-
-def sweep(problem: ShardProblem, weights: Tensor | None, wanted: tuple[bool, ...]) -> tuple[Tensor, Tensor, Gradients]:
+def sweep(
+    problem: Problem, weights: Tensor | None, wanted: Sequence[bool], shard: Shard
+) -> tuple[Tensor, Tensor, Gradients]:
     """Return cross-entropy and divergence of every row in `problem.rows` [N'], and gradients of the weighted sum.
 
     The losses and the gradient of the features are the same on every rank; those of tables and bias are of its rows.
 
     Args:
+        problem: words are among all V; tables, bias and vocabulary mask are this rank's; passes are not asked for.
         weights: factor of each row's loss in the sum that is differentiated [N'], or None where nothing is wanted.
         wanted: whether the gradients of features, classifier, table and bias are wanted; alike on all ranks.
+        shard: the words whose rows this rank holds.
     """
     with torch.autocast(problem.classifier.device.type, enabled=False):
-        sweeper = _Sweeper(problem, wanted if weights is not None else (False,) * 4)
+        weights, unit = problem.in_range(weights)
+        sweeper = _Sweeper(problem, GradientSums(problem, wanted), shard)
         run = sweeper.cross_entropy if problem.gamma == 0 else sweeper.augmented
         losses = torch.zeros(2, len(problem.rows), dtype=problem.wide, device=problem.rows.device)
-        at_once = problem.chunk_rows if problem.gamma == 0 else max(problem.chunk_rows // 2, 1)
-        count = -(-len(problem.rows) // at_once)
-        for index in range(count):
-            chunk = slice(index * len(problem.rows) // count, (index + 1) * len(problem.rows) // count)
+        for chunk in problem.chunks():
             losses[:, chunk] = torch.stack(run(chunk, None if weights is None else weights[chunk].to(problem.wide)))
-        return losses[0], losses[1], sweeper.gradients()
+        return losses[0], losses[1], sweeper.gradients(unit)
 
 
 class _Sweeper:
     """What the chunks share: tables in the products' type, the targets' word vectors, and the sums of gradients."""
 
-    def __init__(self, problem: ShardProblem, wanted: tuple[bool, ...]) -> None:
-        def zeros(like: Tensor | None, asked: bool) -> Tensor | None:
-            return torch.zeros_like(like, dtype=problem.wide) if asked and like is not None else None
-
-        self.problem, self.shard = problem, problem.shard
+    def __init__(self, problem: Problem, sums: GradientSums, shard: Shard) -> None:
+        self.problem, self.sums, self.shard = problem, sums, shard
         self.classifier = problem.classifier.to(problem.products)
         self.table = self.classifier if problem.table is None else problem.table.to(problem.products)
-        self.at_features = zeros(problem.features, wanted[0])
-        self.at_classifier = zeros(problem.classifier, wanted[1])
-        self.at_table = self.at_classifier if problem.table is None else zeros(problem.table, wanted[2])
-        self.at_bias = zeros(problem.bias, wanted[3])
         self.distinct, self.target = torch.unique_consecutive(problem.words, return_inverse=True)
         self.vectors = self._vectors() if problem.gamma > 0 else None
-        through = problem.gamma > 0 and not problem.detach_target and self.at_table is not None
-        self.at_vectors = zeros(self.vectors, through)
+        self.at_vectors: Tensor | None = None
+        if self.vectors is not None and not problem.detach_target and sums.table is not None:
+            self.at_vectors = torch.zeros_like(self.vectors, dtype=problem.wide)
 
     def cross_entropy(self, chunk: slice, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return J of a chunk's rows and zeros, and add its gradients to the sums."""
@@ -98,20 +94,20 @@ class _Sweeper:
                 self._add_teacher(distinct, vectors, _at_teacher(logits, soft, weights, apart))
         return total.log() - at_target, softened_total.log() - soft_total.log() + apart
 
-    def gradients(self) -> Gradients:
-        """Return the sums over chunks and ranks, in the wide type; after the last chunk, once."""
-        partial = [part for part in (self.at_features, self.at_vectors) if part is not None]
+    def gradients(self, unit: Tensor | None) -> Gradients:
+        """Return the sums over chunks and ranks, times `unit`, in the type they are kept in; once, after all chunks."""
+        sums = self.sums
+        partial = [part for part in (sums.features, self.at_vectors) if part is not None]
         whole = iter(self.shard.ranks.summed(*partial) if partial else [])
-        at_features = None if self.at_features is None else next(whole)
+        sums.features = None if sums.features is None else next(whole)
         if self.at_vectors is not None:
-            assert self.at_table is not None
+            assert sums.table is not None
             row, held = self.shard.place(self.distinct)
             at_vectors = next(whole)
-            self.at_table.index_add_(0, row, at_vectors.where(held.unsqueeze(1), 0))
-            if self.problem.center_table:  # each word has its part in the mean that was taken off all
-                self.at_table -= at_vectors.sum(0) / self.shard.words
-        at_table = None if self.problem.table is None else self.at_table
-        return at_features, self.at_classifier, at_table, self.at_bias
+            sums.table.add_rows(row, at_vectors.where(held.unsqueeze(1), 0))
+            if self.problem.center_table:  # the sums give all of it to the words held here
+                sums.mean = -at_vectors.sum(0) * (len(self.shard.held) / self.shard.words)
+        return sums.gradients(self.problem, unit)
 
     def _vectors(self) -> Tensor:
         """Return l of the distinct targets [U, D']; what centring adds to a whole row of logits, softmax drops."""
@@ -136,26 +132,26 @@ class _Sweeper:
         row, held = self.shard.place(self.problem.words[chunk])
         index = torch.arange(len(row), device=row.device)
         gradient.index_put_((index, row), -weights.where(held, 0), accumulate=True)
-        if self.at_bias is not None:
-            self.at_bias.add_(gradient.sum(0))
+        if self.sums.bias is not None:
+            self.sums.bias.add_(gradient.sum(0))
         return gradient
 
     def _add_student(self, chunk: slice, features: Tensor, gradient: Tensor) -> None:
         """Add this rank's part of dh = G W, and dW = G' H."""
         gradient = gradient.to(self.problem.products)
-        if self.at_features is not None:
+        if self.sums.features is not None:
             rows = self.problem.rows[chunk]
-            self.at_features.index_copy_(0, rows, (gradient @ self.classifier).to(self.problem.wide))
-        if self.at_classifier is not None:
-            self.at_classifier += gradient.T @ features
+            self.sums.features.index_copy_(0, rows, (gradient @ self.classifier).to(self.problem.wide))
+        if self.sums.classifier is not None:
+            self.sums.classifier.add_outer(gradient, features)
 
     def _add_teacher(self, distinct: Tensor, vectors: Tensor, gradient: Tensor) -> None:
         """Add this rank's part of dL[u] = R L, and dL = R' L[u]."""
         assert self.at_vectors is not None
-        assert self.at_table is not None
+        assert self.sums.table is not None
         gradient = gradient.to(self.problem.products)
         self.at_vectors.index_add_(0, distinct, (gradient @ self.table).to(self.problem.wide))
-        self.at_table += gradient.T @ vectors
+        self.sums.table.add_outer(gradient, vectors)
 
 
 class _Softened(NamedTuple):

@@ -136,33 +136,3 @@ class Shard:
         """Return logits [C, V / R] less the largest of their row on any rank, so that no exponential overflows."""
         largest = self.ranks.largest(*(each.amax(1) for each in logits))
         return [each - top.unsqueeze(1) for each, top in zip(logits, largest, strict=True)]
-
-
-@dataclass(frozen=True)
-class ShardProblem:
-    """One rank's part of a loss: tensors without history and the options, already checked."""
-
-    features: Tensor
-    classifier: Tensor
-    table: Tensor | None
-    bias: Tensor | None
-    rows: Tensor
-    """Rows of the features that count, sorted by target [N']."""
-    words: Tensor
-    """Their targets [N'], among all V words."""
-    vocabulary_mask: Tensor | None
-    """Which of the words held here a soft target may name [V / R]."""
-    shard: Shard
-    temperature: float
-    gamma: float
-    detach_target: bool
-    chunk_rows: int
-    """Rows of logits at one time, those of the soft targets included."""
-    products: torch.dtype
-    """Type of the inputs of matrix products."""
-    center_table: bool = False
-
-    @property
-    def wide(self) -> torch.dtype:
-        """Type of everything that is not the input of a matrix product."""
-        return torch.promote_types(self.classifier.dtype, torch.float32)

@@ -6,7 +6,7 @@ Every array over the vocabulary has at most as many rows as the chunk. Matrix pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,33 +26,13 @@ def sweep(problem: Problem, weights: Tensor | None, wanted: Sequence[bool]) -> t
     """
     with torch.autocast(problem.classifier.device.type, enabled=False):
         sums = GradientSums(problem, wanted)
-        weights, unit = _in_range(weights, problem.products)
+        weights, unit = problem.in_range(weights)
         sweeper = _Sweeper(problem, sums, differentiate=weights is not None)
         losses = torch.zeros(2, len(problem.rows), dtype=problem.wide, device=problem.rows.device)
-        for chunk in _chunks(len(problem.rows), problem.rows_at_once):
+        for chunk in problem.chunks():
             chunk_weights = None if weights is None else weights[chunk].to(problem.wide)
             losses[:, chunk] = sweeper.run(problem.rows[chunk], problem.words[chunk], chunk_weights)
         return losses[0], losses[1], sums.gradients(problem, unit)
-
-
-def _in_range(weights: Tensor | None, products: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
-    """Return the weights in a unit in which G suits the products' type, and the unit (None: 1).
-
-    Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold; its largest number, 65,504,
-    leaves room for a factor of 1,024 above weights of 1. All other types have float32's range.
-    """
-    if weights is None or products != torch.float16 or len(weights) == 0:
-        return weights, None
-    unit = weights.abs().amax().to(torch.float32) / 1024
-    unit = unit.where(unit > 0, 1)
-    return weights / unit, unit
-
-
-def _chunks(rows: int, chunk_rows: int) -> Iterator[slice]:
-    """Yield equal chunks, so that the last one is not a sliver."""
-    count = -(-rows // chunk_rows)
-    for index in range(count):
-        yield slice(index * rows // count, (index + 1) * rows // count)
 
 
 class _Sweeper:

@@ -15,34 +15,40 @@ a classifier by rows for plain cross-entropy: Shoeybi et al., "Megatron-LM" (201
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Required, Unpack, cast
 
 import torch
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import check_chunk_rows, check_values
+from tiedlm.losses.call import Call, call_of
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
-from tiedlm.losses.shard_operator import ParallelLoss, ShardCall
+from tiedlm.losses.shard_operator import ParallelLoss
 from tiedlm.losses.shards import Ranks, Shard
+from tiedlm.losses.swept import terms_of
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 CHUNK_ROWS = 512
 """Rows of a chunk where none are asked for; each chunk costs two reductions."""
+OPTIONS = ("chunk_rows", "temperature", "gamma", "detach_target", "center_table", "ignore_index", "reduction")
+"""The options of a call in which ranks must be alike, as they are."""
+
+
+class ParallelOptions(LossOptions, total=False):
+    """The keyword arguments of the loss."""
+
+    words: Required[int]
+    chunk_rows: int | None
+    group: ProcessGroup | None
 
 
 def vocabulary_parallel_augmented_cross_entropy(
-    features: Tensor,
-    classifier: Tensor,
-    targets: Tensor,
-    *,
-    words: int,
-    chunk_rows: int | None = None,
-    group: ProcessGroup | None = None,
-    **options: Unpack[LossOptions],
+    features: Tensor, classifier: Tensor, targets: Tensor, **options: Unpack[ParallelOptions]
 ) -> Tensor:
     """Return the loss of `linear.linear_augmented_cross_entropy` for word tables that are split over processes.
 
@@ -56,18 +62,16 @@ def vocabulary_parallel_augmented_cross_entropy(
         classifier: this rank's rows of W [V / R, D], those of `shards.shard_of(words, rank, ranks)`.
         targets: word ids [...] among all V words, or `ignore_index`; the same on all ranks.
         words: V of all ranks together, at least one for each.
-        chunk_rows: rows of logits at one time, 1 or more, half of them for the soft targets; None: 512.
-        group: the processes, in the order of their ranks in it; None: all.
-        options: as for `linear.linear_augmented_cross_entropy`. Of `table`, `bias` and `vocabulary_mask` this rank's
-            rows [V / R, ...]; everything else is the same on all ranks.
+        chunk_rows: rows of logits at one time, 1 or more, half of them for the soft targets; None (the default): 512.
+        group: the processes, in the order of their ranks in it; None (the default): all.
+        options: all others as for `linear.linear_augmented_cross_entropy`. Of `table`, `bias` and `vocabulary_mask`
+            this rank's rows [V / R, ...]; everything else is the same on all ranks.
 
     Raises:
         ArgumentError: before any work, and on all ranks: what the definition refuses, rows that are not this rank's,
             ranks that are not asked for the same. Without torch.distributed, or outside the group: here alone.
     """
-    return vocabulary_parallel_augmented_terms(
-        features, classifier, targets, words=words, chunk_rows=chunk_rows, group=group, **options
-    ).total
+    return vocabulary_parallel_augmented_terms(features, classifier, targets, **options).total
 
 
 def vocabulary_parallel_augmented_terms(
@@ -85,22 +89,15 @@ def vocabulary_parallel_augmented_terms(
 
     def checked() -> ShardCall:
         given = LossInputs(features, classifier, targets, **options)
-        _check_shard(given, Shard.of(ranks, words))
+        shard = Shard.of(ranks, words)
+        _check_shard(given, shard)
         check_chunk_rows(chunk_rows)
-        return _call(given, words, chunk_rows or CHUNK_ROWS)
+        call = call_of(given, int(chunk_rows or CHUNK_ROWS), "plain")
+        return ShardCall(_told(call, words, features.shape), shard, call)
 
-    call = ranks.agree(checked, classifier.device)
-    given = LossInputs(features, classifier, targets, **options)
-    flat, table, bias = (
-        None if one is None else one.to(classifier.dtype)
-        for one in (features.reshape(-1, features.shape[-1]), given.table, given.bias)
-    )
-    weights = None if given.token_weights is None else given.token_weights.reshape(-1)
-    tensors = (flat, classifier, table, bias, targets.reshape(-1), given.vocabulary_mask, weights)
-    losses = ParallelLoss.apply(*tensors, call, ranks)
-    terms = (term.reshape(targets.shape) if call.reduction == "none" else term for term in losses)  # pyright: ignore
-    total, cross_entropy, divergence = terms
-    return LossTerms(total, cross_entropy.detach(), divergence.detach())
+    _, shard, call = ranks.agree(checked, classifier.device)
+    losses = cast(Sequence[Tensor], ParallelLoss.apply(shard, *call))
+    return terms_of(losses, targets.shape)
 
 
 def _check_shard(given: LossInputs, shard: Shard) -> None:
@@ -122,27 +119,36 @@ def _check_shard(given: LossInputs, shard: Shard) -> None:
     check_values(given.targets, shard.words, given.ignore_index, mask, given.token_weights)
 
 
-def _call(given: LossInputs, words: int, chunk_rows: int) -> ShardCall:
-    learning = (given.features, given.classifier, given.table, given.bias)
-    return ShardCall(
-        words=int(words),
-        chunk_rows=int(chunk_rows),
-        temperature=float(given.temperature),
-        gamma=float(given.gamma),
-        detach_target=bool(given.detach_target),
-        center_table=bool(given.center_table),
-        ignore_index=int(given.ignore_index),
-        reduction=given.reduction,
-        features=tuple(given.features.shape),
-        table_width=None if given.table is None else given.table.shape[1],
-        biased=given.bias is not None,
-        masked=given.vocabulary_mask is not None,
-        targets_checksum=_checksum(given.targets),
-        weights_checksum=None if given.token_weights is None else _checksum(given.token_weights.double()),
-        dtype=given.classifier.dtype,
-        products=given.products,
-        wanted=tuple(torch.is_grad_enabled() and one is not None and one.requires_grad for one in learning),
-    )
+class ShardCall(NamedTuple):
+    """What a rank is asked for, checked."""
+
+    told: str
+    """All that must be alike on every rank, or they would wait for one another in vain."""
+    shard: Shard
+    call: Call
+
+    def __repr__(self) -> str:
+        """Return what is told of it."""
+        return self.told
+
+
+def _told(call: Call, words: int, features: torch.Size) -> str:
+    """Tell a call by its options, and of its tensors by shapes, types and checksums."""
+    weights = call.token_weights
+    alike = {
+        "words": int(words),
+        **{name: getattr(call, name) for name in OPTIONS},
+        "features": tuple(features),
+        "table_width": None if call.table is None else call.table.shape[1],
+        "biased": call.bias is not None,
+        "masked": call.vocabulary_mask is not None,
+        "targets_checksum": _checksum(call.targets),
+        "weights_checksum": None if weights is None else _checksum(weights.double()),
+        "dtype": call.classifier.dtype,
+        "products": call.products,
+        "wanted": tuple(call.wanted),
+    }
+    return f"ShardCall({', '.join(f'{name}={value!r}' for name, value in alike.items())})"
 
 
 def _checksum(values: Tensor) -> int:

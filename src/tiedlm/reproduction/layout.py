@@ -13,11 +13,11 @@ A result is read whole or not at all: `provenance.json` holds the sha256 of ever
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
+
+from tiedlm.files import json_sha256
 
 FORMAT = "tiedlm-result"
 VERSION = 1
@@ -51,5 +51,4 @@ def answered_for(trainings: int) -> tuple[str, ...]:
 
 def checksum(provenance: dict[str, Any]) -> str:
     """Return the sha256 of a provenance without its own field `checksum`."""
-    body = {name: value for name, value in provenance.items() if name != "checksum"}
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json_sha256({name: value for name, value in provenance.items() if name != "checksum"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from tiedlm.checkpoint.making import beside, remove_partial_folders
 from tiedlm.checkpoint.saving import saving
 from tiedlm.files import flush, write_bytes
 
@@ -27,8 +27,8 @@ def place(target: Path, contents: Mapping[str, bytes]) -> None:
     """
     with saving(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_partial_folders(target)
-        aside = _beside(target, "partial")
+        remove_partial_folders(target)
+        aside = beside(target)
         try:
             for name, content in contents.items():
                 write_bytes(aside / name, content)
@@ -38,7 +38,7 @@ def place(target: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _exchange(aside: Path, target: Path) -> None:
-    replaced = _beside(target, "replaced") if target.exists() else None
+    replaced = beside(target, "replaced") if target.exists() else None
     if replaced is not None:
         os.replace(target, replaced)
     try:
@@ -50,13 +50,3 @@ def _exchange(aside: Path, target: Path) -> None:
     flush(target.parent)
     if replaced is not None:
         shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _beside(target: Path, what: str) -> Path:
-    return target.with_name(f"{target.name}.{what}-{uuid.uuid4().hex}")
-
-
-def _remove_partial_folders(target: Path) -> None:
-    """Delete what killed processes left of making this very folder."""
-    for folder in target.parent.glob(f"{target.name}.partial-*"):
-        shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.errors import RunError
+from tiedlm.files import json_bytes
 from tiedlm.reproduction.consistency import check_result
 from tiedlm.reproduction.differences import check_is_recipe
 from tiedlm.reproduction.layout import FIRST_PROVENANCE, FIRST_TRAINING, METRICS, PROVENANCE, Result, answered_for
@@ -64,10 +65,10 @@ def _built(folder: RunFolder, config: dict[str, Any], environment: dict[str, Any
     metrics = [record for record in folder.journal.records() if record["event"] not in THINNED]
     files = {
         **first,
-        "config.json": _json(config),
-        "environment.json": _json(_without_paths(environment)),
+        "config.json": json_bytes(config),
+        "environment.json": json_bytes(_without_paths(environment)),
         METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in metrics),
-        "scores.json": _json(folder.read_json("scores")),
+        "scores.json": json_bytes(folder.read_json("scores")),
     }
     told = provenance(
         config=config,
@@ -77,7 +78,7 @@ def _built(folder: RunFolder, config: dict[str, Any], environment: dict[str, Any
         files={name: files[name] for name in answered_for(2 if first else 1)},
         first=json.loads(first[FIRST_PROVENANCE]) if first else None,
     )
-    contents = {**files, PROVENANCE: _json(told)}
+    contents = {**files, PROVENANCE: json_bytes(told)}
     check_result(_result(folder.path, contents))
     return contents
 
@@ -137,7 +138,3 @@ def _check_free(target: Path, contents: dict[str, bytes], replace: bool) -> None
             f"{target} holds another result already ({', '.join(_differing(target, contents))} differ). Nothing was "
             "changed. Give --replace to put this one in its place, or another folder with --results."
         )
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()

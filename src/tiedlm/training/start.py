@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tiedlm.config import from_json, to_json
 from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
 from tiedlm.errors import RunError
+from tiedlm.files import json_bytes
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
 from tiedlm.seeding import generator
@@ -43,11 +43,12 @@ def started(
         "parent": None if parent is None else _origin(parent),
     }
     contents = {
-        "config": _json(to_json(config)),
-        "vocabulary": _json(corpus.vocabulary.to_json()),
-        "environment": _json(environment),
+        "config": to_json(config),
+        "vocabulary": corpus.vocabulary.to_json(),
+        "environment": environment,
     }
-    return RunFolder.create(run_dir, {**contents, **state.contents()})
+    written = {role: json_bytes(value, sort_keys=False) for role, value in contents.items()}
+    return RunFolder.create(run_dir, {**written, **state.contents()})
 
 
 def continued(
@@ -108,7 +109,3 @@ def _check_same_corpus(folder: RunFolder, expected: dict[str, Any], found: dict[
 def _set_threads(threads: int | None) -> None:
     if threads is not None and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

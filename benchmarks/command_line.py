@@ -1,0 +1,36 @@
+"""The command line of a benchmark whose figures go to a CSV, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from machine import append_csv
+
+Row = dict[str, object]
+
+
+def parser_of(text: str | None, results: Path) -> argparse.ArgumentParser:
+    """Return a parser that is described by the first line of `text` and knows `--threads` and `--output`."""
+    parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
+    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--output", type=Path, default=results, help="CSV to append to")
+    return parser
+
+
+def printed_by(script: str, arguments: Sequence[str]) -> Any:
+    """Return the JSON value that a script prints in a process of its own."""
+    command = [sys.executable, script, *arguments]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def write_down(output: Path, rows: Sequence[Row], line: Callable[[Row], str]) -> None:
+    """Append rows to the CSV and print a line for each."""
+    append_csv(output, rows)
+    for row in rows:
+        print(line(row), flush=True)

@@ -1,0 +1,87 @@
+"""A call of the loss, worked out by a sweep: what is the same whether one process holds all words or several do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from tiedlm.errors import ArgumentError
+from tiedlm.losses.call import NOTHING, Call
+from tiedlm.losses.chosen import Chosen, chosen_rows, reduced
+from tiedlm.losses.functional import LossTerms
+from tiedlm.losses.gradient_sums import Gradients
+from tiedlm.losses.passes import Passes, PlainPasses
+from tiedlm.losses.passes_compiled import CompiledPasses
+from tiedlm.losses.problem import Problem
+
+Sweep = Callable[[Problem, Tensor | None, Sequence[bool]], tuple[Tensor, Tensor, Gradients]]
+"""Takes a problem, the weights of its rows and what is wanted, and returns as `sweep.sweep` does."""
+
+
+def swept(call: Call, sweep: Sweep) -> tuple[list[Tensor], Gradients]:
+    """Return total, cross-entropy and divergence, reduced, and the gradients of the total that can be had with it."""
+    chosen = chosen_rows(call)
+    now = call.reduction != "none" and any(call.wanted)
+    weights = chosen.weights * chosen.scale if now else None
+    cross_entropy, divergence, gradients = sweep(problem_of(call, chosen), weights, call.wanted if now else NOTHING)
+    total = cross_entropy + call.gamma * call.temperature * divergence
+    return [reduced(term, chosen, call) for term in (total, cross_entropy, divergence)], gradients
+
+
+def swept_again(call: Call, sweep: Sweep, arriving: Tensor) -> Gradients:
+    """Return the gradients for what arrived in the backward pass: a factor for every target's loss [N], or one []."""
+    chosen = chosen_rows(call)
+    factors = arriving.expand(call.targets.shape).index_select(0, chosen.rows)
+    return sweep(problem_of(call, chosen), chosen.weights * chosen.scale * factors, call.wanted)[2]
+
+
+def problem_of(call: Call, chosen: Chosen) -> Problem:
+    """Return what a sweep is to work out."""
+    return Problem(
+        features=call.features,
+        classifier=call.classifier,
+        table=call.table,
+        bias=call.bias,
+        rows=chosen.rows,
+        words=call.targets.index_select(0, chosen.rows),
+        temperature=call.temperature,
+        gamma=call.gamma,
+        detach_target=call.detach_target,
+        chunk_rows=call.chunk_rows,
+        products=call.products,
+        vocabulary_mask=call.vocabulary_mask,
+        center_table=call.center_table,
+        passes=_passes(call.passes),
+    )
+
+
+@functools.cache
+def _passes(name: str) -> Passes:
+    if name == "triton":
+        from tiedlm.losses.passes_triton import TritonPasses  # here, as Triton is not everywhere
+
+        return TritonPasses()
+    return CompiledPasses() if name == "compiled" else PlainPasses()
+
+
+def terms_of(losses: Sequence[Tensor], shape: torch.Size) -> LossTerms:
+    """Return the losses of a call as its caller wants them: shaped like the targets, only the total differentiable."""
+    total, cross_entropy, divergence = (loss.reshape(shape) if loss.dim() else loss for loss in losses)
+    return LossTerms(total, cross_entropy.detach(), divergence.detach())
+
+
+def refuse_double_backward(by: str, instead: str) -> None:
+    """Raise where autograd records the backward pass, as it does with create_graph=True.
+
+    Args:
+        by: what refuses, such as "the loss gives".
+        instead: what to use for it.
+    """
+    if torch.is_grad_enabled():
+        raise ArgumentError(
+            f"A gradient of the gradient was asked for (create_graph=True), but {by} first derivatives only: use "
+            f"{instead}."
+        )

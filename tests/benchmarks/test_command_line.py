@@ -1,0 +1,33 @@
+"""What benchmarks with a CSV share of their command lines."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.scripts import benchmark
+
+command_line = benchmark("command_line")
+
+
+def test_the_parser_is_described_in_one_line_and_knows_where_figures_go(tmp_path: Path) -> None:
+    parser = command_line.parser_of("One line.\n\nMore.", tmp_path / "a.csv")
+    assert parser.description == "One line."
+    assert vars(parser.parse_args([])) == {"threads": None, "output": tmp_path / "a.csv"}
+    assert vars(parser.parse_args(["--threads", "2", "--output", "b"])) == {"threads": 2, "output": Path("b")}
+
+
+def test_what_another_process_prints_is_read_and_its_failure_is_one(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import json, sys\nprint(json.dumps({'given': sys.argv[1:]}) if sys.argv[1:] else 1 / 0)\n")
+    assert command_line.printed_by(str(script), ["a", "b"]) == {"given": ["a", "b"]}
+    with pytest.raises(subprocess.CalledProcessError):
+        command_line.printed_by(str(script), [])
+
+
+def test_rows_are_appended_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command_line.write_down(tmp_path / "a.csv", [{"a": 1}, {"a": 2}], lambda row: f"a is {row['a']}")
+    assert (tmp_path / "a.csv").read_text() == "a\n1\n2\n"
+    assert capsys.readouterr().out == "a is 1\na is 2\n"

@@ -167,6 +167,13 @@ def test_second_training_refuses_another_model(config: RunConfig, tmp_path: Path
     assert not (tmp_path / "second").exists()
 
 
+def test_second_training_may_keep_other_shares_of_units(config: RunConfig, tmp_path: Path) -> None:
+    first = run(with_epochs(config, 1), tmp_path, "first")
+    bare = replace(config, model=replace(config.model, keep_input=0.9, keep_hidden=0.6))
+    second = run(with_epochs(bare, 1), tmp_path, "second", start_from=first.path)
+    assert second.read_json("config")["model"]["keep_hidden"] == 0.6
+
+
 def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> None:
     folder = run(with_epochs(config, 1), tmp_path, "run")
     text = Path(config.corpus.train or "")

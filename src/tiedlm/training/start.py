@@ -79,13 +79,18 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
             f"{parent.folder.path} was trained on another vocabulary ({len(parent.vocabulary):,} words) than this "
             f"training's ({len(corpus.vocabulary):,}): start from a run on the same corpus."
         )
-    if parent.config["model"] != to_json(config.model):
+    if _shapes(parent.model) != _shapes(model):
         raise RunError(
             f"{parent.folder.path} holds another model ({parent.config['model']}) than this training's "
-            f"({to_json(config.model)}): start from a run of the same model."
+            f"({to_json(config.model)}): start from a run whose parameters have the same shapes."
         )
     model.load_state_dict(parent.model.state_dict())
     return model
+
+
+def _shapes(model: LanguageModel) -> dict[str, torch.Size]:
+    """Return the parameters' shapes; what a model keeps under dropout may differ from training to training."""
+    return {name: tensor.shape for name, tensor in model.state_dict().items()}
 
 
 def _origin(parent: Run) -> dict[str, Any]:

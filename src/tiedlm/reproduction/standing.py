@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from typing import final
 
 from tiedlm.reproduction.collect import Row, stages
+from tiedlm.reproduction.layout import Result
 from tiedlm.reproduction.ordering import headline
 
 SLACK = 0.5
-"""A row stands where our mean test perplexity is at most the paper's plus so much."""
+"""A row stands where our mean test perplexity is at most the paper's plus so much, both as printed, to two decimals."""
 
 
 def stands(row: Row) -> bool | None:
     """Return whether a row stands; None where it was not run as often as in the paper, or the paper lacks it."""
     ours, paper = headline(row), row.published.test
-    return None if ours is None or paper is None else ours.mean <= paper + SLACK
+    return None if ours is None or paper is None else round(ours.mean - paper, 2) <= SLACK
+
+
+def machine_of(result: Result) -> str:
+    """Return the model of the processor, or of the accelerator, that a result was trained on."""
+    told = result.provenance
+    return told["processor"] if told["device"] == "cpu" else told["device"]
 
 
 def hours(row: Row) -> dict[str, float]:
@@ -24,9 +31,8 @@ def hours(row: Row) -> dict[str, float]:
     found: dict[str, float] = {}
     for result in row.results.values():
         for stage in stages(result):
-            told = stage.provenance
-            machine = told["processor"] if told["device"] == "cpu" else told["device"]
-            found[machine] = found.get(machine, 0.0) + told["training_seconds"] / 3600
+            machine = machine_of(stage)
+            found[machine] = found.get(machine, 0.0) + stage.provenance["training_seconds"] / 3600
     return found
 
 

@@ -27,7 +27,9 @@ VD-RHN+RE                   | 24M   | 68.1 | 66.0
 
 def test_the_table_is_whole_and_as_printed() -> None:
     cells = [[cell.strip() for cell in line.split("|")] for line in TABLE_3.strip().splitlines()]
-    printed = [(model, size or None, float(valid) if valid else None, float(test)) for model, size, valid, test in cells]
+    printed = [
+        (model, size or None, float(valid) if valid else None, float(test)) for model, size, valid, test in cells
+    ]
     assert [(row.model, row.parameters, row.valid, row.test) for row in CITATIONS] == printed
 
 

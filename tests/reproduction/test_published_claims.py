@@ -36,6 +36,8 @@ def test_the_claims_on_perplexities_are_those_of_the_published_rows() -> None:
     assert all(test[f"ptb-{size}-re"] < test[f"ptb-{size}-al"] for size in ("medium", "large"))
     groups = {name.rsplit("-", 1)[0] for name in test if "rhn" not in name}
     assert len(groups) == 7
-    assert all(test[f"{group}-real"] < min(test[f"{group}-{other}"] for other in ("vd", "al", "re")) for group in groups)
+    assert all(
+        test[f"{group}-real"] < min(test[f"{group}-{other}"] for other in ("vd", "al", "re")) for group in groups
+    )
     gain = {group: 1 - test[f"{group}-al"] / test[f"{group}-vd"] for group in groups}
     assert min(gain["wikitext2-half1-small"], gain["wikitext2-half2-small"]) > gain["wikitext2-small"]

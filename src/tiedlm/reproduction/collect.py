@@ -44,7 +44,9 @@ class Row:
 
     def after(self, trainings: int) -> dict[int, Result]:
         """Return seed → result after so many trainings: of a later one, what stood before it."""
-        found = {(seed, stage.provenance["trainings"]): stage for seed, r in self.results.items() for stage in stages(r)}
+        found = {
+            (seed, stage.provenance["trainings"]): stage for seed, r in self.results.items() for stage in stages(r)
+        }
         return {seed: found[seed, trainings] for seed in self.results if (seed, trainings) in found}
 
     def perplexity(self, split: str, trainings: int) -> Sample | None:
@@ -113,7 +115,9 @@ def _read_recipe(folder: Path) -> dict[int, Result]:
 
 def _check_recipe(result: Result, name: str) -> None:
     if result.config["recipe"] != name:
-        raise RunError(f"{result.path} is a result of the recipe {result.config['recipe']!r}, not of {name!r}. Move it.")
+        raise RunError(
+            f"{result.path} is a result of the recipe {result.config['recipe']!r}, not of {name!r}. Move it."
+        )
     try:
         check_is_recipe(result.config)
     except ConfigError as error:

@@ -38,7 +38,9 @@ def _draw_panel(axes: Axes, name: str, letter: str, points: Points) -> None:
     panel = points.panels[name]
     places = [getattr(point, name) for point in panel]
     for place, point in zip(places, panel, strict=True):
-        axes.plot([place] * point.distances.n, list(point.distances.by_seed.values()), ".", color=OURS, alpha=0.35, ms=4)
+        axes.plot(
+            [place] * point.distances.n, list(point.distances.by_seed.values()), ".", color=OURS, alpha=0.35, ms=4
+        )
     axes.plot(places, [point.distances.mean for point in panel], "o-", color=OURS, ms=4, lw=1.4, label="ours, mean")
     axes.axhline(points.chance, color=CHANCE, lw=1, ls="--", label=f"chance, {points.chance:.3f}")
     told = [point for point in FIGURE_1_POINTS if point.panel == name and point.distance is not None]
@@ -64,9 +66,7 @@ def _describe(axes: Axes, name: str, letter: str, panel: tuple[Point, ...]) -> N
 def _row(name: str, point: Point) -> list[str]:
     sample = point.distances
     told = [
-        known.told
-        for known in FIGURE_1_POINTS
-        if (known.panel, known.tau, known.beta) == (name, point.tau, point.beta)
+        known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == (name, point.tau, point.beta)
     ]
     spread = "" if sample.sd is None else f" ± {sample.sd:.3f}"
     letter = {"beta": "(a)", "tau": "(b)"}[name]

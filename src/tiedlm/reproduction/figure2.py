@@ -33,9 +33,7 @@ def curve(result: Result) -> Curve:
 
 def panels(rows: Mapping[str, Row]) -> dict[str, dict[str, list[Curve]]]:
     """Return size → model → one curve a seed, for the sizes and models that were run."""
-    found = {
-        size: {m: [curve(r) for r in rows[f"ptb-{size}-{m}"].results.values()] for m in MODELS} for size in SIZES
-    }
+    found = {size: {m: [curve(r) for r in rows[f"ptb-{size}-{m}"].results.values()] for m in MODELS} for size in SIZES}
     run = {size: {model: curves for model, curves in models.items() if curves} for size, models in found.items()}
     return {size: models for size, models in run.items() if models}
 

@@ -33,19 +33,17 @@ the frame."""
 def verdict(rows: Mapping[str, Row]) -> str:
     """Return how many of the paper's rows stand, and at what cost, in a sentence or two."""
     found = standing(rows)
-    told = f"Of the paper's {found.rows} rows, {found.stand} stand, of {found.run} that were run to their ends"
     spent = ", ".join(f"{hours:.1f} on {machine}" for machine, hours in found.hours.items())
-    total = sum(found.hours.values())
-    return f"{told}; the others have not been run.\nTraining behind the published results: {total:.1f} hours" + (
-        f" ({spent}).\n" if spent else ".\n"
+    return (
+        f"{found.stand} of the paper's {found.rows} rows stand; {found.run} have been run, trained as often as in the "
+        f"paper, {found.rows - found.run} have not.\nTraining behind the published results, in hours of one process: "
+        f"{spent or 'none'}.\n"
     )
 
 
 def readme_part(rows: Mapping[str, Row]) -> str:
     """Return the README's table: every row of which there is a figure."""
-    cells = [
-        _readme_row(row, trainings) for row in rows.values() for trainings in row.trainings()
-    ]
+    cells = [_readme_row(row, trainings) for row in rows.values() for trainings in row.trainings()]
     headings = ("recipe", "trainings", "ours, valid / test", "the paper's", "seeds", "folder")
     grid = Grid(title="Results", headings=headings, align="lrrrrl", rows=cells)
     return f"{verdict(rows)}\n{grid.markdown() if cells else ''}"

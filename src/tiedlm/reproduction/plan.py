@@ -81,9 +81,7 @@ def _rows_of(target: str, known: Sequence[str]) -> tuple[str, ...]:
     return TARGETS.get(target, (target,))
 
 
-def missing(
-    names: Iterable[str], rows: Mapping[str, Row], here: str, seeds: Sequence[int] = SEEDS
-) -> list[Step]:
+def missing(names: Iterable[str], rows: Mapping[str, Row], here: str, seeds: Sequence[int] = SEEDS) -> list[Step]:
     """Return the trainings that rows lack, cheapest first; those of unknown cost last.
 
     A second training follows its first. Rows without a recipe have none.

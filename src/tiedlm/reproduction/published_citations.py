@@ -23,9 +23,7 @@ class Citation:
     """The recipe of the row, where there is one: its figures are then those of `PUBLISHED`."""
 
 
-def _row(
-    model: str, parameters: str | None, valid: float | None, test: float, recipe: str | None = None
-) -> Citation:
+def _row(model: str, parameters: str | None, valid: float | None, test: float, recipe: str | None = None) -> Citation:
     return Citation(model=model, parameters=parameters, valid=valid, test=test, recipe=recipe)
 
 

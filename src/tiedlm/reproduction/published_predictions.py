@@ -49,7 +49,9 @@ PREDICTIONS = (
         phrase="oil company refineries ran flat out to prepare for a robust holiday driving season in july and",
         target="august",
         vd=_words("the .09, N .08, a .07, <unk> .07, was .04, in .03, has .03, is .02, will .02, its .02"),
-        real=_words("august .08, N .05, early .05, september .05, the .03, a .03, in .03, that .02, ended .02, its .02"),
+        real=_words(
+            "august .08, N .05, early .05, september .05, the .03, a .03, in .03, that .02, ended .02, its .02"
+        ),
     ),
     Prediction(
         phrase="southmark said it plans to <unk> its <unk> to provide financial results as soon as its audit is",

@@ -41,27 +41,25 @@ def rendered(project: Path) -> Outputs:
     return outputs
 
 
-def differing(project: Path) -> list[Path]:
-    """Return the files, below the project's folder, that are not as its results make them; raises as `rendered`."""
-    return [path for path, content in rendered(project).items() if _content(project / path) != content]
+def changes(project: Path) -> Outputs:
+    """Return what of `rendered` is otherwise, or missing, in the project's folder; raises as `rendered`."""
+    return {path: content for path, content in rendered(project).items() if _content(project / path) != content}
 
 
 def write(project: Path) -> list[Path]:
-    """Write what differs and return it; all of it is made before anything is written.
+    """Write what differs and return its paths; all of it is made before anything is written.
 
     Raises:
         RunError: as `rendered`; and where the disk is full or fails.
     """
-    outputs = rendered(project)
-    changed = [path for path, content in outputs.items() if _content(project / path) != content]
-    for path in changed:
-        content = outputs[path]
+    changed = changes(project)
+    for path, content in changed.items():
         with saving(project / path):
             if content is None:
                 (project / path).unlink()
             else:
                 write_bytes(project / path, content)
-    return changed
+    return list(changed)
 
 
 def _content(path: Path) -> bytes | None:

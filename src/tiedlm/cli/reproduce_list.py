@@ -1,4 +1,4 @@
-"""`tiedlm reproduce --list`: every row with the paper's figure, ours, what is missing, and what that would cost here."""
+"""`tiedlm reproduce --list`: every row with the paper's figure, ours, what is missing, and what it would cost here."""
 
 from __future__ import annotations
 
@@ -61,10 +61,9 @@ def _ours(row: Row) -> str:
     sample = headline(row)
     if sample is not None:
         return sample.told()
-    other = [
-        f"{found.told()} after {number}" for number in row.trainings() if (found := row.perplexity("test", number))
-    ]
-    return other[-1] if other else "not run"
+    others = {number: row.perplexity("test", number) for number in row.trainings()}
+    told = [f"{found.told()} after {number}" for number, found in others.items() if found is not None]
+    return told[-1] if told else "not run"
 
 
 def _cost(steps: Sequence[Step], here: str) -> str:

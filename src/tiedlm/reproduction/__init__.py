@@ -3,7 +3,7 @@
 | module | what |
 |---|---|
 | `published` | the paper's perplexities as data, under the names of their recipes |
-| `published_citations`, `published_predictions`, `published_claims` | what else it prints: others' figures, next words, claims |
+| `published_citations`, `published_predictions`, `published_claims` | others' figures, next words, claims |
 | `layout` | what a published result, `results/<recipe>/seed-<k>/`, holds |
 | `result`, `consistency` | reading one: whole, unedited, and in agreement with itself |
 | `publish`, `place` | a finished run becomes a published result |

@@ -44,10 +44,12 @@ class Row:
 
     def after(self, trainings: int) -> dict[int, Result]:
         """Return seed → result after so many trainings: of a later one, what stood before it."""
-        found = {
-            (seed, stage.provenance["trainings"]): stage for seed, r in self.results.items() for stage in stages(r)
+        return {
+            seed: stage
+            for seed, result in self.results.items()
+            for stage in stages(result)
+            if stage.provenance["trainings"] == trainings
         }
-        return {seed: found[seed, trainings] for seed in self.results if (seed, trainings) in found}
 
     def perplexity(self, split: str, trainings: int) -> Sample | None:
         """Return the perplexity of `valid` or `test` over seeds after so many trainings; None where nothing was run."""
@@ -90,8 +92,8 @@ def _recipe_folders(results: Path) -> Iterator[Path]:
             yield folder
         elif any(folder.glob(f"*/{PROVENANCE}")):
             raise RunError(
-                f"{folder} holds results, but there is no recipe of that name.{suggestion(folder.name, names)} A folder "
-                "of results has its recipe's name. Move it elsewhere."
+                f"{folder} holds results, but there is no recipe of that name.{suggestion(folder.name, names)} A "
+                "folder of results has its recipe's name. Move it elsewhere."
             )
 
 
@@ -157,6 +159,7 @@ def _check_distinct_weights(results: list[Result]) -> None:
         weights = result.provenance["weights_sha256"]
         if weights in seen:
             raise RunError(
-                f"{seen[weights]} and {result.path} are of the same weights: one run would count twice. Keep one of them."
+                f"{seen[weights]} and {result.path} are of the same weights: one run would count twice. Keep one of "
+                "them."
             )
         seen[weights] = result.path

@@ -43,10 +43,9 @@ def _draw_panel(axes: Axes, name: str, letter: str, points: Points) -> None:
         )
     axes.plot(places, [point.distances.mean for point in panel], "o-", color=OURS, ms=4, lw=1.4, label="ours, mean")
     axes.axhline(points.chance, color=CHANCE, lw=1, ls="--", label=f"chance, {points.chance:.3f}")
-    told = [point for point in FIGURE_1_POINTS if point.panel == name and point.distance is not None]
+    told = {getattr(p, name): p.distance for p in FIGURE_1_POINTS if p.panel == name and p.distance is not None}
     if told:
-        values = [point.distance for point in told]
-        axes.plot([getattr(p, name) for p in told], values, "x", color=PAPER, ms=7, mew=1.8, label="the paper")
+        axes.plot(list(told), list(told.values()), "x", color=PAPER, ms=7, mew=1.8, label="the paper")
     _describe(axes, name, letter, panel)
 
 

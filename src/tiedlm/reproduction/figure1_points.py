@@ -1,8 +1,10 @@
-"""The measured points of Figure 1, `results/figure1/points.json`: distances between the spans of two tables, run by run.
+"""The measured points of Figure 1: distances between two tables' spans, run by run, in `results/figure1/points.json`.
 
-{"format": 1, "words": V, "units": d, "environment": {...}, "command": "...",
- "panels": {"beta": [{"tau": 10.0, "beta": 0.0, "distances": [run 0, run 1, ...]}, ...],
-            "tau": [{"tau": 2.0, "beta": 1.0, "distances": [...]}, ...]}}
+    {"format": 1, "words": V, "units": d, "environment": {...}, "command": "...",
+     "panels": {"beta": [{"tau": 10.0, "beta": 0.0, "distances": [run 0, run 1, ...]}, ...],
+                "tau": [{"tau": 2.0, "beta": 1.0, "distances": [...]}, ...]}}
+
+Environment and command say where the points come from; no figure is made of them.
 """
 
 from __future__ import annotations

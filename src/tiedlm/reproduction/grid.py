@@ -1,4 +1,4 @@
-"""A table of texts in three forms: Markdown to read, LaTeX to typeset, CSV to compute with. Equal to the byte each time."""
+"""A table of texts in three forms: Markdown to read, LaTeX to typeset, CSV to compute with."""
 
 from __future__ import annotations
 

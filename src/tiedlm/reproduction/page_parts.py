@@ -17,17 +17,17 @@ from tiedlm.reproduction.standing import SLACK, standing
 from tiedlm.reproduction.tables import TITLES, table
 
 READING = f"""\
-Ours is the mean over seeds ± the sample standard deviation, or the figure alone of one seed. Figures after one and after
-two trainings stand apart, and only those after as many trainings as the paper's are set against it. A row stands where our
-mean test perplexity is at most the paper's plus {SLACK}."""
+Ours is the mean over seeds ± the sample standard deviation, or the figure alone of one seed. Figures after one and
+after two trainings stand apart, and only those after as many trainings as the paper's are set against it. A row stands
+where our mean test perplexity is at most the paper's plus {SLACK}."""
 TESTS = f"""\
-The order is that of the test perplexities, after as many trainings as the paper's figures. A step is the difference of two
-models that are neighbours in the paper's order, worse minus better, with its mean over the seeds that both have. Interval
-and p are those of a paired t-test over seeds, two-sided, which takes the differences for normal; with fewer than
-{LEAST_SEEDS} seeds there is none."""
+The order is that of the test perplexities, after as many trainings as the paper's figures. A step is the difference of
+two models that are neighbours in the paper's order, worse minus better, with its mean over the seeds that both have.
+Interval and p are those of a paired t-test over seeds, two-sided, which takes the differences for normal; with fewer
+than {LEAST_SEEDS} seeds there is none."""
 CURVES = """\
-Figure 2: validation perplexity by epoch; thin lines are seeds, dashed lines second trainings. The first epochs lie above
-the frame."""
+Thick lines are means over seeds, thin lines seeds, dashed lines second trainings. The first epochs lie above the
+frame."""
 
 
 def verdict(rows: Mapping[str, Row]) -> str:

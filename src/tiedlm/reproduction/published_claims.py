@@ -24,7 +24,7 @@ class KnownPoint:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Figure1Setting:
-    """The setting of Figure 1 (section 6.2), as far as it is stated: the grids, the optimiser and the epochs are not."""
+    """The setting of Figure 1 (section 6.2), as far as it is stated: grids, optimiser and epochs are not."""
 
     training_words: int = 20_000
     """Words of a contiguous stretch of Penn Treebank's training text, chosen at random."""

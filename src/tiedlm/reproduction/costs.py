@@ -1,6 +1,6 @@
 """What a training would cost, from what recorded trainings of networks of the same size took.
 
-seconds = words of the training text x epochs x work a word x (recorded seconds / (recorded words x epochs x work)).
+seconds = epochs x words of the training text x work a word x (recorded seconds of an epoch / (recorded words x work)).
 Work a word is that of the matrix products (multiplications and additions, forward and backward), which is what differs
 between the models of one size. Without a recorded training of the size there is no estimate.
 """
@@ -54,17 +54,19 @@ def estimate(name: str, rows: Mapping[str, Row], here: str) -> Estimate | None:
     if not recorded:
         return None
     machine = here if here in recorded else max(sorted(recorded), key=lambda found: len(recorded[found]))
-    return Estimate(seconds=statistics.median(recorded[machine]) * _units(recipe(name)), machine=machine)
+    config = recipe(name)
+    seconds = statistics.median(recorded[machine]) * work_of_an_epoch(config) * config.training.epochs
+    return Estimate(seconds=seconds, machine=machine)
 
 
 def _seconds_a_unit(stage: Result, name: str) -> float:
     epochs = [record["seconds"] for record in stage.metrics if record["event"] == "epoch"]
-    return statistics.median(epochs) * len(epochs) / _units(recipe(name))
+    return statistics.median(epochs) / work_of_an_epoch(recipe(name))
 
 
-def _units(config: RunConfig) -> float:
-    """Return the work of a whole training."""
-    return (training_words(config.corpus.name) or 0) * config.training.epochs * work_a_word(config)
+def work_of_an_epoch(config: RunConfig) -> float:
+    """Return the floating-point operations of `work_a_word` for all words of the training text."""
+    return (training_words(config.corpus.name) or 0) * work_a_word(config)
 
 
 def work_a_word(config: RunConfig) -> float:

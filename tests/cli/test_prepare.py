@@ -49,7 +49,7 @@ def test_what_takes_time_is_told_apart_from_the_result(tiedlm, tiny, texts, tmp_
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "Name the corpus to prepare. Corpora: ptb, wikitext-2, builtin, synthetic, text."),
+        ([], "Name the corpus to prepare. Corpora: ptb, wikitext-2, wikitext-2-half1, "),
         (["pbt"], "There is no corpus 'pbt'. Did you mean 'ptb'?"),
         (["ptb", "--corpus.train", "a.txt"], "corpus.train has no effect on the corpus 'ptb'"),
         (["text", "--corpus.train", "a.txt"], "--corpus.valid, --corpus.test is missing"),

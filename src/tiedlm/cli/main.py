@@ -24,6 +24,7 @@ COMMANDS = {
     "generate": "text drawn from a run's model",
     "compare": "runs side by side, and beside the paper",
     "publish": "put what a finished run leaves for others into results/",
+    "reproduce": "the paper's rows: what stands and what is missing; tables and figures out of results/",
     "doctor": "versions, device, threads, and where data and runs live",
 }
 """Every command, in the order of the help, with what it does; its module is `tiedlm.cli.<name>`."""

@@ -36,8 +36,9 @@ class TextOptions:
 class Arguments:
     """Find or fetch a corpus, check it, encode it, and print what it counts.
 
-    Corpora: ptb, wikitext-2, builtin (English of Python's own documentation), synthetic (a source of known entropy),
-    and text, that is three files of one's own. A training does the same by itself.
+    Corpora: ptb, wikitext-2, wikitext-2-half1 and wikitext-2-half2 (halves of its training text), builtin (English of
+    Python's own documentation), synthetic (a source of known entropy), and text, that is three files of one's own. A
+    training does the same by itself.
     """
 
     name: Annotated[str | None, tyro.conf.arg(metavar="CORPUS"), tyro.conf.Positional] = None

@@ -37,5 +37,5 @@ def _row(name: str, config: RunConfig) -> list[str]:
     network = f"{model.layers} x {model.units}, {'tied' if model.tied else 'untied'}"
     terms = f"CE + {loss.gamma:g} AL, tau {loss.temperature:g}" if loss.temperature else "CE"
     published = PUBLISHED.get(name)
-    paper = "" if published is None else f"{published.test:.1f}"
+    paper = "" if published is None or published.test is None else f"{published.test:.1f}"
     return [name, config.corpus.name, network, terms, str(config.training.epochs), paper]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tiedlm.errors import ConfigError, suggestion
 
-CORPUS_NAMES = ("ptb", "wikitext-2", "builtin", "synthetic", "text")
+CORPUS_NAMES = ("ptb", "wikitext-2", "wikitext-2-half1", "wikitext-2-half2", "builtin", "synthetic", "text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class CorpusConfig:
     """
 
     name: str = "text"
-    """`ptb`, `wikitext-2`, `builtin` (documentation texts of Python's standard library), `synthetic`, or `text`."""
+    """`ptb`, `wikitext-2` or its halves `wikitext-2-half1` and `-half2`, `builtin`, `synthetic`, or `text`."""
     train: str | None = None
     """Path of the training text, for `name` "text" only: UTF-8, a sentence a line, blanks between words."""
     valid: str | None = None

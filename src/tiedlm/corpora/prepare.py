@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
+
+import numpy as np
 
 from tiedlm import locations
 from tiedlm.corpora.cache import cached
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.corpora.encode import ENCODING_VERSION, SPLITS, Encoded, Split, encode
 from tiedlm.corpora.fetch import check_counts, fetch
-from tiedlm.corpora.sources import SOURCES
+from tiedlm.corpora.parts import PARTS, Part, source_of
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import ConfigError, CorpusError
 
@@ -31,7 +33,7 @@ class Corpus:
     name: str
     """The config's name."""
     vocabulary: Vocabulary
-    """The words of the training text, and no others."""
+    """The words of the training text, and no others; for a part of a corpus, the words of the whole one's."""
     splits: dict[str, Split]
     """`train`, `valid` and `test`."""
     provenance: dict[str, Any]
@@ -48,7 +50,8 @@ def prepare(
     """Return the corpus of a config: its text found or made, its ids from the cache or made.
 
     `ptb` and `wikitext-2` are looked for in the data folder under the names in `sources`, else downloaded there, and
-    count exactly as published. `builtin` and `synthetic` are built once in the cache folder. Words of `valid` and
+    count exactly as published; of a part (see `parts`) the provenance has the whole training text's sha256 and the
+    part's own counts. `builtin` and `synthetic` are built once in the cache folder. Words of `valid` and
     `test` that the vocabulary lacks become `<unk>`; the provenance says how many there are.
 
     Args:
@@ -66,8 +69,11 @@ def prepare(
     tell, damaged = progress or _logger.info, progress or _logger.warning
     texts, origin = _texts(config, data_dir, cache, tell, damaged)
     encoded = encode(texts, config.vocabulary_size, cache, tell, damaged)
-    if config.name in SOURCES:
-        check_counts(SOURCES[config.name], encoded, whole_vocabulary=config.vocabulary_size is None)
+    source = source_of(config.name)
+    if source is not None:
+        check_counts(source, encoded, whole_vocabulary=config.vocabulary_size is None)
+    if config.name in PARTS:
+        encoded = _with_training_part(encoded, PARTS[config.name])
     return Corpus(config.name, encoded.vocabulary, encoded.splits, _provenance(config, encoded, origin))
 
 
@@ -79,19 +85,28 @@ def _texts(
     damaged: Callable[[str], None],
 ) -> tuple[dict[str, Path], dict[str, Any]]:
     """Return the text file of each split, and plain JSON values that say where they come from."""
-    if data_dir is not None and config.name not in SOURCES:
+    source = source_of(config.name)
+    if data_dir is not None and source is None:
         raise ConfigError(
             f"--data-dir has no effect on the corpus {config.name!r}, which needs no data folder. Leave it out."
         )
     if data_dir is not None and not data_dir.is_dir():
         raise CorpusError(f"The data folder {data_dir} does not exist. Check the path, or make the folder first.")
-    if config.name in SOURCES:
-        source = SOURCES[config.name]
+    if source is not None:
         texts = fetch(source, data_dir or locations.data_dir(), tell)
         return texts, {"title": source.title, "licence": source.licence}
     if config.name == "text":
         return {split: Path(getattr(config, split)).expanduser() for split in SPLITS}, {}
     return _built(config.name, cache, tell, damaged)
+
+
+def _with_training_part(encoded: Encoded, part: Part) -> Encoded:
+    """Put a stretch of the training text in its place: a view of its ids, not a copy."""
+    whole = encoded.splits["train"]
+    ids = whole.ids[part.start : part.stop]
+    unknown = int(np.count_nonzero(ids == encoded.vocabulary.unknown_id))
+    train = replace(whole, ids=ids, words=len(ids), unknown=unknown, lines=part.lines)
+    return replace(encoded, splits={**encoded.splits, "train": train})
 
 
 def _provenance(config: CorpusConfig, encoded: Encoded, origin: dict[str, Any]) -> dict[str, Any]:

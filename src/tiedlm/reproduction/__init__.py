@@ -2,12 +2,19 @@
 
 | module | what |
 |---|---|
-| `published` | the paper's figures as data, under the names of their recipes |
+| `published` | the paper's perplexities as data, under the names of their recipes |
+| `published_citations`, `published_predictions`, `published_claims` | others' figures, next words, claims |
 | `layout` | what a published result, `results/<recipe>/seed-<k>/`, holds |
 | `result`, `consistency` | reading one: whole, unedited, and in agreement with itself |
 | `publish`, `place` | a finished run becomes a published result |
 | `provenance` | where it comes from, and the commands that repeat it |
 | `differences` | where a config is not that of its recipe |
+| `collect` | all results become the paper's rows, or an error says which one cannot |
+| `samples`, `paired`, `ordering`, `standing` | means and spreads, the order of the models and its test, what stands |
+| `costs`, `plan` | which trainings are missing, what each would cost, and in which order |
+| `tables`, `ordering_tables`, `grid` | tables as Markdown, LaTeX and CSV |
+| `figure1`, `figure1_points`, `figure2`, `drawing` | figures as PNG and SVG |
+| `render`, `page_parts`, `pages` | all of it, equal to the byte, and the pages that hold it |
 
 Nothing here needs a corpus, weights or an accelerator, and nothing imports torch.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tiedlm.corpora.sources import SOURCES
+from tiedlm.corpora.parts import source_of
 from tiedlm.errors import RunError
 from tiedlm.reproduction.layout import FIRST_TRAINING, METRICS, NOT_USED, Result
 
@@ -32,7 +32,7 @@ def _check_score(result: Result, split: str) -> None:
             f"{result.path}: the {split} perplexity is {score['perplexity']}, but exp(nll_nats / words) is {own}. "
             f"{NOT_USED}"
         )
-    source = SOURCES.get(result.config["corpus"]["name"])
+    source = source_of(result.config["corpus"]["name"])
     if source is not None and score["words"] != source.files[split].words_and_ends:
         raise RunError(
             f"{result.path}: {score['words']:,} words of {split} were scored, but {source.name} counts "

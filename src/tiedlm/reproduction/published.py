@@ -1,7 +1,8 @@
-"""The paper's published perplexities, under the names of the recipes that repeat them. Data only; nothing is computed.
+"""The paper's perplexities, under the names of the recipes that repeat them. Data only; nothing is computed.
 
-Source: Inan, Khosravi & Socher, Tying Word Vectors and Word Classifiers (ICLR 2017, arXiv 1611.01462v3): Table 1, and
-footnote 4 for the number of trainings.
+Source: Inan, Khosravi & Socher, Tying Word Vectors and Word Classifiers (ICLR 2017, arXiv 1611.01462v3): Tables 1, 2
+and 3, and footnote 4 for the number of trainings. Figures of other work that Table 3 quotes, the predictions of Table 4
+and what the figures show are in the modules `published_citations`, `published_predictions` and `published_claims`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, final
 
-Corpus = Literal["ptb", "wikitext-2"]
-Size = Literal["small", "medium", "large"]
+Corpus = Literal["ptb", "wikitext-2", "wikitext-2-half1", "wikitext-2-half2"]
+Size = Literal["small", "medium", "large", "rhn"]
 
 UNSTATED = "seed, spread over seeds, epochs, initial weights and the counting of words are not stated"
 TRAINED_TWICE = f"trained a second time from its own final weights (footnote 4); {UNSTATED}"
 BASELINE = f"a second training from its own final weights changed nothing (footnote 4); {UNSTATED}"
+NEVER_RUN = "the paper has no such row"
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class PublishedRow:
-    """One model on one corpus, as printed."""
+    """One model on one corpus, as printed: perplexities of the whole validation and test text."""
 
     table: str
     """Where it is printed, such as "Table 1"."""
@@ -29,11 +31,11 @@ class PublishedRow:
     corpus: Corpus
     """The corpus, by the name that it has in a config."""
     size: Size
-    """`small`, `medium` or `large`: 200, 650 or 1,500 units."""
-    valid: float
-    """Perplexity of the validation text."""
-    test: float
-    """Perplexity of the test text."""
+    """`small`, `medium` or `large`: 200, 650 or 1,500 units; `rhn`: the recurrent highway network of Table 3."""
+    valid: float | None
+    """Perplexity of the validation text; None in a row that the paper lacks and that stands beside its own."""
+    test: float | None
+    """Perplexity of the test text; None where `valid` is."""
     trainings: int = 1
     """Trainings behind the figures: 2 where the model was trained again from its own final weights."""
     protocol: str = UNSTATED
@@ -41,10 +43,18 @@ class PublishedRow:
 
 
 def _row(
-    corpus: Corpus, size: Size, row: str, valid: float, test: float, trainings: int = 1, protocol: str = UNSTATED
+    corpus: Corpus,
+    size: Size,
+    row: str,
+    valid: float | None,
+    test: float | None,
+    *,
+    table: str = "Table 1",
+    trainings: int = 1,
+    protocol: str = UNSTATED,
 ) -> PublishedRow:
     return PublishedRow(
-        table="Table 1",
+        table=table,
         row=row,
         corpus=corpus,
         size=size,
@@ -53,6 +63,15 @@ def _row(
         trainings=trainings,
         protocol=protocol,
     )
+
+
+def _half(half: Literal[1, 2], row: str, valid: float, test: float) -> PublishedRow:
+    corpus: Corpus = "wikitext-2-half1" if half == 1 else "wikitext-2-half2"
+    return _row(corpus, "small", row, valid, test, table="Table 2")
+
+
+def _rhn(row: str, valid: float | None, test: float | None, protocol: str = UNSTATED) -> PublishedRow:
+    return _row("ptb", "rhn", row, valid, test, table="Table 3", protocol=protocol)
 
 
 PUBLISHED: dict[str, PublishedRow] = {
@@ -76,4 +95,16 @@ PUBLISHED: dict[str, PublishedRow] = {
     "wikitext2-medium-al": _row("wikitext-2", "medium", "VD-LSTM+AL", 98.8, 93.1),
     "wikitext2-medium-re": _row("wikitext-2", "medium", "VD-LSTM+RE", 92.3, 87.7),
     "wikitext2-medium-real": _row("wikitext-2", "medium", "VD-LSTM+REAL", 91.5, 87.0),
+    "wikitext2-half1-small-vd": _half(1, "VD-LSTM", 159.1, 148.0),
+    "wikitext2-half1-small-al": _half(1, "VD-LSTM+AL", 153.0, 142.5),
+    "wikitext2-half1-small-re": _half(1, "VD-LSTM+RE", 152.4, 141.9),
+    "wikitext2-half1-small-real": _half(1, "VD-LSTM+REAL", 149.3, 140.6),
+    "wikitext2-half2-small-vd": _half(2, "VD-LSTM", 163.19, 148.6),
+    "wikitext2-half2-small-al": _half(2, "VD-LSTM+AL", 156.4, 143.7),
+    "wikitext2-half2-small-re": _half(2, "VD-LSTM+RE", 152.5, 140.9),
+    "wikitext2-half2-small-real": _half(2, "VD-LSTM+REAL", 150.5, 138.4),
+    "ptb-rhn-vd": _rhn("VD-RHN", 71.2, 68.5),
+    "ptb-rhn-re": _rhn("VD-RHN+RE", 68.1, 66.0),
+    "ptb-rhn-real": _rhn("VD-RHN+REAL", None, None, NEVER_RUN),
 }
+"""Row by recipe, in the order of the paper's tables."""

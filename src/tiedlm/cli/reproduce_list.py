@@ -1,0 +1,102 @@
+"""`tiedlm reproduce --list`: every row with the paper's figure, ours, what is missing, and what it would cost here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.reproduce_trainings import Training, trainings
+from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.reproduction.collect import Row, collect
+from tiedlm.reproduction.figure1_points import Points, read_points
+from tiedlm.reproduction.ordering import headline
+from tiedlm.reproduction.page_parts import verdict
+from tiedlm.reproduction.plan import Step, missing, select
+from tiedlm.training.display import duration
+from tiedlm.training.environment import device_name, processor
+
+HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")
+UNKNOWN = "unknown"
+
+
+def print_list(results: Path, targets: Sequence[str], only: Sequence[str], *, json: bool) -> None:
+    """Print the rows that are asked for.
+
+    Raises:
+        TiedlmError: targets that there are not, results that are refused, run folders that are damaged.
+    """
+    rows, here = collect(results), _here()
+    names = select(targets, only)
+    steps = missing(names, rows, here)
+    if json:
+        print_json(_as_json(names, rows, steps))
+        return
+    cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
+    print_table(HEADINGS, cells, align="llrlrll")
+    print(f"\n{verdict(rows)}{_figure1(read_points(results))}")
+
+
+def _here() -> str:
+    """Return the model of this machine's accelerator, or of its processor where there is none."""
+    return device_name("cuda") if torch.cuda.is_available() else processor()
+
+
+def _cells(row: Row, steps: Sequence[Step], here: str) -> list[str]:
+    paper = row.published
+    again = "" if paper.trainings == 1 else f" ({paper.trainings} trainings)"
+    printed = "-" if paper.test is None else f"{paper.test}{again}"
+    seeds = " ".join(map(str, row.results)) or "-"
+    lacking = ", ".join(f"{step.seed}{'' if step.training == 1 else ' again'}" for step in steps)
+    if row.name not in recipe_names():
+        return [row.name, paper.table, printed, _ours(row), seeds, "its recipe", UNKNOWN]
+    return [row.name, paper.table, printed, _ours(row), seeds, lacking or "-", _cost(steps, here)]
+
+
+def _ours(row: Row) -> str:
+    sample = headline(row)
+    if sample is not None:
+        return sample.told()
+    others = {number: row.perplexity("test", number) for number in row.trainings()}
+    told = [f"{found.told()} after {number}" for number, found in others.items() if found is not None]
+    return told[-1] if told else "not run"
+
+
+def _cost(steps: Sequence[Step], here: str) -> str:
+    known = [step.estimate for step in steps if step.estimate is not None]
+    if len(known) < len(steps):
+        return UNKNOWN
+    elsewhere = {one.machine for one in known} - {here}
+    told = duration(sum(one.seconds for one in known)) if known else "-"
+    return f"{told} on {', '.join(elsewhere)}" if elsewhere else told
+
+
+def _figure1(points: Points | None) -> str:
+    if points is None:
+        return "Figure 1: not run."
+    counts = ", ".join(f"{len(panel)} points over {name}" for name, panel in points.panels.items())
+    return f"Figure 1: {counts}."
+
+
+def _as_json(names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step]) -> dict[str, Any]:
+    return {
+        "rows": [_row_json(rows[name]) for name in names],
+        "missing": [asdict(step) for step in steps],
+        "trainings": [_training_json(training) for training in trainings(steps)],
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    ours = {
+        str(number): {split: sample.by_seed for split in ("valid", "test") if (sample := row.perplexity(split, number))}
+        for number in row.trainings()
+    }
+    return {"row": row.name, "published": asdict(row.published), "ours_after_trainings": ours}
+
+
+def _training_json(training: Training) -> dict[str, Any]:
+    return {"command": training.command(), "done": training.done, "seconds_left": training.seconds}

@@ -1,0 +1,72 @@
+"""Figure 1: how near the spans of input and output table come under the theory experiment's loss, over beta and tau."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tiedlm.reproduction.drawing import pictures, titled
+from tiedlm.reproduction.figure1_points import Point, Points
+from tiedlm.reproduction.grid import Grid
+from tiedlm.reproduction.published_claims import FIGURE_1_POINTS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+OURS, PAPER, CHANCE = "#0072B2", "#D55E00", "#555555"
+TITLE = "Figure 1: distance between the spans of input and output table"
+
+
+def figure1(points: Points) -> dict[str, bytes]:
+    """Return the figure as `png` and `svg`: means with every run, the chance level, and what the paper tells."""
+
+    def draw(figure: Figure) -> None:
+        for axes, name, letter in zip(figure.subplots(1, 2, sharey=True), points.panels, "ab", strict=True):
+            _draw_panel(axes, name, letter, points)
+
+    return pictures(draw, width=7.2, height=3.0)
+
+
+def figure1_table(points: Points) -> Grid:
+    """Return the same as a table: mean, spread and number of runs of each point, beside the paper's."""
+    rows = [_row(name, point) for name, panel in points.panels.items() for point in panel]
+    headings = ("panel", "β", "τ", "runs", "distance", "the paper")
+    return Grid(title=TITLE, headings=headings, align="lrrrrl", rows=rows)
+
+
+def _draw_panel(axes: Axes, name: str, letter: str, points: Points) -> None:
+    panel = points.panels[name]
+    places = [getattr(point, name) for point in panel]
+    for place, point in zip(places, panel, strict=True):
+        axes.plot(
+            [place] * point.distances.n, list(point.distances.by_seed.values()), ".", color=OURS, alpha=0.35, ms=4
+        )
+    axes.plot(places, [point.distances.mean for point in panel], "o-", color=OURS, ms=4, lw=1.4, label="ours, mean")
+    axes.axhline(points.chance, color=CHANCE, lw=1, ls="--", label=f"chance, {points.chance:.3f}")
+    told = {getattr(p, name): p.distance for p in FIGURE_1_POINTS if p.panel == name and p.distance is not None}
+    if told:
+        axes.plot(list(told), list(told.values()), "x", color=PAPER, ms=7, mew=1.8, label="the paper")
+    _describe(axes, name, letter, panel)
+
+
+def _describe(axes: Axes, name: str, letter: str, panel: tuple[Point, ...]) -> None:
+    fixed = {"beta": "tau", "tau": "beta"}[name]
+    symbol = {"beta": "β", "tau": "τ"}
+    value = f", {symbol[fixed]} = {getattr(panel[0], fixed):g}" if panel else ": not run"
+    titled(axes, f"({letter}) over {symbol[name]}{value}")
+    axes.set_xlabel(symbol[name])
+    axes.set_ylim(0, 1.05)
+    if letter == "a":
+        axes.set_ylabel("distance between the spans")
+    if panel:
+        axes.legend(loc="best")
+
+
+def _row(name: str, point: Point) -> list[str]:
+    sample = point.distances
+    told = [
+        known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == (name, point.tau, point.beta)
+    ]
+    spread = "" if sample.sd is None else f" ± {sample.sd:.3f}"
+    letter = {"beta": "(a)", "tau": "(b)"}[name]
+    return [letter, f"{point.beta:g}", f"{point.tau:g}", str(sample.n), f"{sample.mean:.3f}{spread}", *(told or ["–"])]

@@ -1,0 +1,87 @@
+"""The words around the tables: what the page on the reproduction and the README say of all results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tiedlm.reproduction.collect import Row
+from tiedlm.reproduction.figure1 import TITLE as FIGURE_1_TITLE
+from tiedlm.reproduction.figure1 import figure1_table
+from tiedlm.reproduction.figure1_points import Points
+from tiedlm.reproduction.figure2 import panels
+from tiedlm.reproduction.grid import Grid
+from tiedlm.reproduction.ordering import Ordering
+from tiedlm.reproduction.ordering_tables import orders, steps
+from tiedlm.reproduction.paired import LEAST_SEEDS
+from tiedlm.reproduction.standing import SLACK, standing
+from tiedlm.reproduction.tables import TITLES, table
+
+READING = f"""\
+Ours is the mean over seeds ± the sample standard deviation, or the figure alone of one seed. Figures after one and
+after two trainings stand apart, and only those after as many trainings as the paper's are set against it. A row stands
+where our mean test perplexity is at most the paper's plus {SLACK}."""
+TESTS = f"""\
+The order is that of the test perplexities, after as many trainings as the paper's figures. A step is the difference of
+two models that are neighbours in the paper's order, worse minus better, with its mean over the seeds that both have.
+Interval and p are those of a paired t-test over seeds, two-sided, which takes the differences for normal; with fewer
+than {LEAST_SEEDS} seeds there is none."""
+CURVES = """\
+Thick lines are means over seeds, thin lines seeds, dashed lines second trainings. The first epochs lie above the
+frame."""
+
+
+def verdict(rows: Mapping[str, Row]) -> str:
+    """Return how many of the paper's rows stand, and at what cost, in a sentence or two."""
+    found = standing(rows)
+    spent = ", ".join(f"{hours:.1f} on {machine}" for machine, hours in found.hours.items())
+    return (
+        f"{found.stand} of the paper's {found.rows} rows stand; {found.run} have been run, trained as often as in the "
+        f"paper, {found.rows - found.run} have not.\nTraining behind the published results, in hours of one process: "
+        f"{spent or 'none'}.\n"
+    )
+
+
+def readme_part(rows: Mapping[str, Row]) -> str:
+    """Return the README's table: every row of which there is a figure."""
+    cells = [_readme_row(row, trainings) for row in rows.values() for trainings in row.trainings()]
+    headings = ("recipe", "trainings", "ours, valid / test", "the paper's", "seeds", "folder")
+    grid = Grid(title="Results", headings=headings, align="lrrrrl", rows=cells)
+    return f"{verdict(rows)}\n{grid.markdown() if cells else ''}"
+
+
+def _readme_row(row: Row, trainings: int) -> list[str]:
+    valid, test = row.perplexity("valid", trainings), row.perplexity("test", trainings)
+    ours = " / ".join(sample.told() for sample in (valid, test) if sample is not None)
+    paper = row.published
+    printed = "–" if paper.test is None else f"{paper.valid} / {paper.test}"
+    after = "" if trainings == paper.trainings or paper.test is None else f" after {paper.trainings}"
+    seeds = str(test.n) if test else "–"
+    return [f"`{row.name}`", str(trainings), ours, printed + after, seeds, f"`{row.folder}`"]
+
+
+def reproduction_part(rows: Mapping[str, Row], found: Sequence[Ordering], points: Points | None) -> str:
+    """Return the page's tables and figures, with how to read them."""
+    parts = [verdict(rows), READING]
+    for name in TITLES:
+        parts.append(_section(table(name, rows)))
+    parts += [_section(orders(found)), _section(steps(found)), TESTS]
+    parts += [f"### {FIGURE_1_TITLE}", _figure1(points), "### Figure 2: validation perplexity by epoch", _figure2(rows)]
+    return "\n\n".join(part.strip("\n") for part in parts)
+
+
+def _section(grid: Grid) -> str:
+    return f"### {grid.title}\n\n{grid.markdown()}"
+
+
+def _figure1(points: Points | None) -> str:
+    if points is None:
+        return "Not run."
+    return (
+        f"![{FIGURE_1_TITLE}](figures/figure1.png)\n\n{figure1_table(points).markdown()}\n"
+        f"Chance, the distance of two random subspaces of {points.units} of {points.words:,} dimensions: "
+        f"sqrt(1 - d/V) = {points.chance:.3f}."
+    )
+
+
+def _figure2(rows: Mapping[str, Row]) -> str:
+    return f"![Figure 2](figures/figure2.png)\n\n{CURVES}" if panels(rows) else "Not run."

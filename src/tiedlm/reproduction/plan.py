@@ -1,0 +1,108 @@
+"""Which trainings are missing, what each would cost, and in which order to run them: cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from tiedlm.errors import ArgumentError, suggestion
+from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.reproduction.collect import Row
+from tiedlm.reproduction.costs import Estimate, estimate
+from tiedlm.reproduction.figure2 import SIZES
+from tiedlm.reproduction.published import PUBLISHED
+from tiedlm.reproduction.published_citations import CITATIONS
+from tiedlm.reproduction.published_predictions import AUGMENTED, BASELINE
+
+SEEDS = (0, 1, 2)
+"""Seeds that a row should have: with fewer than three there is no test."""
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "table1": tuple(name for name, row in PUBLISHED.items() if row.table == "Table 1"),
+    "table2": tuple(name for name, row in PUBLISHED.items() if row.table == "Table 2"),
+    "table3": tuple(
+        dict.fromkeys(
+            [
+                *(cited.recipe for cited in CITATIONS if cited.recipe),
+                *(name for name, row in PUBLISHED.items() if row.table == "Table 3"),
+            ]
+        )
+    ),
+    "table4": (BASELINE, AUGMENTED),
+    "figure2": tuple(name for name, row in PUBLISHED.items() if row.corpus == "ptb" and row.size in SIZES),
+}
+"""Tables and figures → the rows whose runs they are made of. Figure 1 is made of no rows."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A training that is missing."""
+
+    recipe: str
+    seed: int
+    training: int
+    """1, or 2 for one that starts from the weights of the first."""
+    estimate: Estimate | None
+    """What it would cost; None where that is not known."""
+
+
+def select(targets: Sequence[str], only: Sequence[str] = ()) -> list[str]:
+    """Return the names of rows, in the order of the paper.
+
+    Args:
+        targets: tables, figures and rows; none: every row.
+        only: parts of names, such as "small" or "real", all of which a row's name must have.
+
+    Raises:
+        ArgumentError: a target or a part that there is not, or nothing that is left.
+    """
+    known = [*TARGETS, *PUBLISHED]
+    wanted = {name for target in targets for name in _rows_of(target, known)} if targets else set(PUBLISHED)
+    parts = {part for name in PUBLISHED for part in name.split("-")}
+    for part in only:
+        if part not in parts:
+            raise ArgumentError(
+                f"No row has {part!r} in its name.{suggestion(part, parts)} Parts: {', '.join(sorted(parts))}."
+            )
+    found = [name for name in PUBLISHED if name in wanted and set(only) <= set(name.split("-"))]
+    if not found:
+        raise ArgumentError(f"No row of {', '.join(targets)} has {' and '.join(only)} in its name.")
+    return found
+
+
+def _rows_of(target: str, known: Sequence[str]) -> tuple[str, ...]:
+    if target not in known:
+        raise ArgumentError(
+            f"There is no table, figure or row {target!r}.{suggestion(target, known)} Tables and figures: "
+            f"{', '.join(TARGETS)}; rows: `tiedlm reproduce --list`."
+        )
+    return TARGETS.get(target, (target,))
+
+
+def missing(names: Iterable[str], rows: Mapping[str, Row], here: str, seeds: Sequence[int] = SEEDS) -> list[Step]:
+    """Return the trainings that rows lack, cheapest first; those of unknown cost last.
+
+    A second training follows its first. Rows without a recipe have none.
+
+    Args:
+        names: the rows.
+        rows: all rows with their results.
+        here: the machine to estimate costs for.
+        seeds: seeds that each row should have.
+    """
+    steps = [
+        Step(recipe=name, seed=seed, training=training, estimate=cost)
+        for name in names
+        if name in recipe_names()
+        for cost in [estimate(name, rows, here)]
+        for seed in seeds
+        for training in range(1, PUBLISHED[name].trainings + 1)
+        if seed not in rows[name].after(training)
+    ]
+    return sorted(steps, key=_cost)  # a stable order: of equal cost, as in the paper, then by seed and training
+
+
+def _cost(step: Step) -> tuple[bool, float]:
+    return step.estimate is None, 0.0 if step.estimate is None else step.estimate.seconds

@@ -1,0 +1,95 @@
+"""`results/` → every table, figure and generated page: the same bytes each time, without torch, corpus or network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tiedlm.checkpoint.saving import saving
+from tiedlm.files import write_bytes
+from tiedlm.reproduction.collect import Row, collect
+from tiedlm.reproduction.drawing import FORMATS
+from tiedlm.reproduction.figure1 import figure1, figure1_table
+from tiedlm.reproduction.figure1_points import Points, read_points
+from tiedlm.reproduction.figure2 import figure2
+from tiedlm.reproduction.grid import Grid
+from tiedlm.reproduction.ordering import orderings
+from tiedlm.reproduction.ordering_tables import orders, steps
+from tiedlm.reproduction.page_parts import readme_part, reproduction_part
+from tiedlm.reproduction.pages import with_part
+from tiedlm.reproduction.tables import TITLES, table, table_csv
+
+TABLES, FIGURES = Path("docs", "tables"), Path("docs", "figures")
+README, PAGE = Path("README.md"), Path("docs", "reproduction.md")
+
+Outputs = dict[Path, bytes | None]
+"""Path below the project's folder → content; None: no such file may be there."""
+
+
+def rendered(project: Path) -> Outputs:
+    """Return all that is made of the project's results.
+
+    Raises:
+        RunError: a result that is refused, a page without its markers.
+        ConfigError: Matplotlib is not installed.
+    """
+    rows, points = collect(project / "results"), read_points(project / "results")
+    outputs: Outputs = {**_tables(rows, points), **_figures(rows, points)}
+    found = orderings(rows)
+    outputs[PAGE] = with_part(project / PAGE, reproduction_part(rows, found, points)).encode()
+    outputs[README] = with_part(project / README, readme_part(rows)).encode()
+    return outputs
+
+
+def changes(project: Path) -> Outputs:
+    """Return what of `rendered` is otherwise, or missing, in the project's folder; raises as `rendered`."""
+    return {path: content for path, content in rendered(project).items() if _content(project / path) != content}
+
+
+def write(project: Path) -> list[Path]:
+    """Write what differs and return its paths; all of it is made before anything is written.
+
+    Raises:
+        RunError: as `rendered`; and where the disk is full or fails.
+    """
+    changed = changes(project)
+    for path, content in changed.items():
+        with saving(project / path):
+            if content is None:
+                (project / path).unlink()
+            else:
+                write_bytes(project / path, content)
+    return list(changed)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _tables(rows: Mapping[str, Row], points: Points | None) -> Outputs:
+    found = orderings(rows)
+    outputs: Outputs = {}
+    for name in TITLES:
+        outputs |= _in_every_form(name, table(name, rows), table_csv(name, rows))
+    outputs |= _in_every_form("orders", orders(found)) | _in_every_form("steps", steps(found))
+    return outputs | _in_every_form("figure1", None if points is None else figure1_table(points))
+
+
+def _in_every_form(name: str, grid: Grid | None, values: Grid | None = None) -> Outputs:
+    """Return a table as Markdown, LaTeX and CSV; `values` is another one for CSV."""
+    if grid is None:
+        return {TABLES / f"{name}.{form}": None for form in ("md", "tex", "csv")}
+    return {
+        TABLES / f"{name}.md": f"# {grid.title}\n\n{grid.markdown()}".encode(),
+        TABLES / f"{name}.tex": grid.latex().encode(),
+        TABLES / f"{name}.csv": (values or grid).csv().encode(),
+    }
+
+
+def _figures(rows: Mapping[str, Row], points: Points | None) -> Outputs:
+    drawn = {"figure1": None if points is None else figure1(points), "figure2": figure2(rows)}
+    return {
+        FIGURES / f"{name}.{form}": None if pictures is None else pictures[form]
+        for name, pictures in drawn.items()
+        for form in FORMATS
+    }

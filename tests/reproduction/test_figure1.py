@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from support.published_results import add_points
+from support.published_results import points as told
+from tiedlm.reproduction import figure1 as module
+from tiedlm.reproduction.figure1 import figure1, figure1_table
+from tiedlm.reproduction.figure1_points import Points, read_points
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Points:
+    add_points(tmp_path)
+    found = read_points(tmp_path)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def figure(points: Points, monkeypatch: pytest.MonkeyPatch) -> Figure:
+    """The figure itself, in place of its pictures."""
+    empty = Figure()
+    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
+    figure1(points)
+    return empty
+
+
+def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(figure: Figure) -> None:
+    beta, tau = figure.axes
+    lines = {str(line.get_label()): line for line in beta.lines}
+    assert list(lines["ours, mean"].get_xdata()) == [0.0, 0.5, 1.0]  # pyright: ignore[reportArgumentType]
+    assert list(lines["ours, mean"].get_ydata()) == pytest.approx([0.985, 0.4, 0.05])  # pyright: ignore[reportArgumentType]
+    assert lines["chance, 0.985"].get_ydata()[0] == pytest.approx(0.97**0.5)  # pyright: ignore[reportIndexIssue]
+    assert (list(lines["the paper"].get_xdata()), list(lines["the paper"].get_ydata())) == ([1.0], [0.06])  # pyright: ignore[reportArgumentType]
+    runs = [line for line in beta.lines if line.get_marker() == "."]
+    assert [len(line.get_ydata()) for line in runs] == [3, 3, 3]  # pyright: ignore[reportArgumentType]
+    assert beta.get_title(loc="left") == "(a) over β, τ = 10"
+    assert tau.get_title(loc="left") == "(b) over τ, β = 1"
+    assert "the paper" not in {line.get_label() for line in tau.lines}
+
+
+def test_an_empty_panel_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_points(tmp_path, panels=told()["panels"] | {"tau": []})
+    found, empty = read_points(tmp_path), Figure()
+    assert found is not None
+    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
+    figure1(found)
+    assert empty.axes[1].get_title(loc="left") == "(b) over τ: not run"
+
+
+def test_the_table_has_every_point_beside_the_papers(points: Points) -> None:
+    rows = [list(row) for row in figure1_table(points).rows]
+    assert len(rows) == 7
+    assert rows[0] == ["(a)", "0", "10", "3", "0.985 ± 0.010", "almost 1"]
+    assert rows[1] == ["(a)", "0.5", "10", "3", "0.400 ± 0.010", "–"]
+    assert rows[2] == ["(a)", "1", "10", "3", "0.050 ± 0.010", "about 0.06"]
+    assert rows[4] == ["(b)", "1", "2", "3", "0.275 ± 0.025", "close already"]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.published_results import add_points, points
+from tiedlm.errors import RunError
+from tiedlm.reproduction.figure1_points import read_points
+
+
+def panel(**changes: Any) -> dict[str, Any]:
+    """Both panels, the first point over beta changed."""
+    told = points()["panels"]
+    return told | {"beta": [told["beta"][0] | changes, *told["beta"][1:]]}
+
+
+def test_points_are_read_in_order_with_their_runs(tmp_path: Path) -> None:
+    told = points()
+    told["panels"]["tau"].reverse()
+    add_points(tmp_path, panels=told["panels"])
+    found = read_points(tmp_path)
+    assert found is not None
+    assert [point.beta for point in found.panels["beta"]] == [0.0, 0.5, 1.0]
+    assert [point.tau for point in found.panels["tau"]] == [1.0, 2.0, 5.0, 10.0]
+    assert found.panels["beta"][1].distances.by_seed == pytest.approx({0: 0.39, 1: 0.4, 2: 0.41})
+    assert found.chance == pytest.approx(math.sqrt(0.97))
+
+
+def test_an_experiment_that_was_not_run_has_none(tmp_path: Path) -> None:
+    assert read_points(tmp_path) is None
+
+
+def test_a_panel_may_be_empty(tmp_path: Path) -> None:
+    add_points(tmp_path, panels=points()["panels"] | {"tau": []})
+    found = read_points(tmp_path)
+    assert found is not None
+    assert found.panels["tau"] == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "must be of format 1, but is of 2"),
+        ({"words": 300}, "300 units of 300 words"),
+        ({"words": "many"}, "holds no points"),
+        ({"panels": {"beta": []}}, "panels"),
+        ({"panels": panel(distances=[])}, "distances"),
+        ({"panels": panel(distances=[0.1, 1.2])}, "distances"),
+        ({"panels": panel(distances=["near"])}, "near"),
+        ({"panels": panel(beta=1.5)}, "beta 1.5"),
+        ({"panels": panel(tau=0.0)}, "tau 0.0"),
+        ({"panels": panel(tau=20.0)}, "several values of tau in the panel over beta"),
+        ({"panels": panel(beta=0.5)}, "two points of the panel beta at one beta"),
+        ({"panels": [1, 2]}, "panels"),
+    ],
+)
+def test_what_is_no_point_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    add_points(tmp_path, **changes)
+    with pytest.raises(RunError, match=rf"points\.json .*{message}"):
+        read_points(tmp_path)
+
+
+def test_not_a_number_is_no_distance(tmp_path: Path) -> None:
+    path = add_points(tmp_path)
+    path.write_text(json.dumps(points()).replace("0.39", "NaN"))
+    with pytest.raises(RunError, match="holds no points"):
+        read_points(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
+    add_points(tmp_path).write_text(content)
+    with pytest.raises(RunError, match=r"points\.json"):
+        read_points(tmp_path)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.published_results import add_group
+from tiedlm.reproduction.collect import collect
+from tiedlm.reproduction.ordering import orderings
+from tiedlm.reproduction.ordering_tables import orders, steps
+
+SMALL = {
+    "vd": [(88.0,), (88.2,), (88.4,)],
+    "al": [(90.0, 83.0), (90.0, 83.1), (90.0, 83.5)],
+    "re": [(84.0, 85.0), (84.0, 85.4), (84.0, 85.3)],
+    "real": [(90.0, 82.0), (90.0, 82.6)],
+}
+
+
+def test_the_order_of_the_models(tmp_path: Path) -> None:
+    add_group(tmp_path, "ptb-small", SMALL)
+    add_group(tmp_path, "ptb-medium", {"vd": [(70.0,)], "real": [(71.0,)]})
+    rows = {row[0]: list(row[1:]) for row in orders(orderings(collect(tmp_path))).rows}
+    assert len(rows) == 7
+    assert rows["`ptb-small`"] == [
+        "real < al < re < vd",
+        "real 82.30 < al 83.20 < re 85.23 < vd 88.20",
+        "yes",
+    ]
+    assert rows["`ptb-medium`"] == ["real < re < al < vd", "vd 70.00 < real 71.00", "not known"]
+    assert rows["`ptb-large`"] == ["real < re < al < vd", "not run", "not known"]
+
+
+def test_each_step_has_its_test_or_says_why_not(tmp_path: Path) -> None:
+    add_group(tmp_path, "ptb-small", SMALL)
+    rows = [list(row) for row in steps(orderings(collect(tmp_path))).rows]
+    assert len(rows) == 21
+    assert rows[0] == ["`ptb-small`", "al - real", "+0.20", "+0.75", "2", "fewer than 3 seeds", "yes"]
+    assert rows[1] == ["`ptb-small`", "re - al", "+2.20", "+2.03 ± 0.63", "3", "0.005", "yes"]
+    assert rows[3] == ["`ptb-medium`", "re - real", "+0.70", "not run", "–", "–", "not known"]
+
+
+def test_a_step_the_other_way_does_not_hold_and_small_p_is_told_as_such(tmp_path: Path) -> None:
+    add_group(tmp_path, "ptb-medium", {"re": [(70.0,), (70.0,), (70.001,)], "real": [(75.0,), (75.0,), (75.0,)]})
+    row = list(steps(orderings(collect(tmp_path))).rows[3])
+    assert row[1:] == ["re - real", "+0.70", "-5.00 ± 0.00", "3", "< 0.001", "no"]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.published_results import add_group, add_points, add_result
+from tiedlm.reproduction.collect import collect
+from tiedlm.reproduction.figure1_points import read_points
+from tiedlm.reproduction.ordering import orderings
+from tiedlm.reproduction.page_parts import readme_part, reproduction_part, verdict
+
+
+def test_the_verdict_counts_rows_and_hours(tmp_path: Path) -> None:
+    add_result(tmp_path, "ptb-small-vd", 0, 87.0, seconds=90.0)
+    add_result(tmp_path, "ptb-small-re", 0, 87.0, seconds=90.0, processor="another")
+    assert verdict(collect(tmp_path)) == (
+        "1 of the paper's 30 rows stand; 1 have been run, trained as often as in the paper, 29 have not.\n"
+        "Training behind the published results, in hours of one process: 1.0 on a processor, 1.0 on another.\n"
+    )
+
+
+def test_without_results_nothing_is_claimed(tmp_path: Path) -> None:
+    rows = collect(tmp_path)
+    assert verdict(rows).startswith("0 of the paper's 30 rows stand; 0 have been run")
+    assert "hours of one process: none." in verdict(rows)
+    assert readme_part(rows).rstrip().endswith("none.")
+
+
+def test_the_readme_has_a_line_for_every_figure_there_is(tmp_path: Path) -> None:
+    add_group(tmp_path, "ptb-small", {"re": [(87.0, 85.0), (88.0,)]})
+    lines = [line for line in readme_part(collect(tmp_path)).splitlines() if line.startswith("| `")]
+    assert lines == [
+        "| `ptb-small-re` | 1 | 92.50 ± 0.71 / 87.50 ± 0.71 | 89.9 / 85.1 after 2 | 2 | `results/ptb-small-re` |",
+        "| `ptb-small-re` | 2 | 90.00 / 85.00 | 89.9 / 85.1 | 1 | `results/ptb-small-re` |",
+    ]
+
+
+def test_the_page_holds_every_table_and_figure_or_says_not_run(tmp_path: Path) -> None:
+    rows = collect(tmp_path)
+    empty = reproduction_part(rows, orderings(rows), None)
+    assert empty.count("Not run.") == 2
+    assert "figures/" not in empty
+    add_result(tmp_path, "ptb-small-vd", 0, 87.0)
+    add_points(tmp_path)
+    rows = collect(tmp_path)
+    full = reproduction_part(rows, orderings(rows), read_points(tmp_path))
+    headings = [line for line in full.splitlines() if line.startswith("### ")]
+    assert [heading.split(":")[0] for heading in headings] == [
+        *("### Table 1", "### Table 2", "### Table 3"),
+        "### The order of the four models by test perplexity",
+        "### Each step of the paper's order, over seeds",
+        *("### Figure 1", "### Figure 2"),
+    ]
+    for told in ("(figures/figure1.png)", "(figures/figure2.png)", "sqrt(1 - d/V) = 0.985", "paired t-test"):
+        assert told in full

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.published_results import add_group, add_result
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.reproduction.collect import collect
+from tiedlm.reproduction.standing import hours, machine_of, standing, stands
+
+
+@pytest.mark.parametrize(("test", "verdict"), [(87.80, True), (87.804, True), (87.81, False), (80.0, True)])
+def test_a_row_stands_up_to_half_a_point_above_the_papers(tmp_path: Path, test: float, verdict: bool) -> None:
+    add_result(tmp_path, "ptb-small-vd", 0, test)
+    assert stands(collect(tmp_path)["ptb-small-vd"]) is verdict
+
+
+def test_the_mean_over_seeds_decides(tmp_path: Path) -> None:
+    add_group(tmp_path, "ptb-small", {"vd": [(87.3,), (88.4,)]})
+    assert stands(collect(tmp_path)["ptb-small-vd"]) is False
+
+
+def test_a_row_of_two_trainings_does_not_stand_on_its_first(tmp_path: Path) -> None:
+    add_result(tmp_path, "ptb-small-re", 0, 80.0)
+    add_result(tmp_path, "ptb-small-al", 0, 90.0, 80.0)
+    rows = collect(tmp_path)
+    assert stands(rows["ptb-small-re"]) is None
+    assert stands(rows["ptb-small-al"]) is True
+
+
+def test_all_rows_are_counted_and_a_row_beside_the_papers_is_not(tmp_path: Path) -> None:
+    add_result(tmp_path, "ptb-small-vd", 0, 87.0)
+    add_result(tmp_path, "ptb-medium-vd", 0, 90.0)
+    found = standing(collect(tmp_path))
+    assert (found.rows, found.run, found.stand) == (30, 2, 1)
+
+
+def test_hours_are_those_of_every_training_of_every_seed(tmp_path: Path) -> None:
+    epochs = recipe("ptb-small-al").training.epochs
+    add_result(tmp_path, "ptb-small-al", 0, 90.0, 83.0, seconds=36.0)
+    add_result(tmp_path, "ptb-small-al", 1, 90.0, seconds=72.0, processor="another")
+    rows = collect(tmp_path)
+    assert hours(rows["ptb-small-al"]) == pytest.approx({"a processor": 0.02 * epochs, "another": 0.02 * epochs})
+    add_result(tmp_path, "ptb-small-vd", 0, 88.0, seconds=36.0)
+    assert standing(collect(tmp_path)).hours == pytest.approx({"a processor": 0.03 * epochs, "another": 0.02 * epochs})
+
+
+def test_an_accelerator_is_told_by_its_own_name(tmp_path: Path) -> None:
+    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
+    result = collect(tmp_path)["ptb-small-vd"].results[0]
+    assert machine_of(result) == "a processor"
+    result.provenance["device"] = "an accelerator"
+    assert machine_of(result) == "an accelerator"

@@ -1,0 +1,152 @@
+"""Invented results as `tiedlm publish` writes them, put together without runs: nothing is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tiedlm.config import to_json
+from tiedlm.corpora.parts import source_of
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.reproduction.layout import FIRST_PROVENANCE, FIRST_TRAINING, PROVENANCE, answered_for, checksum
+from tiedlm.reproduction.provenance import provenance
+from tiedlm.training.config import RunConfig
+
+PROTOCOL = "every word once"
+SECONDS = 90.0
+"""Seconds of every epoch."""
+
+
+def add_result(
+    results: Path,
+    name: str,
+    seed: int,
+    *tests: float,
+    protocol: str = PROTOCOL,
+    seconds: float = SECONDS,
+    processor: str = "a processor",
+    config: RunConfig | None = None,
+) -> Path:
+    """Write the result of one seed and return its folder.
+
+    Args:
+        results: the folder of all results.
+        name: the recipe.
+        seed: of the run.
+        tests: test perplexity after the first training, and after each later one; valid is 5 above.
+        protocol, seconds, processor: as they are written down.
+        config: in place of the recipe's.
+    """
+    whole = to_json(replace(config or recipe(name), seed=seed))
+    inner: dict[str, bytes] = {}
+    for number, test in enumerate(tests):
+        weights = hashlib.sha256(f"{name} {seed} {number}".encode()).hexdigest()
+        inner = _contents(whole, test, weights, inner, protocol, seconds, processor)
+    folder = results / name / f"seed-{seed}"
+    for path, content in inner.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def add_group(results: Path, group: str, tests: dict[str, list[tuple[float, ...]]], **changes: Any) -> None:
+    """Write the results of several models: model → for each seed from 0 on, its test perplexities."""
+    for model, seeds in tests.items():
+        for seed, values in enumerate(seeds):
+            add_result(results, f"{group}-{model}", seed, *values, **changes)
+
+
+def points(**changes: Any) -> dict[str, Any]:
+    """Return the content of `figure1/points.json`, three runs a point."""
+    near = {0.0: 0.985, 0.5: 0.4, 1.0: 0.05}
+    beta = [{"tau": 10.0, "beta": b, "distances": [d - 0.01, d, d + 0.01]} for b, d in near.items()]
+    tau = [{"tau": t, "beta": 1.0, "distances": [0.5 / t, 0.6 / t, 0.55 / t]} for t in (1.0, 2.0, 5.0, 10.0)]
+    told = {"format": 1, "words": 10_000, "units": 300, "environment": {}, "command": "tiedlm theory"}
+    return told | {"panels": {"beta": beta, "tau": tau}} | changes
+
+
+def add_points(results: Path, **changes: Any) -> Path:
+    """Write `figure1/points.json` and return its path."""
+    path = results / "figure1" / "points.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(points(**changes)))
+    return path
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    """Change fields of a result's provenance, and make every sha256 in it anew: the work of a careful forger."""
+    told = json.loads((folder / PROVENANCE).read_bytes()) | changes
+    told["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in told["files"]}
+    (folder / PROVENANCE).write_bytes(_json(told | {"checksum": checksum(told)}))
+
+
+def _contents(
+    config: dict[str, Any],
+    test: float,
+    weights: str,
+    first: dict[str, bytes],
+    protocol: str,
+    seconds: float,
+    processor: str,
+) -> dict[str, bytes]:
+    origin = json.loads(first[PROVENANCE]) if first else None
+    environment = _environment(config, None if origin is None else origin["weights_sha256"], processor)
+    metrics = _metrics(config, test, seconds)
+    scores = {"valid": _score(config, "valid", test + 5), "test": _score(config, "test", test), "protocol": protocol}
+    files = {f"{FIRST_TRAINING}/{name}": content for name, content in first.items()} | {
+        "config.json": _json(config),
+        "environment.json": _json(environment),
+        "metrics.jsonl": b"".join(json.dumps(record).encode() + b"\n" for record in metrics),
+        "scores.json": _json(scores),
+    }
+    told = provenance(
+        config=config,
+        environment=environment,
+        metrics=metrics,
+        weights_sha256=weights,
+        files={name: files[name] for name in answered_for(2 if first else 1)},
+        first=json.loads(files[FIRST_PROVENANCE]) if first else None,
+    )
+    return files | {PROVENANCE: _json(told)}
+
+
+def _environment(config: dict[str, Any], parent: str | None, processor: str) -> dict[str, Any]:
+    source = source_of(config["corpus"]["name"])
+    splits = {} if source is None else {split: {"text_sha256": file.sha256} for split, file in source.files.items()}
+    return {
+        "processor": processor,
+        "device": config["runtime"]["device"],
+        "threads": 1,
+        "commit": "c0ffee",
+        "corpus": {"name": config["corpus"]["name"], "splits": splits, "vocabulary": {"size": 9, "sha256": "ab" * 32}},
+        "parent": parent and {"recipe": config["recipe"], "seed": config["seed"], "weights_sha256": parent},
+    }
+
+
+def _metrics(config: dict[str, Any], test: float, seconds: float) -> list[dict[str, Any]]:
+    """Perplexities that fall to that of the end."""
+    epochs = config["training"]["epochs"]
+    return [
+        {
+            "event": "epoch",
+            "epoch": epoch,
+            "valid_perplexity": test + 5 + 150 * math.exp(-epoch / 4),
+            "seconds": seconds,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def _score(config: dict[str, Any], split: str, perplexity: float) -> dict[str, Any]:
+    source = source_of(config["corpus"]["name"])
+    words = 1_000 if source is None else source.files[split].words_and_ends
+    nll = math.log(perplexity) * words
+    return {"perplexity": math.exp(nll / words), "nll_nats": nll, "words": words, "unknown": 7}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()

@@ -102,7 +102,7 @@ def _print_scores(runs: list[Run], folders: list[Path]) -> None:
     from tiedlm.evaluation.ngram import NGram
     from tiedlm.evaluation.perplexity import PROTOCOL
     from tiedlm.evaluation.run_corpus import run_corpus
-    from tiedlm.training.display import duration
+    from tiedlm.training.duration import duration
 
     corpus = run_corpus(runs[0].folder)
     vocabulary, splits = corpus.vocabulary, corpus.splits

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
 def _train_seeds(words: Words) -> int:
     from tiedlm.cli import train_seeds
 
-    train_seeds.check_options(words.options)
+    train_seeds.check_words(words)
     asked = {name: _asked(name, [name, *words.rest], words) for name in words.others}
     given = next(given for _, given in asked.values())
     configs = {name: config for name, (config, _) in asked.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table
 from tiedlm.cli.recipe_config import config_file
 from tiedlm.cli.training_run import default_run_dir
+from tiedlm.cli.words import Words
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.launching import Job, Outcome, State, launch, parse_seeds
 from tiedlm.training.config import RunConfig
@@ -24,14 +25,17 @@ INSTEAD = {
     "from": "begin second trainings one by one, `tiedlm train RECIPE --seed SEED --from RUN`",
 }
 """Options that go with one run only, and what to do instead."""
-HEADINGS = ("recipe", "n", "valid perplexity, mean", "sample sd", "of the seeds")
+HEADINGS = ("recipe", "n", "valid perplexity, mean", "sample sd", "of each seed")
 
 
-def check_options(options: Collection[str]) -> None:
-    """Refuse the options that go with one run only."""
+def check_words(words: Words) -> None:
+    """Refuse the options that go with one run only, and a recipe that is named twice."""
     for name, advice in INSTEAD.items():
-        if name in options:
+        if name in words.options:
             raise ConfigError(f"--{name} does not go with --seeds: {advice}.")
+    for name in words.others:
+        if words.others.count(name) > 1:
+            raise ConfigError(f"The recipe {name!r} stands there twice: name it once, --seeds says how often.")
 
 
 def train_seeds(configs: Mapping[str, RunConfig], seeds: str, *, at_once: int | None, data_dir: Path | None) -> int:

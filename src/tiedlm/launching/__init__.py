@@ -11,7 +11,7 @@
 | `child` | one training process: started, asked to stop, told apart by how it ended |
 | `lifeline` | how a process ends when its launcher has died |
 | `fleet` | the jobs that wait, run and are over |
-| `launch` | the loop around them |
+| `launcher` | the loop around them |
 | `standing` `display` | where runs stand, from their journals; shown live or as lines |
 | `seeds` | `0-4` and `0,2,5` |
 
@@ -21,7 +21,7 @@ run folders. Imports no torch.
 """
 
 from tiedlm.launching.job import Job, Outcome, State
-from tiedlm.launching.launch import launch
+from tiedlm.launching.launcher import launch
 from tiedlm.launching.seeds import parse_seeds
 
 __all__ = ["Job", "Outcome", "State", "launch", "parse_seeds"]

@@ -18,6 +18,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
 
     Raises:
         ArgumentError: no job, or two of one run folder.
+        ConfigError: there is no recipe of a config's name.
         RunError: something else is in the place of a run folder, or a run to start from is missing.
     """
     if not jobs:
@@ -29,7 +30,9 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.is_begun():
             _check_is_of(job)
-        elif job.start_from is not None and place(job.start_from) not in places:
+            continue
+        job.command()  # which asks for the recipe, or reads the config file
+        if job.start_from is not None and place(job.start_from) not in places:
             RunFolder.open(job.start_from)
 
 

@@ -27,4 +27,6 @@ def _end_with_input() -> None:
     with suppress(OSError):
         while os.read(0, 1):
             pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    main = threading.main_thread().ident
+    if main is not None:  # to that thread, which handles signals: one that this thread got would not wake it up
+        signal.pthread_kill(main, signal.SIGTERM)

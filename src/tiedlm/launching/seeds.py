@@ -42,6 +42,8 @@ def _told(text: str, fault: str, *, nearest: bool = True) -> str:
 
 def _nearest(text: str) -> str | None:
     """Return the list whose numbers are those of `text`, each once; two with a sign of a range between are a range."""
+    if len(text) > MOST:
+        return None
     clear = re.sub(r"\s*(\.\.+|:|–|—|-+|\bto\b)\s*", "-", text)
     parts = re.findall(r"\d+-\d+|\d+", clear, re.ASCII)
     ordered = ["-".join(sorted(dict.fromkeys(part.split("-")), key=int)) for part in parts]

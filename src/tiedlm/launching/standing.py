@@ -49,8 +49,8 @@ class Watch:
             if saved != self._seen:
                 self._standing = standing(RunFolder.open(self._run_dir).journal.records())
                 self._seen = saved
-        except (OSError, RunError):
-            pass  # not made yet, or damaged, which its own process will tell
+        except (OSError, RunError, KeyError):
+            pass  # not made yet, or damaged or of another version, which its own process will tell
         return self._standing
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from support.small_text import small_config
 from tiedlm.config import to_json
-from tiedlm.launching.display import Row
 from tiedlm.launching.job import Job
+from tiedlm.launching.standing import Row
 
 MakeJob = Callable[..., Job]
 Scripts = dict[str, str]

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from support.launch_rows import STANDING, row
-from tiedlm.launching.display import PlainDisplay, Row, for_stream
+from tiedlm.launching.display import PlainDisplay, for_stream
 from tiedlm.launching.job import State
+from tiedlm.launching.standing import Row
 
 
 def test_a_line_for_each_piece_of_news(make_job, capsys):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiedlm.launching.display import Row
 from tiedlm.launching.job import Job, Outcome, State
-from tiedlm.launching.standing import Standing
+from tiedlm.launching.standing import Row, Standing
 
 STANDING = Standing(
     epoch=2,

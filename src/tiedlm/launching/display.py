@@ -4,29 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, final
 
-from tiedlm.launching.job import Outcome, State
-from tiedlm.launching.standing import Standing
+from tiedlm.launching.job import State
+from tiedlm.launching.standing import Row, Standing
 from tiedlm.training.duration import duration
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What there is to show of a job."""
-
-    outcome: Outcome
-    standing: Standing | None
-    """None before the first epoch is done."""
-    seconds_left: float | None
-    """Estimate, while it is trained; None before there is one."""
-
-    @property
-    def epochs(self) -> int:
-        """Return how many epochs it is to have."""
-        return self.outcome.job.config.training.epochs
 
 
 class Display(Protocol):

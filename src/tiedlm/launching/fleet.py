@@ -10,9 +10,8 @@ from typing import final
 
 from tiedlm.launching.checks import place
 from tiedlm.launching.child import Child
-from tiedlm.launching.display import Row
 from tiedlm.launching.job import Job, Outcome, State
-from tiedlm.launching.standing import Watch
+from tiedlm.launching.standing import Row, Watch
 
 POLL_SECONDS = 0.1
 

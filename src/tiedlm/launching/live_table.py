@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tiedlm.launching.display import Row
 from tiedlm.launching.job import State
+from tiedlm.launching.standing import Row
 from tiedlm.training.duration import duration
 
 HEADINGS = ("run", "state", "epoch", "train CE perplexity", "valid perplexity", "best", "words/s", "left")

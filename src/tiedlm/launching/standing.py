@@ -8,6 +8,7 @@ from typing import Any, final
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.errors import RunError
+from tiedlm.launching.job import Outcome
 
 
 @final
@@ -31,6 +32,23 @@ class Standing:
         """Return an estimate of the time to the end, for a process that has worked on it since `since_unix`."""
         worked = now_unix - max(self.time_unix, since_unix)
         return max(0.0, (epochs - self.epoch) * self.seconds - worked)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What there is to show of a job."""
+
+    outcome: Outcome
+    standing: Standing | None
+    """None before the first epoch is done."""
+    seconds_left: float | None
+    """Estimate, while it is trained; None before there is one."""
+
+    @property
+    def epochs(self) -> int:
+        """Return how many epochs it is to have."""
+        return self.outcome.job.config.training.epochs
 
 
 @final

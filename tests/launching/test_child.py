@@ -10,7 +10,7 @@ import pytest
 from tiedlm.cli.main import ERROR, INTERRUPTED
 from tiedlm.errors import RunError
 from tiedlm.launching import child as child_module
-from tiedlm.launching.child import Child
+from tiedlm.launching.child import Child, log_of
 from tiedlm.launching.job import State
 from tiedlm.launching.lifeline import VARIABLE
 
@@ -53,8 +53,9 @@ def test_the_process_has_its_threads_a_lifeline_and_a_session_of_its_own(make_jo
 def test_the_log_goes_on(make_job, scripts):
     scripts["a"] = "print('once more')"
     for _ in range(2):
-        outcome = end(Child(make_job("a"), threads=1))
-    assert outcome.log.read_text() == "once more\n" * 2  # pyright: ignore[reportPossiblyUnboundVariable]
+        child = Child(make_job("a"), threads=1)
+        assert end(child).log == child.log
+    assert log_of(make_job("a")).read_text() == "once more\n" * 2
 
 
 @pytest.mark.parametrize(
@@ -74,8 +75,8 @@ def test_a_failure_is_told_in_one_line(make_job, scripts, code, reason):
     scripts["a"] = f"import os, signal, sys; {code}"
     outcome = end(Child(make_job("a"), threads=1))
     assert outcome.state is State.FAILED
-    assert reason in outcome.reason
-    assert "\n" not in outcome.reason
+    assert reason in (outcome.reason or "")
+    assert "\n" not in (outcome.reason or "")
     assert outcome.seconds > 0
 
 
@@ -101,7 +102,7 @@ def test_one_that_hangs_is_killed_in_the_end(make_job, scripts):
     child.kill_after(0.01)
     outcome = end(child)
     assert outcome.state is State.STOPPED
-    assert "was killed" in outcome.reason
+    assert "was killed" in (outcome.reason or "")
 
 
 @pytest.mark.parametrize("code", ["sys.exit(130)", "os.kill(os.getpid(), signal.SIGTERM)"])

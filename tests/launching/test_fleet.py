@@ -11,7 +11,7 @@ from support.finished_run import make_run, recipe_config
 from tiedlm.launching.fleet import Fleet
 from tiedlm.launching.job import State
 
-WAITS = "import sys, time; open(sys.argv[1] + '.began', 'w').close()\nwhile True: time.sleep(0.01)"
+WAITS = "import sys, time; open(sys.argv[1] + '.began', 'w').close(); time.sleep(300)"
 
 
 def fleet(jobs, slots=1):

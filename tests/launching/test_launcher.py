@@ -43,8 +43,7 @@ def stop(number, frame):
         sys.exit(130)
 signal.signal(signal.SIGTERM, stop)
 open(sys.argv[1] + ".began", "w").close()
-while True:
-    time.sleep(300)
+time.sleep(300)
 """
 LAUNCHER = """
 import json, sys
@@ -81,11 +80,11 @@ def when(paths: Sequence[Path], act) -> threading.Thread:
     return thread
 
 
-def test_what_is_missing_is_trained_and_told(make_job, scripts, seen, no_corpora):
+def test_what_is_missing_is_trained_and_told(make_job, scripts, seen, no_corpora, tmp_path):
     scripts |= {"a": "", "b": "import sys; sys.exit('no room')"}
     outcomes = launch([make_job("a"), make_job("b")], display=seen)
     assert [(outcome.job.name, outcome.state) for outcome in outcomes] == [("a", State.FINISHED), ("b", State.FAILED)]
-    assert (outcomes[1].reason, outcomes[1].log.name) == ("no room", "b.log")
+    assert (outcomes[1].reason, outcomes[1].log) == ("no room", tmp_path / ".logs" / "b.log")
     assert [row.outcome for row in seen.shown[-1]] == outcomes
     assert seen.closed
 

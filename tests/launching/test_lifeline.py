@@ -40,9 +40,10 @@ def started(**environment: str) -> subprocess.Popen[str]:
 def test_the_end_of_the_input_asks_the_process_to_end() -> None:
     with started(**{VARIABLE: "1"}) as process:
         assert process.stdin is not None
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.3)
         process.stdin.write("what is read is not the end\n")
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
         process.stdin.close()
         assert process.wait(60) == 7
 

@@ -16,7 +16,8 @@ from tiedlm.launching.job import State
 from tiedlm.launching.standing import Row
 from tiedlm.training.duration import duration
 
-HEADINGS = ("run", "state", "epoch", "train CE perplexity", "valid perplexity", "best", "words/s", "left")
+HEADINGS = ("run", "state", "epoch", "train CE", "valid", "words/s", "left")
+CAPTION = "Perplexities; train CE: of the cross-entropy alone, dropout on; valid: of the last epoch, then the best."
 ORDER = (State.TRAINING, State.FAILED, State.STOPPED, State.WAITING, State.FINISHED)
 """What is trained stands first: a table that is longer than the terminal is cut at its end."""
 EVERY_SECONDS = 0.5
@@ -58,9 +59,9 @@ class LiveTable:
 
 def table(rows: Sequence[Row]) -> Table:
     """Return the rows as a table."""
-    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=CAPTION, caption_justify="left")
     for column, heading in enumerate(HEADINGS):
-        drawn.add_column(heading, justify="left" if column < 2 else "right", no_wrap=column > 0)
+        drawn.add_column(heading, justify="left" if column < 2 else "right", no_wrap=column > 0, overflow="fold")
     for row in rows:
         drawn.add_row(*map(Text, _cells(row)))
     return drawn
@@ -69,12 +70,14 @@ def table(rows: Sequence[Row]) -> Table:
 def _cells(row: Row) -> list[str]:
     cells, standing = [row.outcome.job.name, row.outcome.state.value], row.standing
     if standing is None:
-        return [*cells, f"0/{row.epochs}", "", "", "", "", ""]
-    figures = (standing.train_perplexity, standing.valid_perplexity, standing.best_valid_perplexity)
+        return [*cells, f"0/{row.epochs}", "", "", "", ""]
+    is_over = row.outcome.state is State.FINISHED
+    valid = standing.best_valid_perplexity if is_over else standing.valid_perplexity
     return [
         *cells,
         f"{standing.epoch}/{row.epochs}",
-        *(f"{figure:.2f}" for figure in figures),
+        f"{standing.train_perplexity:.2f}",
+        f"{valid:.2f}",
         f"{standing.words_per_second:,.0f}",
         "" if row.seconds_left is None else duration(row.seconds_left),
     ]

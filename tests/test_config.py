@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiedlm.config import from_json, to_json
+from tiedlm.config import ABSENT, differing, from_json, to_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.losses.config import LossConfig
@@ -112,3 +112,16 @@ def test_model_config_refuses(fields: dict[str, Any], message: str) -> None:
 def test_corpus_config_refuses(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CorpusConfig(**fields)
+
+
+def test_fields_that_differ_are_told_with_both_values() -> None:
+    one, other = to_json(Outer(count=1, flag=True)), to_json(Outer(count=1, inner=Inner(rate=0.25)))
+    del other["name"]
+    other["more"] = 3
+    assert differing(one, one) == {}
+    assert differing(one, other) == {
+        "flag": (True, False),
+        "inner.rate": (0.5, 0.25),
+        "name": (None, ABSENT),
+        "more": (ABSENT, 3),
+    }

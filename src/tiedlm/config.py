@@ -10,11 +10,15 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from tiedlm.errors import ConfigError, suggestion
 
 CONFIG_VERSION = 1
+
+ABSENT = "(no such field)"
+"""What `differing` gives for a field that one of the two lacks."""
 
 Config = TypeVar("Config")
 
@@ -41,6 +45,24 @@ def from_json(kind: type[Config], value: Any, path: str = "config") -> Config:
     if missing:
         raise ConfigError(f"{path} lacks the field {missing[0]!r}: write all fields of {kind.__name__}.")
     return kind(**{name: _value_from_json(hints[name], value[name], f"{path}.{name}") for name in fields})
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return field → (value in one, value in the other) where two configs as JSON differ; `training.epochs` is a field.
+
+    Fields that only one has come with `ABSENT` for the other.
+    """
+    own, theirs = dict(_leaves(one)), dict(_leaves(other))
+    pairs = {name: (own.get(name, ABSENT), theirs.get(name, ABSENT)) for name in [*own, *theirs]}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, dict):
+            yield from _leaves(item, f"{prefix}{name}.")
+        else:
+            yield prefix + name, item
 
 
 def _value_to_json(value: Any) -> Any:

@@ -2,31 +2,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from support.launch_here import launch_here
 from support.tiny_run import quick_config
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.corpora.prepare import prepare
+from tiedlm.errors import TrainingError
 from tiedlm.evaluation.ngram import NGram
 from tiedlm.recipes import catalogue
 from tiedlm.training import loop
-
-
-def one_after_the_other(commands):
-    """What `side_by_side` does with the demo's commands, in this process, where the recipes are small."""
-    for command in commands.values():
-        assert command[1:4] == ["-m", "tiedlm", "train"]
-        if command[4] == "--resume":
-            loop.resume(Path(command[5]))
-        else:
-            assert command[5] == "--run-dir"
-            loop.train(catalogue.recipe(command[4]), Path(command[6]))
-    return dict.fromkeys(commands, 0)
 
 
 @pytest.fixture
@@ -39,7 +28,7 @@ def short(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(catalogue, "recipe", recipe)
-    monkeypatch.setattr(demo, "side_by_side", one_after_the_other)
+    monkeypatch.setattr(demo, "launch", launch_here)
     monkeypatch.setattr(demo, "PHRASES", ("the cat", "a dog sees"))
 
 
@@ -88,6 +77,16 @@ def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
     assert answer.output.count("epoch 2/2 ") == 1
 
 
+def test_a_training_that_fails_is_told_with_its_log(tiedlm, short, monkeypatch):
+    def fails(self):
+        raise TrainingError("The loss is nan.")
+
+    monkeypatch.setattr(loop.Training, "end_epoch", fails)
+    answer = tiedlm("demo")
+    assert answer.status == 2
+    assert "The training of demo-vd-seed-0 (The loss is nan.) and of demo-real-seed-0 (The loss" in answer.error
+
+
 def test_a_run_of_another_config_is_not_shown_as_the_demos(tiedlm, short, monkeypatch, tmp_path):
     folder = tmp_path / ".demo" / "demo-vd-seed-0"
     RunFolder.create(folder, {"config": json.dumps(to_json(catalogue.recipe("demo-vd"))).encode()})
@@ -95,4 +94,4 @@ def test_a_run_of_another_config_is_not_shown_as_the_demos(tiedlm, short, monkey
     monkeypatch.setattr(catalogue, "recipe", lambda name: changed)
     answer = tiedlm("demo")
     assert answer.status == 2
-    assert "holds a run of another config than the recipe 'demo-vd' has now" in answer.error
+    assert "demo-vd-seed-0 holds a run of another config: seed is 3 there and 1 here" in answer.error

@@ -17,6 +17,7 @@ ROWS = (
     ("evaluation",),
     ("training",),
     ("recipes",),
+    ("launching",),
     ("hf", "reproduction"),
     ("cli",),
     ("__main__",),
@@ -27,7 +28,7 @@ ROW = {name: row for row, names in enumerate(ROWS) for name in names}
 # stands above the run folder, which holds it, and not in the row of the training.
 CONFIG_ROW = {"corpora": ROW["corpora"], "losses": ROW["losses"], "models": ROW["models"], "training": ROW["models"]}
 
-ONLY_IMPORTED_BY = {"recipes": ("recipes", "reproduction", "cli")}
+ONLY_IMPORTED_BY = {"recipes": ("recipes", "launching", "reproduction", "cli")}
 
 
 def is_config(module: str) -> bool:
@@ -132,6 +133,7 @@ HOUSE = {
         "tiedlm.training.loop",
         "tiedlm.training.config",
         "tiedlm.recipes.ptb",
+        "tiedlm.launching.launcher",
         "tiedlm.hf.adapter",
         "tiedlm.reproduction.tables",
         "tiedlm.cli.main",
@@ -157,6 +159,9 @@ HOUSE = {
         ("tiedlm.models.lstm", "from tiedlm.training.config import RunConfig"),
         ("tiedlm.checkpoint.load", "from tiedlm.training.loop import train"),
         ("tiedlm.training.loop", "from tiedlm.recipes.ptb import ptb_small_vd"),
+        ("tiedlm.training.loop", "from tiedlm.launching.launcher import launch"),
+        ("tiedlm.launching.launcher", "from tiedlm.cli.main import main"),
+        ("tiedlm.launching.launcher", "from tiedlm.reproduction.tables import table"),
         ("tiedlm.hf.adapter", "from tiedlm.recipes.ptb import ptb_small_vd"),
         ("tiedlm.hf.adapter", "from tiedlm.reproduction.tables import table"),
     ],
@@ -176,6 +181,8 @@ def test_an_import_down_or_sideways_is_found(module: str, source: str) -> None:
         ("tiedlm.training.config", "from tiedlm.corpora.config import CorpusConfig"),
         ("tiedlm.checkpoint.load", "from tiedlm.training.config import RunConfig"),
         ("tiedlm.reproduction.tables", "from tiedlm.recipes.ptb import ptb_small_vd"),
+        ("tiedlm.launching.launcher", "from tiedlm.recipes.ptb import ptb_small_vd"),
+        ("tiedlm.reproduction.tables", "from tiedlm.launching.launcher import launch"),
         ("tiedlm.cli.main", "from tiedlm.recipes import ptb"),
     ],
 )

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from support.finished_run import EPOCHS, RECIPE, recipe_config
-from tiedlm.config import to_json
+from tiedlm.config import ABSENT, to_json
 from tiedlm.errors import ConfigError
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.reproduction.differences import ABSENT, check_is_recipe, differences
+from tiedlm.reproduction.differences import check_is_recipe, differences
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -11,7 +11,6 @@ from tiedlm.training.display import (
     LiveDisplay,
     PlainDisplay,
     WindowReport,
-    duration,
     epoch_line,
     for_stream,
     window_line,
@@ -32,13 +31,6 @@ EPOCH = EpochReport(
     seconds=75.0,
     seconds_left=225.0,
 )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "0s"), (59.4, "59s"), (60, "1m00s"), (187, "3m07s"), (3720, "1h02m"), (3599.7, "1h00m")]
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_lines_name_the_perplexity_of_the_cross_entropy_alone() -> None:

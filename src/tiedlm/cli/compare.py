@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _row(summary: RunSummary) -> list[str]:
-    from tiedlm.training.display import duration
+    from tiedlm.training.duration import duration
 
     return [
         summary.run,

@@ -15,8 +15,9 @@ import tyro
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table
 from tiedlm.cli.parsing import parse
-from tiedlm.cli.side_by_side import side_by_side
 from tiedlm.errors import RunError
+from tiedlm.launching import Job, State, launch
+from tiedlm.recipes import catalogue
 
 if TYPE_CHECKING:
     from tiedlm.checkpoint.load import Run
@@ -61,40 +62,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _train(folders: dict[str, Path]) -> None:
-    """Train the recipes in their folders side by side, or go on with them; what is finished stays as it is."""
-    from tiedlm.corpora.prepare import prepare
-    from tiedlm.recipes.catalogue import recipe
-
-    commands = {MODELS[name]: command for name, folder in folders.items() if (command := _command(name, folder))}
-    if not commands:
-        return
-    prepare(recipe(next(iter(folders))).corpus)  # once, before both ask for it
+    """Train the recipes in their folders at one time, or go on with them; what is finished stays as it is."""
     for name, folder in folders.items():
         print(f"{MODELS[name]}: {folder}", flush=True)
-    statuses = side_by_side(commands)
-    failed = [label for label, status in statuses.items() if status]
-    if failed:
+    outcomes = launch([Job(config=catalogue.recipe(name), run_dir=folder) for name, folder in folders.items()])
+    left = [f"{outcome.job.name} ({outcome.reason})" for outcome in outcomes if outcome.state is not State.FINISHED]
+    if left:
         raise RunError(
-            f"The training of {' and of '.join(failed)} ended with an error, which stands above. Once its cause is "
-            "gone, the same command goes on where it stopped."
+            f"The training of {' and of '.join(left)} did not reach its end. Once the cause is gone, the same command "
+            "goes on where it stopped."
         )
-
-
-def _command(name: str, folder: Path) -> list[str] | None:
-    """Return the command that trains a recipe in a folder or goes on with it; None where it is finished."""
-    from tiedlm.checkpoint.folder import RunFolder
-    from tiedlm.cli.training_run import config_of
-    from tiedlm.recipes.catalogue import recipe
-
-    program = [sys.executable, "-m", "tiedlm", "train"]
-    if not folder.exists():
-        return [*program, name, "--run-dir", str(folder)]
-    if config_of(folder) != recipe(name):
-        raise RunError(
-            f"{folder} holds a run of another config than the recipe {name!r} has now. Remove the folder, or train in "
-            "another place: tiedlm demo --runs DIR."
-        )
-    return None if RunFolder.open(folder).has("scores") else [*program, "--resume", str(folder)]
 
 
 def _print_scores(runs: list[Run], folders: list[Path]) -> None:
@@ -102,7 +79,7 @@ def _print_scores(runs: list[Run], folders: list[Path]) -> None:
     from tiedlm.evaluation.ngram import NGram
     from tiedlm.evaluation.perplexity import PROTOCOL
     from tiedlm.evaluation.run_corpus import run_corpus
-    from tiedlm.training.display import duration
+    from tiedlm.training.duration import duration
 
     corpus = run_corpus(runs[0].folder)
     vocabulary, splits = corpus.vocabulary, corpus.splits

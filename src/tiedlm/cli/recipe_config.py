@@ -25,12 +25,18 @@ def recipe_config(name: str) -> RunConfig:
     Raises:
         ConfigError: there is no such recipe or file, or the file holds no config.
     """
-    path = Path(name)
-    if path.suffix != ".json" and not path.is_file():
+    path = config_file(name)
+    if path is None:
         return recipe(name)
     if not path.is_file():
         raise ConfigError(f"The config file {name} does not exist. Check the path, or name a recipe.")
     return from_json(RunConfig, read_json(path))
+
+
+def config_file(name: str) -> Path | None:
+    """Return the path where `name` is that of a config file, None where it is a recipe's name."""
+    path = Path(name)
+    return path if path.suffix == ".json" or path.is_file() else None
 
 
 def switches() -> set[str]:

@@ -1,4 +1,4 @@
-"""`tiedlm train`: a recipe by name, with any field of its config changed; or a run that goes on where it stopped."""
+"""`tiedlm train`: a recipe by name, with any field of its config changed; a run that goes on; or many seeds at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Options:
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE"), tyro.conf.Positional] = None
-    """Name of a recipe, or path of a config as JSON file; with --resume it may be left out."""
+    """Name of a recipe, or path of a config as JSON file; with --resume it may be left out, with --seeds be several."""
     seed: int = 0
     """Seed of the initial weights and of every mask."""
     run_dir: Directory = None
@@ -41,6 +41,11 @@ class Options:
     """Run folder whose weights to start from: a second training."""
     resume: Run = None
     """Run folder to go on with, exactly where it stopped. Its config is fixed."""
+    seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
+    """Train each of these seeds, as in 0-4 or 0,2,5, several at once, and show mean and spread. The same command again
+    goes on with what was cut."""
+    jobs: int | None = None
+    """With --seeds, how many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     data_dir: Directory = None
     """Folder in which the corpus is, or to which it is downloaded; without it the usual data folder."""
 
@@ -65,18 +70,37 @@ def main(arguments: Sequence[str]) -> int:
         recipes = f"Recipes: {', '.join(recipe_names())}."
         parse(Options, arguments, "train", more=recipes)
         raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. {recipes}")
+    if "seeds" in words.options:
+        return _train_seeds(words)
     from tiedlm.cli import training_run  # here, so that the help above does not wait for it
 
     if resumed:
         run = Path(resumed)
         config = training_run.config_of(run)
         given = parse(Arguments, arguments, f"train --resume {run}", _defaults(config))
+        _check_one_run(words)
         _check_nothing_changes(words, config, run)
         return training_run.go_on(run, config, given.data_dir)
-    config = with_corpus(recipe_config(words.others[0]), words)
-    given = parse(Arguments, arguments, f"train {words.others[0]}", _defaults(config))
-    config = _changed(config, given)
+    config, given = _asked(words.others[0], arguments, words)
+    _check_one_run(words)
     return training_run.begin(config, run_dir=given.run_dir, start_from=given.start_from, data_dir=given.data_dir)
+
+
+def _train_seeds(words: Words) -> int:
+    from tiedlm.cli import train_seeds
+
+    train_seeds.check_words(words)
+    asked = {name: _asked(name, [name, *words.rest], words) for name in words.others}
+    given = next(given for _, given in asked.values())
+    configs = {name: config for name, (config, _) in asked.items()}
+    return train_seeds.train_seeds(configs, given.seeds or "", at_once=given.jobs, data_dir=given.data_dir)
+
+
+def _asked(name: str, arguments: Sequence[str], words: Words) -> tuple[RunConfig, Arguments]:
+    """Return the config of a recipe as the arguments change it, and the arguments read."""
+    config = with_corpus(recipe_config(name), words)
+    given = parse(Arguments, arguments, f"train {name}", _defaults(config))
+    return _changed(config, given), given
 
 
 def _defaults(config: RunConfig) -> Arguments:
@@ -94,6 +118,11 @@ def _defaults(config: RunConfig) -> Arguments:
 def _changed(config: RunConfig, given: Arguments) -> RunConfig:
     sections = {name: getattr(given, name) for name in SECTIONS}
     return replace(config, seed=given.seed, **{**sections, "corpus": with_absolute_paths(given.corpus)})
+
+
+def _check_one_run(words: Words) -> None:
+    if "jobs" in words.options:
+        raise ConfigError("--jobs has no effect without --seeds: leave it out, or name seeds, as in --seeds 0-4.")
 
 
 def _check_nothing_changes(words: Words, config: RunConfig, run: Path) -> None:

@@ -12,6 +12,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json
 from tiedlm.errors import RunError
+from tiedlm.launching.lifeline import hold_on
 from tiedlm.training.config import RunConfig
 
 
@@ -69,6 +70,7 @@ def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
 
 
 def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_dir: Path | None) -> int:
+    hold_on()
     try:
         work()
     except KeyboardInterrupt:

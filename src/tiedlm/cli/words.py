@@ -16,6 +16,8 @@ class Words(NamedTuple):
     """Words that are neither options nor their values."""
     options: dict[str, str]
     """Option, without its dashes and in hyphens, to its value; switches have an empty one."""
+    rest: Sequence[str] = ()
+    """The command line without `others`."""
 
 
 def split_words(arguments: Sequence[str], switches: Collection[str]) -> Words:
@@ -23,8 +25,11 @@ def split_words(arguments: Sequence[str], switches: Collection[str]) -> Words:
 
     Both `--name value` and `--name=value` are known; the last of several is taken, as tyro does.
     """
-    found, waiting = Words([], {}), None
+    rest: list[str] = []
+    found, waiting = Words([], {}, rest), None
     for word in arguments:
+        if waiting is not None or word.startswith("-"):
+            rest.append(word)
         if waiting is not None:
             found.options[waiting], waiting = word, None
         elif not word.startswith("--"):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from tiedlm.config import to_json
+from tiedlm.config import differing, to_json
 from tiedlm.errors import ConfigError
 from tiedlm.recipes.catalogue import recipe
 
 FREE = ("seed", "runtime")
 """Fields that say which run of a recipe it was, and on what machine: a result may have any."""
-
-ABSENT = "(no such field)"
 
 
 def differences(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -21,10 +18,7 @@ def differences(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     Raises:
         ConfigError: there is no recipe of the config's name.
     """
-    found, wanted = (dict(_fields(value)) for value in (config, to_json(recipe(config["recipe"]))))
-    names = [*found, *(name for name in wanted if name not in found)]
-    pairs = {name: (found.get(name, ABSENT), wanted.get(name, ABSENT)) for name in names}
-    return {name: (own, theirs) for name, (own, theirs) in pairs.items() if own != theirs}
+    return differing(config, to_json(recipe(config["recipe"])))
 
 
 def check_is_recipe(config: dict[str, Any]) -> None:
@@ -41,11 +35,3 @@ def check_is_recipe(config: dict[str, Any]) -> None:
             "only the seed and the runtime may differ. Train the recipe as it is, or give the changed one a name of "
             "its own among the recipes."
         )
-
-
-def _fields(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, dict):
-            yield from _fields(item, f"{prefix}{name}.")
-        else:
-            yield prefix + name, item

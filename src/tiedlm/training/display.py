@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tiedlm.evaluation.perplexity import exp
+from tiedlm.training.duration import duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,14 +144,6 @@ def epoch_line(report: EpochReport) -> str:
         f"train CE perplexity {exp(report.cross_entropy):.2f}  valid perplexity {report.valid_perplexity:.2f}{best}  "
         f"{report.words_per_second:,.0f} words/s  {duration(report.seconds)}  left {duration(report.seconds_left)}"
     )
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as `1h02m`, `3m07s` or `12s`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
 
 
 def _window_numbers(report: WindowReport) -> str:

@@ -1,0 +1,81 @@
+"""The loop around the processes: start what there is room for, note what has ended, show, stop in time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from tiedlm.errors import ArgumentError
+from tiedlm.launching.checks import check_jobs, prepare_corpora
+from tiedlm.launching.display import Display, for_stream
+from tiedlm.launching.fleet import POLL_SECONDS, Fleet
+from tiedlm.launching.job import Job, Outcome
+from tiedlm.launching.share import slots_for, threads_for
+from tiedlm.training.interrupt import interruptible
+
+
+def launch(
+    jobs: Sequence[Job],
+    *,
+    slots: int | None = None,
+    budget_seconds: float | None = None,
+    display: Display | None = None,
+    patience_seconds: float = 600.0,
+) -> list[Outcome]:
+    """Train the jobs, several at once, each by a process of its own: `tiedlm train ...`, as a user would type it.
+
+    A run that is cut goes on, one that is finished stays as it is. A job that fails leaves the others alone. An
+    interrupt (control-C) or a request to end (SIGTERM) is passed on, and so is a second one, upon which the processes
+    end at once; if the launcher is killed, they save and end on their own.
+
+    Args:
+        jobs: what to train, in the order of starting; a run to start from, where it is a job, is waited for.
+        slots: how many at once; None fills the cores, or a GPU.
+        budget_seconds: when to ask what runs to save and end, from now; each then ends after the window under way, and
+            what validates or scores, after that. None: no limit.
+        display: where to report to; None prints a live table on a terminal, else lines.
+        patience_seconds: how long a process that was asked to end may take before it is killed as hung.
+
+    Returns:
+        What became of each job, in the order of the jobs.
+
+    Raises:
+        TiedlmError: jobs that cannot be trained, a corpus that is missing; nothing has been started then.
+        KeyboardInterrupt: after an interrupt, once all processes have ended.
+    """
+    deadline = _deadline(budget_seconds)
+    check_jobs(jobs)
+    missing = [job for job in jobs if not job.is_finished()]
+    slots = slots_for(missing, slots)
+    display = display or for_stream()
+    try:
+        prepare_corpora(missing, display.message)
+        with (
+            interruptible() as interrupt,
+            Fleet(jobs, slots=slots, threads=threads_for(slots), patience_seconds=patience_seconds) as fleet,
+        ):
+            while not fleet.is_over:
+                if interrupt.asked:
+                    fleet.stop("interrupted")
+                elif time.monotonic() >= deadline:
+                    fleet.stop("the time is up")
+                else:
+                    fleet.start()
+                time.sleep(POLL_SECONDS)
+                fleet.collect()
+                display.show(fleet.rows())
+            display.show(fleet.rows())
+    finally:
+        display.close()
+    if interrupt.asked:
+        raise KeyboardInterrupt
+    return fleet.outcomes()
+
+
+def _deadline(budget_seconds: float | None) -> float:
+    if budget_seconds is None:
+        return math.inf
+    if not budget_seconds > 0:
+        raise ArgumentError(f"The budget is {budget_seconds} seconds, but must be above 0.")
+    return time.monotonic() + budget_seconds

@@ -13,7 +13,8 @@ from support import ranks
 from support.dispatch import Recorder
 from support.loss_cases import make, tensors
 from tiedlm.losses.shard_sweep import Gradients, sweep
-from tiedlm.losses.shards import Ranks, Shard, ShardProblem
+from tiedlm.losses.shards import Shard, ShardProblem
+from tiedlm.ranks import Ranks
 
 ROWS, WORDS, WIDTH, DISTINCT = 12, 50, 6, 3
 ALL, NOTHING = (True,) * 4, (False,) * 4

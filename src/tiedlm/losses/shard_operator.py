@@ -15,7 +15,8 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import Reduction
 from tiedlm.losses.shard_sweep import sweep
-from tiedlm.losses.shards import Ranks, Shard, ShardProblem
+from tiedlm.losses.shards import Shard, ShardProblem
+from tiedlm.ranks import Ranks
 
 
 @dataclass(frozen=True)

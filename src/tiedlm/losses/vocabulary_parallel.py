@@ -25,7 +25,8 @@ from tiedlm.losses.arguments import check_chunk_rows, check_values
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
 from tiedlm.losses.shard_operator import ParallelLoss, ShardCall
-from tiedlm.losses.shards import Ranks, Shard
+from tiedlm.losses.shards import Shard
+from tiedlm.ranks import Ranks
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup

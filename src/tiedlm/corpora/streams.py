@@ -11,8 +11,8 @@ import torch
 
 from tiedlm.errors import ArgumentError, CorpusError
 
-WINDOWS_A_RELEASE = 256
-"""After so many windows the pages that they were read from are given back."""
+WORDS_A_RELEASE = 1_000_000
+"""After so many words the pages that they were read from are given back."""
 
 
 @final
@@ -101,8 +101,9 @@ class Streams:
         return self._windows(steps, range(start, count))
 
     def _windows(self, steps: int, numbers: range) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        windows_a_release = max(1, WORDS_A_RELEASE // (steps * self.count))
         for number in numbers:
-            if number % WINDOWS_A_RELEASE == 0:
+            if number % windows_a_release == 0:
                 _release(self._table)
             yield self._window(number * steps, min((number + 1) * steps, self.length))
 

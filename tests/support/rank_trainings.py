@@ -106,7 +106,8 @@ def work(folder: Path, rank: int) -> None:
     """What each of two processes does."""
     ranks, last = Ranks.of(None), rank == 1
     for dtype in DTYPES:
-        np.savez(folder / f"{dtype}-{rank}.npz", **weights_after_steps(folder, f"steps-{dtype}", dtype, ranks))
+        found: dict[str, Any] = weights_after_steps(folder, f"steps-{dtype}", dtype, ranks)
+        np.savez(folder / f"{dtype}-{rank}.npz", **found)
     train(folder, "whole", ranks)
     told = {
         "another seed": refusal(lambda: train(folder, "none", ranks, seed=rank)),

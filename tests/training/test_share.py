@@ -36,7 +36,7 @@ def test_masks_are_those_that_one_process_draws_for_the_same_streams() -> None:
         mask = whole[number]
         assert mask is not None
         assert 0 < float((mask == 0).float().mean()) < 1
-        assert torch.equal(torch.cat([part[number] for part in parts if part[number] is not None]), mask)
+        assert torch.equal(torch.cat([own for part in parts if (own := part[number]) is not None]), mask)
 
 
 def test_a_model_that_drops_nothing_has_no_masks() -> None:

@@ -49,15 +49,15 @@ RESULTS = Path(__file__).parent / "results" / "scale.csv"
 
 def write_text(path: Path, words: int, seed: int) -> None:
     """Write a text of that many words, `<eos>` counted, a block of lines at a time; it begins with every word once."""
-    lines = words // (LINE_WORDS + 1)
+    lines, spelled = words // (LINE_WORDS + 1), [f"w{number}" for number in range(step_windows.WORDS)]
     with path.open("w") as file:
         for start in range(0, lines, BLOCK_LINES):
             count = min(BLOCK_LINES, lines - start)
             ids = step_windows.zipf_ids(count * LINE_WORDS, seed + start)
             if start == 0:
                 ids[: step_windows.WORDS] = np.arange(step_windows.WORDS)[: len(ids)]
-            rows = np.char.add("w", ids.astype(str)).reshape(count, LINE_WORDS).tolist()
-            file.write("\n".join(map(" ".join, rows)) + "\n")
+            rows = ids.reshape(count, LINE_WORDS).tolist()
+            file.writelines(" ".join([spelled[word] for word in row]) + "\n" for row in rows)
 
 
 def text_config(folder: Path, words: int) -> RunConfig:

@@ -22,6 +22,7 @@ def test_suggests_the_nearest_word_and_only_a_near_one() -> None:
         ("CorpusError", ValueError),
         ("RunError", Exception),
         ("TrainingError", ArithmeticError),
+        ("RanksError", RuntimeError),
     ],
 )
 def test_each_is_of_the_family_and_the_exception_a_caller_would_expect(name: str, builtin: type[Exception]) -> None:

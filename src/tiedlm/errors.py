@@ -35,6 +35,10 @@ class TrainingError(TiedlmError, ArithmeticError):
     """A training that cannot go on, for example because the loss is no longer finite."""
 
 
+class RanksError(TiedlmError, RuntimeError):
+    """Processes that work together have lost one of them."""
+
+
 def suggestion(asked: str, allowed: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest allowed word, or an empty string where none is near."""
     near = difflib.get_close_matches(asked, list(allowed), n=1, cutoff=0.6)

@@ -14,7 +14,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import training_run
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
-from tiedlm.errors import RunError
+from tiedlm.errors import RanksError, RunError
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.training import loop
 
@@ -51,6 +51,23 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, calls, capsys):
     assert [call[0] for call in calls] == ["train", "resume"]
     assert calls[0][1:3] == (CONFIG, run)
     assert calls[0][3]["data_dir"] == calls[1][2]["data_dir"] == data
+
+
+def test_a_rank_that_is_lost_says_how_to_go_on(tmp_path, monkeypatch):
+    def train(config, run_dir, **options):
+        if options["start_from"] is None:
+            RunFolder.create(run_dir, {"config": json.dumps(to_json(config)).encode()})
+        raise RanksError("Rank 0 of 2 has lost another rank (closed).")
+
+    monkeypatch.setattr(loop, "train", train)
+    with pytest.raises(RanksError) as raised:
+        training_run.begin(CONFIG, run_dir=tmp_path / "run", start_from=None, data_dir=None)
+    assert str(raised.value) == (
+        "Rank 0 of 2 has lost another rank (closed). Go on from the state that was saved last: "
+        f"tiedlm train ptb-small-re --resume {tmp_path / 'run'}"
+    )
+    with pytest.raises(RanksError, match=r"another rank \(closed\)\.$"):
+        training_run.begin(CONFIG, run_dir=tmp_path / "none", start_from=tmp_path / "run", data_dir=None)
 
 
 def test_an_interrupt_before_there_is_a_run_says_so(tmp_path, monkeypatch, capsys):

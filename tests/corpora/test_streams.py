@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiedlm.corpora import streams as corpora_streams
 from tiedlm.corpora.streams import Streams
 from tiedlm.errors import ArgumentError, CorpusError
 
@@ -90,6 +91,34 @@ def test_the_end_of_fifty_million_words_takes_no_more_memory_than_the_start(tmp_
     assert targets[-1, -1] == 7
     assert inputs[0, 0] == 0
     assert peak_bytes < 100_000  # two bytes a word would be 100 MB
+
+
+def resident_mib(kind: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith(kind)).split()[1]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory by kind is told by Linux alone")
+def test_a_long_text_that_was_read_does_not_stay_mapped(tmp_path: Path) -> None:
+    words = 20_000_000
+    np.save(tmp_path / "ids.npy", np.zeros(words, dtype=np.uint16))
+    ids = np.load(tmp_path / "ids.npy", mmap_mode="r", allow_pickle=False)
+    before, most = resident_mib("RssFile"), 0.0
+    for number, _ in enumerate(Streams(ids, 20, end_id=0).windows(1_000)):
+        if number % 25 == 24:
+            most = max(most, resident_mib("RssFile") - before)
+    assert 0 < most < 8, "MiB of 38"
+    assert not ids[-10:].any()
+
+
+def test_what_was_changed_in_a_private_copy_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pages cannot be given back: the file lacks the changes."""
+    monkeypatch.setattr(corpora_streams, "WORDS_A_RELEASE", 1)
+    np.save(tmp_path / "ids.npy", np.zeros(1_000, dtype=np.uint16))
+    ids = np.load(tmp_path / "ids.npy", mmap_mode="c", allow_pickle=False)
+    ids[:] = 7
+    for array in (ids, ids[:]):
+        assert all(bool((targets == 7).all()) for _, targets in Streams(array, 1, end_id=0).windows(1))
 
 
 def test_fewer_words_than_streams() -> None:

@@ -15,7 +15,8 @@ from support.loss_cases import make, tensors
 from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.shard_sweep import sweep
-from tiedlm.losses.shards import Ranks, Shard
+from tiedlm.losses.shards import Shard
+from tiedlm.ranks import Ranks
 
 ROWS, WORDS, WIDTH, DISTINCT = 12, 50, 8, 3
 ALL, NOTHING = (True,) * 4, (False,) * 4

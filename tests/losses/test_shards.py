@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support import ranks
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.shards import Ranks, Shard, shard_of
+from tiedlm.losses.shards import Shard, shard_of
+from tiedlm.ranks import Ranks
 
 
 @pytest.fixture
@@ -47,28 +47,6 @@ def test_the_first_ranks_hold_one_more() -> None:
 def test_shards_that_cannot_be_are_refused(words: int, rank: int, count: int, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         shard_of(words, rank, count)
-
-
-def test_without_processes_the_next_step_is_told() -> None:
-    assert not dist.is_initialized()
-    with pytest.raises(ArgumentError, match=r"call torch.distributed.init_process_group first, or use linear_aug"):
-        Ranks.of(None)
-
-
-def test_several_tensors_are_reduced_at_once_and_keep_their_shapes(group: Ranks) -> None:
-    parts = [torch.ones(2, 3), torch.zeros(0), torch.arange(4.0)]
-    for found in (group.summed(*parts), group.largest(*parts)):
-        assert all(torch.equal(one, part) for one, part in zip(found, parts, strict=True))
-
-
-def test_ranks_agree_on_what_a_check_finds_or_raises(group: Ranks) -> None:
-    assert group.agree(lambda: "the call", torch.device("cpu")) == "the call"
-
-    def failing() -> str:
-        raise ArgumentError("too long")
-
-    with pytest.raises(ArgumentError, match="too long"):
-        group.agree(failing, torch.device("cpu"))
 
 
 def test_what_is_held_elsewhere_counts_as_zero(group: Ranks) -> None:

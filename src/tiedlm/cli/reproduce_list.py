@@ -17,7 +17,7 @@ from tiedlm.reproduction.figure1_points import Points, read_points
 from tiedlm.reproduction.ordering import headline
 from tiedlm.reproduction.page_parts import verdict
 from tiedlm.reproduction.plan import Step, missing, select
-from tiedlm.training.display import duration
+from tiedlm.training.duration import duration
 from tiedlm.training.environment import device_name, processor
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")

@@ -6,13 +6,15 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from tiedlm import locations
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json
-from tiedlm.errors import RunError
+from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
+from tiedlm.training import torchrun
 from tiedlm.training.config import RunConfig
 
 
@@ -47,8 +49,10 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
         from tiedlm.training import loop
         from tiedlm.training.display import for_stream
 
-        print(f"run: {run}", flush=True)
-        loop.train(config, run, start_from=start_from, data_dir=data_dir, display=for_stream())
+        with torchrun.joined(config.runtime.device) as ranks:
+            _say(f"run: {run}")
+            display = for_stream() if ranks.first else None
+            loop.train(config, run, start_from=start_from, data_dir=data_dir, display=display, ranks=ranks)
 
     return _interruptible(work, run, config, data_dir)
 
@@ -56,15 +60,17 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
 def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
     """Go on with the training in a run folder and return the exit status; one that is finished stays as it is."""
     if RunFolder.open(run).has("scores"):
-        print(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
+        _say(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
         return 0
 
     def work() -> None:
         from tiedlm.training import loop
         from tiedlm.training.display import for_stream
 
-        print(f"run: {run}", flush=True)
-        loop.resume(run, data_dir=data_dir, display=for_stream())
+        with torchrun.joined(config.runtime.device) as ranks:
+            _say(f"run: {run}")
+            display = for_stream() if ranks.first else None
+            loop.resume(run, data_dir=data_dir, display=display, ranks=ranks)
 
     return _interruptible(work, run, config, data_dir)
 
@@ -78,11 +84,22 @@ def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_
             told = f"interrupted; what was done is saved. Go on with it: {_resume_command(run, config, data_dir)}"
         else:
             told = "interrupted before the training began; nothing is left of it"
-        print(f"tiedlm: {told}", file=sys.stderr)
+        _say(f"tiedlm: {told}", sys.stderr)
         return INTERRUPTED
+    except RanksError as error:
+        if not run.exists():
+            raise
+        command = _resume_command(run, config, data_dir)
+        raise RanksError(f"{error} Go on from the state that was saved last: {command}") from error
     return 0
 
 
+def _say(text: str, where: TextIO | None = None) -> None:
+    """Print a line, once for all processes that train together."""
+    if torchrun.speaks():
+        print(text, file=where, flush=True)
+
+
 def _resume_command(run: Path, config: RunConfig, data_dir: Path | None) -> str:
-    words = ["tiedlm", "train", config.recipe, "--resume", str(run)]
+    words = [*torchrun.program(), "train", config.recipe, "--resume", str(run)]
     return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from typing import Any, final
 
@@ -9,6 +10,9 @@ import numpy as np
 import torch
 
 from tiedlm.errors import ArgumentError, CorpusError
+
+WORDS_A_RELEASE = 1_000_000
+"""After so many words the pages that they were read from are given back."""
 
 
 @final
@@ -31,7 +35,7 @@ class Streams:
     Each column b of a window goes on where that column of the window before stopped, so a model carries its state from
     window to window; the first word of the split is predicted after `<eos>`. Every word of the streams is a target
     exactly once. Nothing is shuffled. Memory does not grow with the split: `ids` may be a memory-mapped array, of which
-    a window copies its own words only, wherever it lies.
+    a window copies its own words only, wherever it lies, and whose pages are given back as the windows move on.
 
     Args:
         ids: all ids of a split in order, `<eos>` included: a one-dimensional array of integers [words].
@@ -94,7 +98,14 @@ class Streams:
         count = self.window_count(steps)
         if not 0 <= start <= count:
             raise ArgumentError(f"start is {start}, but must be from 0 to {count:,}, the number of windows.")
-        return (self._window(number * steps, min((number + 1) * steps, self.length)) for number in range(start, count))
+        return self._windows(steps, range(start, count))
+
+    def _windows(self, steps: int, numbers: range) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        windows_a_release = max(1, WORDS_A_RELEASE // (steps * self.count))
+        for number in numbers:
+            if number % windows_a_release == 0:
+                _release(self._table)
+            yield self._window(number * steps, min((number + 1) * steps, self.length))
 
     def _window(self, first: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
         table = np.empty((stop - first + 1, self.count), dtype=np.int64)  # inputs are rows 0…T-1, targets rows 1…T
@@ -106,3 +117,16 @@ class Streams:
             table[0, 1:] = self._table[:-1, -1]
         both = torch.from_numpy(table)
         return both[:-1], both[1:]
+
+
+def _release(ids: np.ndarray[Any, Any]) -> None:
+    """Take the pages of a file that `ids` maps off this process's memory; they are mapped again where they are read.
+
+    They are no memory that something else would lack, but a process that reads a long text would seem to grow by it.
+    An array that can be written to is left alone: of a private copy the changes would be lost.
+    """
+    base: object = ids
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -1,19 +1,14 @@
-"""Word tables split by rows over the processes of a group: what a rank holds, and how it reaches the others."""
+"""Word tables split by rows over the ranks of a group: what a rank holds, and how it reaches what the others hold."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
-
-Call = TypeVar("Call")
+from tiedlm.ranks import Ranks
 
 
 def shard_of(words: int, rank: int, ranks: int) -> range:
@@ -34,69 +29,6 @@ def shard_of(words: int, rank: int, ranks: int) -> range:
     each, more = divmod(words, ranks)
     first = rank * each + min(rank, more)
     return range(first, first + each + (rank < more))
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """The processes of a group, seen from one of them; all must call the same methods in the same order."""
-
-    group: dist.ProcessGroup | None
-    """None: all processes."""
-    rank: int
-    count: int
-
-    @classmethod
-    def of(cls, group: dist.ProcessGroup | None) -> Ranks:
-        """Return the ranks of a group, or refuse where there is none or this process is not in it."""
-        if not (dist.is_available() and dist.is_initialized()):
-            raise ArgumentError(
-                "torch.distributed is not initialised, but the words are to be split over its processes: call "
-                "torch.distributed.init_process_group first, or use linear_augmented_cross_entropy in one process."
-            )
-        rank = dist.get_rank(group)
-        if rank < 0:
-            raise ArgumentError("This process is not in the group that was given: only the group's own may call.")
-        return cls(group, rank, dist.get_world_size(group))
-
-    def summed(self, *parts: Tensor) -> list[Tensor]:
-        """Return the sum of each tensor over the ranks, in a single reduction; all are of one type."""
-        return self._reduced(parts, dist.ReduceOp.SUM)
-
-    def largest(self, *parts: Tensor) -> list[Tensor]:
-        """Return the largest of each entry over the ranks, in a single reduction; all are of one type."""
-        return self._reduced(parts, dist.ReduceOp.MAX)
-
-    def agree(self, check: Callable[[], Call], device: torch.device) -> Call:
-        """Return what `check` finds that this rank was asked for; on every rank an error where one rank's check fails.
-
-        A rank that left alone would let the others wait for it until they give up. For the same reason all must be
-        asked for the same: what `check` returns is compared by its `repr`.
-        """
-        found, refusal = None, None
-        try:
-            found = check()
-        except Exception as error:  # whatever it is, the others have to hear of it
-            refusal = error
-        checksum = zlib.crc32(repr(found).encode())
-        word = torch.tensor([refusal is not None, checksum, -checksum], dtype=torch.float64, device=device)
-        refused, highest, lowest = self.largest(word)[0].tolist()
-        if refusal is not None:
-            raise refusal
-        if refused:
-            raise ArgumentError(f"Rank {self.rank} of {self.count} stops, as another rank refuses its arguments.")
-        if highest != -lowest:
-            raise ArgumentError(
-                f"Rank {self.rank} of {self.count} was not asked for the same as the others, but all must be, except "
-                f"for the rows that they hold. Here it is {found}: compare with what the other ranks say."
-            )
-        assert found is not None
-        return found
-
-    def _reduced(self, parts: tuple[Tensor, ...], operation: dist.ReduceOp.RedOpType) -> list[Tensor]:
-        joined = torch.cat([part.reshape(-1) for part in parts])
-        dist.all_reduce(joined, operation, self.group)
-        pieces = joined.split([part.numel() for part in parts])
-        return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from tiedlm.losses.call import Call, call_of
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
 from tiedlm.losses.shard_operator import ParallelLoss
-from tiedlm.losses.shards import Ranks, Shard
+from tiedlm.losses.shards import Shard
 from tiedlm.losses.swept import terms_of
+from tiedlm.ranks import Ranks
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup

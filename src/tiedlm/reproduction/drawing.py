@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiedlm.errors import ConfigError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODELS = {"vd": ("#555555", "VD"), "al": ("#E69F00", "+AL"), "re": ("#0072B2", "+RE"), "real": ("#009E73", "+REAL")}
 """Model → colour (of Okabe and Ito's palette, which the colour-blind tell apart) and label."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "tiedlm",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",

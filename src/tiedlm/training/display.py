@@ -93,6 +93,22 @@ class PlainDisplay:
         """Do nothing: nothing is live."""
 
 
+class SilentDisplay:
+    """Shows nothing: for all processes of a training but the first."""
+
+    def message(self, text: str) -> None:
+        """Do nothing."""
+
+    def window(self, report: WindowReport) -> None:
+        """Do nothing."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class LiveDisplay:
     """A live bar for the epoch under way, and a line for each one that is over."""
 

@@ -6,31 +6,38 @@
 
 Everything random is drawn from (seed, purpose, counter), so the state on the disk is parameters, carried state and
 a few numbers, and a resumed training ends with the same bits as one that was never interrupted.
+
+Several processes may train together, each with its share of the streams (`training.share`). All of them go through this
+loop side by side; the first one alone validates, scores, shows and writes.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tiedlm.checkpoint import RunFolder
+from tiedlm.config import to_json
 from tiedlm.corpora.prepare import Corpus
 from tiedlm.corpora.streams import Streams
 from tiedlm.errors import TrainingError
-from tiedlm.evaluation.perplexity import PROTOCOL, Score, perplexity
 from tiedlm.models.contract import Masks
+from tiedlm.ranks import ALONE, Ranks
 from tiedlm.seeding import generator
 from tiedlm.training.config import RunConfig
-from tiedlm.training.display import Display, PlainDisplay
+from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
-from tiedlm.training.reports import epoch_record, epoch_report, window_report
+from tiedlm.training.record import Record
+from tiedlm.training.reports import advice, epoch_record, epoch_report, window_report
 from tiedlm.training.schedule import learning_rate
+from tiedlm.training.scores import score, score_best
+from tiedlm.training.share import Share
 from tiedlm.training.start import continued, started
 from tiedlm.training.state import TrainingState
 from tiedlm.training.step import train_window
@@ -44,6 +51,7 @@ def train(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     display: Display | None = None,
+    ranks: Ranks = ALONE,
 ) -> RunFolder:
     """Train a model from the beginning to its scores, in a new run folder.
 
@@ -54,55 +62,81 @@ def train(
         data_dir: folder with corpora; None looks where `tiedlm.locations` says.
         cache_dir: folder for encoded corpora; None likewise.
         display: where to report to; None prints plain lines.
+        ranks: the processes that train together; all call this with the same arguments and see the same folders.
 
     Returns:
         The run folder, with roles `weights` (best on validation) and `scores`.
 
     Raises:
         ConfigError, CorpusError, RunError: see their messages.
+        ArgumentError: ranks that were not asked for the same, or one of which has failed.
         TrainingError: loss or gradient not finite; the last good state is kept.
+        RanksError: a rank has died; the state that was saved last is kept.
     """
-    folder = started(config, run_dir, start_from, data_dir, cache_dir)
-    return resume(folder.path, data_dir=data_dir, cache_dir=cache_dir, display=display)
+    ranks.agree(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
+    ranks.lead(lambda: started(config, run_dir, start_from, data_dir, cache_dir))
+    return resume(run_dir, data_dir=data_dir, cache_dir=cache_dir, display=display, ranks=ranks)
 
 
 def resume(
-    run_dir: Path, *, data_dir: Path | None = None, cache_dir: Path | None = None, display: Display | None = None
+    run_dir: Path,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    display: Display | None = None,
+    ranks: Ranks = ALONE,
 ) -> RunFolder:
-    """Go on with the training in a run folder, exactly where its state was saved last; arguments as for `train`."""
-    folder = RunFolder.open(run_dir)
-    display = display or PlainDisplay()
-    with folder.lock():
-        config, corpus, state = continued(folder, data_dir, cache_dir)
-        try:
-            Training(config, corpus, folder, state, display).run()
-        finally:
-            display.close()
+    """Go on with the training in a run folder, exactly where its state was saved last; arguments as for `train`.
+
+    The number of ranks may be another than before; the sums' last digits are then others.
+    """
+    folder = ranks.agree(lambda: RunFolder.open(run_dir), same=lambda folder: ("resume", folder.path))
+    display = (display or PlainDisplay()) if ranks.first else SilentDisplay()
+    with ExitStack() as held:
+        held.callback(display.close)
+        ranks.lead(lambda: held.enter_context(folder.lock()))
+        config, corpus, state = ranks.agree(lambda: continued(folder, data_dir, cache_dir), same=_told)
+        ranks.lead(folder.journal.rewind)
+        Training(config, corpus, folder, state, display, ranks).run()
     return folder
+
+
+def _told(training: tuple[RunConfig, Corpus, TrainingState]) -> object:
+    """Return what all ranks must have found alike."""
+    return to_json(training[0]), training[1].provenance, training[2].progress
 
 
 class Training:
     """One training in progress: the loop and what it acts on."""
 
     def __init__(
-        self, config: RunConfig, corpus: Corpus, folder: RunFolder, state: TrainingState, display: Display
+        self,
+        config: RunConfig,
+        corpus: Corpus,
+        folder: RunFolder,
+        state: TrainingState,
+        display: Display,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.config, self.corpus, self.folder, self.state, self.display = config, corpus, folder, state, display
+        self.config, self.corpus, self.display, self.ranks = config, corpus, display, ranks
+        self.share = Share(ranks, config.training.streams)
+        self.state = replace(state, carried=self.share.carried(state.carried))
         self.streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
         self.windows = self.streams.window_count(config.training.steps)
         self.optimizer = torch.optim.SGD(state.model.parameters(), lr=config.training.learning_rate)
-        self._saved = time.monotonic()
+        self.record = Record(folder, ranks, self.share, config.runtime.save_seconds)
 
     def run(self) -> None:
         """Train the epochs that are missing, then score."""
         progress = self.state.progress
-        self._note(event="start" if (progress.epoch, progress.window) == (1, 0) else "resume")
+        event = "start" if (progress.epoch, progress.window) == (1, 0) else "resume"
+        self.record.note(progress, event=event, processes=self.ranks.count)
         with interruptible() as interrupt:
             while progress.epoch <= self.config.training.epochs:
                 self.train_epoch(interrupt)
                 self.end_epoch()
-        if not self.folder.has("scores"):
-            self.finish()
+        if not self.record.folder.has("scores"):
+            self.ranks.lead(lambda: score_best(self.state, self.corpus, self.record, self.display))
 
     def train_epoch(self, interrupt: Interrupt) -> None:
         """Train the windows of the epoch that are missing."""
@@ -111,9 +145,10 @@ class Training:
         for inputs, targets in self.streams.windows(training.steps, start=progress.window):
             self.train_one_window(inputs, targets)
             self.display.window(window_report(progress, training, self.windows))
-            if interrupt.asked or time.monotonic() - self._saved >= self.config.runtime.save_seconds:
-                self.save()
-            if interrupt.asked:
+            stop, overdue = self.ranks.any(interrupt.asked, self.record.overdue)
+            if stop or overdue:
+                self.record.save(self.state)
+            if stop:
                 raise KeyboardInterrupt
 
     def train_one_window(self, inputs: Tensor, targets: Tensor) -> None:
@@ -124,15 +159,16 @@ class Training:
             result = train_window(
                 state.model,
                 self.optimizer,
-                inputs.to(device),
-                targets.to(device),
+                self.share.window(inputs).to(device),
+                self.share.window(targets).to(device),
                 state.carried,
                 self._masks(),
                 self.config,
+                self.ranks,
             )
         except TrainingError as error:
-            self.save()
-            raise TrainingError(self._advice(error)) from error
+            self.record.save(state)
+            raise advice(error, progress, self.record.path) from error
         state.carried = result.carried
         progress.window += 1
         progress.words += targets.numel()
@@ -143,57 +179,22 @@ class Training:
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, and save."""
         began, progress = time.monotonic(), self.state.progress
-        valid = self.score("valid").perplexity
+        valid = self.ranks.number(lambda: score(self.state.model, self.corpus, "valid").perplexity)
         if not math.isfinite(valid):
-            raise TrainingError(self._advice(TrainingError(f"The validation perplexity is {valid}.")))
+            raise advice(TrainingError(f"The validation perplexity is {valid}."), progress, self.record.path)
         best = progress.best_valid_perplexity is None or valid < progress.best_valid_perplexity
         if best:
             progress.best_epoch, progress.best_valid_perplexity = progress.epoch, valid
         seconds = progress.seconds + time.monotonic() - began
         report = epoch_report(progress, self.config.training, valid, best, seconds)
-        self._note(**epoch_record(report))
+        self.record.note(progress, **epoch_record(report))
         progress.next_epoch(seconds)
-        self.state.carried = self.state.model.initial_state(self.streams.count)
-        self.save({"weights": self.state.weights()} if best else {})
+        self.state.carried = self.share.carried(self.state.model.initial_state(self.streams.count))
+        self.record.save(self.state, {"weights": self.state.weights()} if best else {})
         self.display.epoch(report)
-
-    def finish(self) -> None:
-        """Score the best weights and keep the scores."""
-        self.state.model.load_state_dict(self.folder.read_tensors("weights"))
-        scores = {split: self.score(split) for split in ("valid", "test")}
-        values = {split: score.to_json() for split, score in scores.items()}
-        self._note(event="end", total_seconds=self.state.progress.total_seconds, scores=values)
-        content = json.dumps({**values, "protocol": PROTOCOL}, indent=2, allow_nan=False).encode()
-        self.folder.commit({"scores": content}, self.folder.journal)
-        for split, score in scores.items():
-            self.display.message(f"{split} perplexity {score.perplexity:.2f} over {score.words:,} words ({PROTOCOL})")
-
-    def score(self, split: str) -> Score:
-        """Return the score of the model as it is on a split."""
-        vocabulary = self.corpus.vocabulary
-        ids = self.corpus.splits[split].ids
-        return perplexity(self.state.model, ids, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
-
-    def save(self, more: dict[str, bytes] | None = None) -> None:
-        """Put the state on the disk, in one step with `more`."""
-        self.folder.commit({**self.state.contents(), **(more or {})}, self.folder.journal)
-        self._saved = time.monotonic()
 
     def _masks(self) -> Masks | None:
         progress = self.state.progress
         counter = (progress.epoch - 1) * self.windows + progress.window
         draws = generator(self.config.seed, f"masks of training {progress.generation}", counter)
-        return self.state.model.draw_masks(self.streams.count, draws)
-
-    def _note(self, **record: Any) -> None:
-        progress = self.state.progress
-        place = {"epoch": progress.epoch, "window": progress.window, "time_unix": time.time()}
-        self.folder.journal.append({**place, **record})
-
-    def _advice(self, error: TrainingError) -> str:
-        progress = self.state.progress
-        return (
-            f"{error} It happened in epoch {progress.epoch}, window {progress.window}. The last good state "
-            f"is kept in {self.folder.path}. Try a smaller --training.learning-rate, a smaller "
-            "--training.clip-norm or, with the augmented loss, a smaller --loss.gamma."
-        )
+        return self.share.masks(self.state.model, draws)

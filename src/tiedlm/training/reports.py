@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from tiedlm.errors import TrainingError
 from tiedlm.evaluation.perplexity import exp
 from tiedlm.training.config import TrainingConfig
 from tiedlm.training.display import EpochReport, WindowReport
@@ -53,3 +55,12 @@ def epoch_record(report: EpochReport) -> dict[str, Any]:
     kept = {name: value for name, value in asdict(report).items() if name not in left_out}
     means = {"train_loss": report.loss, "train_cross_entropy_perplexity": exp(report.cross_entropy)}
     return {"event": "epoch", **kept, **means}
+
+
+def advice(error: TrainingError, progress: Progress, run: Path) -> TrainingError:
+    """Return the error of a loss that is no longer finite, with where it happened and what may help."""
+    return TrainingError(
+        f"{error} It happened in epoch {progress.epoch}, window {progress.window}. The last good state "
+        f"is kept in {run}. Try a smaller --training.learning-rate, a smaller "
+        "--training.clip-norm or, with the augmented loss, a smaller --loss.gamma."
+    )

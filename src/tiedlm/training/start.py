@@ -64,7 +64,6 @@ def continued(
     _set_threads(environment["threads"])
     corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
     _check_same_corpus(folder, environment["corpus"], corpus.provenance)
-    folder.journal.rewind()
     model = build_model(config.model, len(corpus.vocabulary)).to(config.runtime.device)
     return config, corpus, restore(folder, model)
 

@@ -13,16 +13,19 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import TrainingError
+from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.linear import linear_augmented_terms
 from tiedlm.models.contract import LanguageModel, Masks, State
+from tiedlm.ranks import ALONE, Ranks
 from tiedlm.training.config import RunConfig
+from tiedlm.training.share import sum_gradients
 
 
 class StepResult(NamedTuple):
     """What one window gave."""
 
     loss_sum: float
-    """Loss summed over the words of the window."""
+    """Loss summed over the words of the window, of all ranks."""
     cross_entropy_sum: float
     """Cross-entropy summed over them, in nats."""
     carried: State
@@ -37,11 +40,12 @@ def train_window(
     carried: State,
     masks: Masks | None,
     config: RunConfig,
+    ranks: Ranks = ALONE,
 ) -> StepResult:
-    """Take one step of gradient descent on a window of words [T, B].
+    """Take one step of gradient descent on a window of words [T, B], of which each rank has as many streams.
 
     Raises:
-        TrainingError: the loss or the gradient is not finite; nothing has been updated then.
+        TrainingError: the loss or the gradient is not finite, on any rank; nothing has been updated then.
     """
     features, state = model(inputs, carried, masks)
     loss = config.loss
@@ -57,13 +61,21 @@ def train_window(
             detach_target=loss.detach_target,
             reduction="sum",
         )
-    total = float(terms.total.detach())
+    total, cross_entropy = _sums(terms, ranks)
     if not math.isfinite(total):
         raise TrainingError(f"The loss is {total}.")
     optimizer.zero_grad()
-    (terms.total / inputs.shape[1]).backward()
+    (terms.total / (inputs.shape[1] * ranks.count)).backward()
+    sum_gradients(model.parameters(), ranks)
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip_norm)
     if not math.isfinite(float(norm)):
         raise TrainingError(f"The norm of the gradient is {float(norm)}.")
     optimizer.step()
-    return StepResult(total, float(terms.cross_entropy), tuple(tensor.detach() for tensor in state))
+    return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
+
+
+def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
+    """Return loss and cross-entropy of all ranks, told in float64 over what reduces numbers of the CPU."""
+    own = torch.tensor([float(terms.total.detach()), float(terms.cross_entropy)], dtype=torch.float64)
+    total, cross_entropy = ranks.summed(own)[0].tolist()
+    return total, cross_entropy

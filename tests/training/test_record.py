@@ -1,0 +1,57 @@
+"""What a training writes, and that of several ranks only the first does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiedlm.checkpoint import RunFolder
+from tiedlm.models.build import build_model
+from tiedlm.models.config import LSTMConfig
+from tiedlm.ranks import ALONE, Ranks
+from tiedlm.training.record import Record
+from tiedlm.training.share import Share
+from tiedlm.training.state import Progress, TrainingState, restore
+
+CONFIG = LSTMConfig(units=4, tied=True)
+
+
+def state() -> TrainingState:
+    model = build_model(CONFIG, 7)
+    return TrainingState(model=model, carried=tuple(torch.rand_like(one) for one in model.initial_state(3)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", state().contents())
+
+
+def record(folder: RunFolder, ranks: Ranks = ALONE, save_seconds: float = 300.0) -> Record:
+    return Record(folder, ranks, Share(ranks, 3), save_seconds)
+
+
+def test_what_is_saved_is_the_state_and_the_news(folder: RunFolder) -> None:
+    ours, now = record(folder), state()
+    ours.note(Progress(epoch=2, window=5), event="epoch", loss=1.5)
+    assert folder.journal.records() == []
+    ours.save(now, {"weights": now.weights()})
+    saved = RunFolder.open(ours.path)
+    [news] = saved.journal.records()
+    assert (news["epoch"], news["window"], news["event"], news["loss"]) == (2, 5, "epoch", 1.5)
+    assert torch.equal(restore(saved, build_model(CONFIG, 7)).carried[1], now.carried[1])
+    assert saved.read("weights") == now.weights()
+
+
+def test_a_state_is_overdue_after_so_many_seconds(folder: RunFolder) -> None:
+    assert record(folder, save_seconds=0.0).overdue
+    ours = record(folder, save_seconds=1e9)
+    assert not ours.overdue
+
+
+def test_other_ranks_neither_write_nor_look_at_the_clock(folder: RunFolder) -> None:
+    other = record(folder, Ranks(None, 1, 3), save_seconds=0.0)
+    assert not other.overdue
+    other.note(Progress(), event="start")
+    assert folder.journal.path.read_bytes() == b""

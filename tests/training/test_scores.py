@@ -1,0 +1,30 @@
+"""Scores of a training's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.small_text import small_config
+from support.tiny_run import Silence
+from tiedlm.checkpoint import RunFolder
+from tiedlm.evaluation.perplexity import PROTOCOL
+from tiedlm.ranks import ALONE
+from tiedlm.training.record import Record
+from tiedlm.training.scores import score, score_best
+from tiedlm.training.share import Share
+from tiedlm.training.start import continued, started
+
+
+def test_the_weights_that_were_best_are_scored_and_not_those_of_the_end(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    folder = started(config, tmp_path / "run", None, None, tmp_path / "cache")
+    config, corpus, state = continued(folder, None, tmp_path / "cache")
+    record = Record(folder, ALONE, Share(ALONE, config.training.streams), 0.0)
+    best = {split: score(state.model, corpus, split) for split in ("valid", "test")}
+    record.save(state, {"weights": state.weights()})
+    state.model.reset_parameters()
+    assert score(state.model, corpus, "valid") != best["valid"]
+    score_best(state, corpus, record, Silence())
+    kept = RunFolder.open(folder.path).read_json("scores")
+    assert kept == {**{split: found.to_json() for split, found in best.items()}, "protocol": PROTOCOL}
+    assert folder.journal.records()[-1]["scores"]["test"] == best["test"].to_json()

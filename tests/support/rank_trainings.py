@@ -136,7 +136,7 @@ def stopped(folder: Path, run: str, ranks: Ranks, *, at: tuple[int, int], by: in
 
 def not_a_number(folder: Path, ranks: Ranks) -> str:
     """Train until the last rank's loss is not a number, then go on; return what the first training ended with."""
-    whole = step.linear_augmented_terms
+    whole = vars(step)["linear_augmented_terms"]
 
     def poisoned(*arguments: Any, **options: Any) -> Any:
         terms = whole(*arguments, **options)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,7 +100,7 @@ class Watch(threading.Thread):
 
 def training(config: RunConfig, folder: Path) -> Training:
     """Return a training before its first window; its run folder is made where it is missing."""
-    run, cache = folder / f"run-{Path(config.corpus.train or '').stem}", folder / "cache"
+    run, cache = folder / f"run-{_stem(config)}", _cache(config, folder)
     if not run.exists():
         started(config, run, None, None, cache)
     run_folder = RunFolder.open(run)
@@ -107,9 +108,19 @@ def training(config: RunConfig, folder: Path) -> Training:
     return Training(config, corpus, run_folder, state, SilentDisplay())
 
 
+def _stem(config: RunConfig) -> str:
+    return Path(config.corpus.train or "").stem
+
+
+def _cache(config: RunConfig, folder: Path) -> Path:
+    return folder / f"cache-{_stem(config)}"
+
+
 def encoded(config: RunConfig, folder: Path) -> None:
-    """Count and encode the text."""
-    prepare(config.corpus, cache_dir=folder / "cache")
+    """Count and encode the text, though it be encoded already."""
+    cache = _cache(config, folder)
+    shutil.rmtree(cache, ignore_errors=True)
+    prepare(config.corpus, cache_dir=cache)
 
 
 def trained(config: RunConfig, folder: Path, windows: int) -> None:

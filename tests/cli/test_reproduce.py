@@ -41,7 +41,12 @@ def test_check_writes_nothing_and_fails_where_something_differs(tiedlm, project)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Give either --list"),
+        ((), "Name what to reproduce"),
+        (("--json",), "Name what to reproduce"),
+        (("table1", "--check"), "--check has no effect without --list or --render"),
+        (("--list", "--budget", "9m"), "--budget has no effect with --list"),
+        (("table1", "--budget", "soon"), "--budget is 'soon', but must be hours, minutes, seconds"),
+        (("table1", "--seeds", "0-"), "seeds"),
         (("--list", "--render"), "Give either --list"),
         (("--list", "--check"), "--check has no effect with --list"),
         (("--render", "--only", "small"), "--only has no effect with --render"),

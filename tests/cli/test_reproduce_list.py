@@ -16,7 +16,7 @@ HERE = "a processor"
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(reproduce_list, "_here", lambda: HERE)
+    monkeypatch.setattr(reproduce_list, "here", lambda: HERE)
     add_group(tmp_path / "results", "ptb-small", {"re": [(87.0, 85.0), (88.0,)], "vd": [(87.0,)] * 3})
     return tmp_path
 
@@ -52,7 +52,7 @@ def test_figures_after_fewer_trainings_are_told_as_such(tiedlm, project) -> None
 
 
 def test_costs_of_another_machine_are_told_as_such(tiedlm, project, monkeypatch) -> None:
-    monkeypatch.setattr(reproduce_list, "_here", lambda: "a laptop")
+    monkeypatch.setattr(reproduce_list, "here", lambda: "a laptop")
     assert "3h00m on a processor" in lines(tiedlm, project)["ptb-small-re"]
 
 
@@ -95,4 +95,4 @@ def test_as_json_every_missing_training_has_its_command(tiedlm, project) -> None
 
 
 def test_this_machine_has_a_name() -> None:
-    assert reproduce_list._here()
+    assert reproduce_list.here()

@@ -9,26 +9,44 @@ from typing import Annotated
 
 import tyro
 
-from tiedlm.cli.parsing import Switch, parse
+from tiedlm.cli.budget import budget_seconds
+from tiedlm.cli.parsing import Directory, Switch, parse
 from tiedlm.errors import ArgumentError, RunError
+from tiedlm.launching import parse_seeds
+from tiedlm.reproduction.plan import SEEDS
+from tiedlm.training.config import Precision
+
+TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--data-dir")
+"""Options of trainings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """Show how far the paper is reproduced, or make its tables and figures anew from the published results.
+    """Train what the paper's rows lack, show how far they are, or make tables and figures anew from the results.
 
-    Targets are tables and figures (table1, table2, table3, table4, figure2) and rows, which have their recipes' names;
-    none means all rows.
+    With targets alone it trains: cheapest first, several at once, going on with what was cut, and publishes what is
+    finished. Targets are tables and figures (table1, table2, table3, table4, figure2) and rows, which have their
+    recipes' names; none means all rows, to list.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()
-    """Tables, figures or rows to list."""
+    """Tables, figures or rows to train or to list."""
     list: Switch = False
     """List rows: published, ours, seeds, what is missing, and what that would cost here."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART [PART ...]")] = ()
-    """List only rows with these parts in their names, such as `small` or `real`."""
+    """Only rows with these parts in their names, such as `small` or `real`."""
     json: Switch = False
     """List as JSON, with every missing training and its command."""
+    seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
+    """Train these seeds, as in 0-2 or 0,2,5; without it 0-2."""
+    budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
+    """Stop training after so long, as in 9m or 1h30m; the same command again goes on."""
+    jobs: int | None = None
+    """How many trainings at once; without it as many as there are cores, on a GPU at most 4."""
+    precision: Precision | None = None
+    """Precision of the trainings that are begun; without it the recipe's."""
+    data_dir: Directory = None
+    """Folder in which the corpora are, or to which they are downloaded; without it the usual data folder."""
     render: Switch = False
     """Make every table and figure, and the generated parts of README.md and docs/reproduction.md."""
     check: Switch = False
@@ -43,23 +61,61 @@ def main(arguments: Sequence[str]) -> int:
     _check(given)
     if given.render:
         _render(given.project, check=given.check)
-    else:
-        from tiedlm.cli.reproduce_list import print_list
+        return 0
+    if not given.list:
+        return _train(given)
+    from tiedlm.cli.reproduce_list import print_list
 
-        print_list(given.project / "results", given.targets, given.only, json=given.json)
+    print_list(given.project / "results", given.targets, given.only, json=given.json)
     return 0
 
 
 def _check(given: Arguments) -> None:
     """Refuse options that have no effect on each other."""
-    if given.list == given.render:
+    if given.list and given.render:
         raise ArgumentError("Give either --list, to see what stands and what is missing, or --render.")
-    listing = {"TARGET": given.targets, "--only": given.only, "--json": given.json}
-    useless = [name for name, value in listing.items() if value] if given.render else ["--check"] * given.check
-    if useless:
+    if not (given.list or given.render or given.targets):
         raise ArgumentError(
-            f"{', '.join(useless)} has no effect with --{'render' if given.render else 'list'}. Leave it out."
+            "Name what to reproduce, as in `tiedlm reproduce table1 --only small`, or give --list, to see what there "
+            "is and what is missing, or --render."
         )
+    doing, has_effect = _what_has_effect(given)
+    useless = [
+        name for name, value in _options(given).items() if value not in (None, False, ()) and name not in has_effect
+    ]
+    if useless:
+        raise ArgumentError(f"{', '.join(useless)} has no effect {doing}. Leave it out.")
+
+
+def _what_has_effect(given: Arguments) -> tuple[str, tuple[str, ...]]:
+    """Return what is done, in words, and the options that go with it."""
+    if given.render:
+        return "with --render", ("--check",)
+    if given.list:
+        return "with --list", ("TARGET", "--only", "--json")
+    return "without --list or --render", ("TARGET", "--only", *TRAINING)
+
+
+def _options(given: Arguments) -> dict[str, object]:
+    """Return the name of each option that does not go with everything, and its value."""
+    fields = {"TARGET": given.targets, "--only": given.only, "--json": given.json, "--check": given.check}
+    return fields | {name: getattr(given, name.removeprefix("--").replace("-", "_")) for name in TRAINING}
+
+
+def _train(given: Arguments) -> int:
+    from tiedlm.cli.reproduce_list import here
+    from tiedlm.cli.reproduce_train import Wanted, reproduce
+
+    wanted = Wanted(
+        targets=given.targets,
+        only=given.only,
+        seeds=SEEDS if given.seeds is None else parse_seeds(given.seeds),
+        budget_seconds=None if given.budget is None else budget_seconds(given.budget),
+        at_once=given.jobs,
+        precision=given.precision,
+        data_dir=given.data_dir,
+    )
+    return reproduce(given.project / "results", here(), wanted)
 
 
 def _render(project: Path, *, check: bool) -> None:

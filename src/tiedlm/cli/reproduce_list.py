@@ -30,18 +30,18 @@ def print_list(results: Path, targets: Sequence[str], only: Sequence[str], *, js
     Raises:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged.
     """
-    rows, here = collect(results), _here()
+    rows, machine = collect(results), here()
     names = select(targets, only)
-    steps = missing(names, rows, here)
+    steps = missing(names, rows, machine)
     if json:
         print_json(_as_json(names, rows, steps))
         return
-    cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
+    cells = [_cells(rows[name], [step for step in steps if step.recipe == name], machine) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
     print(f"\n{verdict(rows)}{_figure1(read_points(results))}")
 
 
-def _here() -> str:
+def here() -> str:
     """Return the model of this machine's accelerator, or of its processor where there is none."""
     return device_name("cuda") if torch.cuda.is_available() else processor()
 

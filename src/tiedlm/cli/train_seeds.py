@@ -58,7 +58,7 @@ def train_seeds(configs: Mapping[str, RunConfig], seeds: str, *, at_once: int | 
         print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
     _print_spread([config.recipe for config in configs.values()], outcomes)
-    _check_all_finished(outcomes)
+    check_finished([one for one in outcomes if one.state is not State.FINISHED], len(outcomes))
     return 0
 
 
@@ -84,12 +84,12 @@ def _valid_perplexity(run: Path) -> float:
     return RunFolder.open(run).read_json("scores")["valid"]["perplexity"]
 
 
-def _check_all_finished(outcomes: Sequence[Outcome]) -> None:
-    left = [outcome for outcome in outcomes if outcome.state is not State.FINISHED]
+def check_finished(left: Sequence[Outcome], total: int) -> None:
+    """Refuse trainings that are left of so many: says why each is, and where its log is."""
     if left:
         told = "; ".join(f"{outcome.job.name} {outcome.state}: {outcome.reason}" for outcome in left)
         logs = ", ".join(str(outcome.log) for outcome in left if outcome.log is not None)
         raise RunError(
-            f"{len(left)} of {len(outcomes)} trainings are not finished. {told}. Logs: {logs}. Once the cause is gone, "
+            f"{len(left)} of {total} trainings are not finished. {told}. Logs: {logs}. Once the cause is gone, "
             "the same command goes on where they stopped."
         )

@@ -11,6 +11,9 @@ from tiedlm.errors import ConfigError
 from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import LSTMConfig
 
+Precision = Literal["float32", "bfloat16"]
+"""Type of the inputs of the softmax layer's products."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -53,7 +56,7 @@ class RuntimeConfig:
     """`cpu`, `cuda`, or another device that PyTorch names."""
     threads: int | None = None
     """Threads of PyTorch on the CPU; None leaves PyTorch's own choice. A resumed run needs the same number."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """Type of the inputs of the loss's matrix products; all else, and every score, is float32."""
     save_seconds: float = 300.0
     """Seconds between two savings of the state to resume from, which is also saved after every epoch."""

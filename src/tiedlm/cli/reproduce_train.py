@@ -1,0 +1,84 @@
+"""`tiedlm reproduce TARGET ...`: trains what is missing, cheapest first, within a budget, and publishes it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.reproduce_trainings import Training, trainings
+from tiedlm.cli.train_seeds import check_finished
+from tiedlm.cli.training_run import config_of
+from tiedlm.config import to_json
+from tiedlm.launching import Job, Outcome, State, launch
+from tiedlm.reproduction.collect import collect
+from tiedlm.reproduction.differences import check_is_recipe
+from tiedlm.reproduction.plan import missing, select
+from tiedlm.reproduction.publish import publish
+from tiedlm.training.config import Precision, RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be reproduced, and with what means."""
+
+    targets: Sequence[str]
+    only: Sequence[str]
+    seeds: Sequence[int]
+    budget_seconds: int | None
+    at_once: int | None
+    precision: Precision | None
+    """Of trainings that are begun; None: the recipe's. What is begun keeps its own."""
+    data_dir: Path | None
+
+
+def reproduce(results: Path, here: str, wanted: Wanted) -> int:
+    """Train and publish what rows lack, and return the exit status.
+
+    Args:
+        results: the folder of all results; what is finished is added to it.
+        here: the machine, for the costs by which trainings are ordered.
+        wanted: which rows and seeds, and how.
+
+    Raises:
+        TiedlmError: targets that there are not, results that are refused, run folders that are damaged or of another
+            config, what `launch` raises, or trainings that failed.
+    """
+    steps = missing(select(wanted.targets, wanted.only), collect(results), here, wanted.seeds)
+    found = trainings(steps)
+    if not found:
+        print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
+        return 0
+    try:
+        outcomes = launch(
+            [_job(one, wanted) for one in found], slots=wanted.at_once, budget_seconds=wanted.budget_seconds
+        )
+    except KeyboardInterrupt:
+        print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
+        return INTERRUPTED
+    _publish(outcomes, results)
+    check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
+    left = sum(outcome.state is not State.FINISHED for outcome in outcomes)
+    print(f"{len(outcomes) - left} trainings are finished, {left} are not: the same command goes on with them.")
+    return 0
+
+
+def _job(training: Training, wanted: Wanted) -> Job:
+    config = config_of(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.precision)
+    check_is_recipe(to_json(config))
+    return Job(config=config, run_dir=training.run_dir, start_from=training.start_from, data_dir=wanted.data_dir)
+
+
+def _new(config: RunConfig, precision: Precision | None) -> RunConfig:
+    if precision is None:
+        return config
+    return replace(config, runtime=replace(config.runtime, precision=precision))
+
+
+def _publish(outcomes: Sequence[Outcome], results: Path) -> None:
+    """Publish what is finished; a second training takes the place of its first, which it holds."""
+    for outcome in outcomes:
+        if outcome.state is State.FINISHED:
+            print(publish(outcome.job.run_dir, results, replace=outcome.job.start_from is not None))

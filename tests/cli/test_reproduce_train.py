@@ -1,0 +1,108 @@
+"""Training what the paper's rows lack: which jobs are launched, what is published, and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.finished_run import make_run, recipe_config
+from tiedlm.cli import reproduce_train
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.config import to_json
+from tiedlm.launching import Outcome, State
+
+RE = "ptb-small-re"
+Launched = list[tuple[list[Any], dict[str, Any]]]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
+    (tmp_path / "results").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Launched:
+    """Keep what would be launched; the jobs whose run folder has scores are finished."""
+    calls: Launched = []
+
+    def launch(jobs: list[Any], **options: Any) -> list[Outcome]:
+        calls.append((jobs, options))
+        states = [State.FINISHED if job.is_finished() else State.STOPPED for job in jobs]
+        return [Outcome(job=job, state=state, reason="kept") for job, state in zip(jobs, states, strict=True)]
+
+    monkeypatch.setattr(reproduce_train, "launch", launch)
+    return calls
+
+
+def test_what_is_missing_is_launched_with_its_means(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched
+) -> None:
+    options = ["--seeds", "0,4", "--budget", "9m", "--jobs", 2, "--precision", "bfloat16", "--project", project]
+    answer = tiedlm("reproduce", RE, *options)
+    assert answer.status == 0, answer.error
+    [(jobs, means)] = launched
+    assert means == {"slots": 2, "budget_seconds": 540}
+    names = [f"{RE}-seed-0", f"{RE}-seed-0-second", f"{RE}-seed-4", f"{RE}-seed-4-second"]
+    assert [job.run_dir.name for job in jobs] == names
+    assert [job.start_from for job in jobs] == [None, jobs[0].run_dir, None, jobs[2].run_dir]
+    assert {job.config.runtime.precision for job in jobs} == {"bfloat16"}
+    assert "0 trainings are finished, 4 are not" in answer.output
+
+
+def test_what_is_finished_is_published_and_what_is_begun_keeps_its_config(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched
+) -> None:
+    make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--precision", "bfloat16", "--project", project)
+    assert answer.status == 0, answer.error
+    assert (project / "results" / RE / "seed-0" / "scores.json").exists()
+    [(jobs, _)] = launched
+    assert [job.config.runtime.precision for job in jobs] == ["float32", "bfloat16"]
+    assert "1 trainings are finished, 1 are not" in answer.output
+
+
+def test_a_begun_run_of_another_config_is_refused_before_anything_is_trained(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched
+) -> None:
+    config = to_json(recipe_config())
+    config["training"]["epochs"] = 3
+    make_run(project / "runs" / f"{RE}-seed-0", config=config)
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)
+    assert answer.status == 2
+    assert "training.epochs" in answer.error
+    assert launched == []
+
+
+def test_nothing_is_launched_where_nothing_is_missing(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduce_train, "missing", lambda *_: [])
+    answer = tiedlm("reproduce", RE, "--project", project)
+    assert answer.status == 0
+    assert "Nothing is missing" in answer.output
+    assert launched == []
+
+
+@pytest.mark.parametrize(("state", "status", "told"), [(State.FAILED, 2, "2 of 2"), (None, INTERRUPTED, "interrupted")])
+def test_a_failure_and_an_interrupt_are_told(
+    tiedlm: Callable[..., Any],
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: State | None,
+    status: int,
+    told: str,
+) -> None:
+    def launch(jobs: list[Any], **_: Any) -> list[Outcome]:
+        if state is None:
+            raise KeyboardInterrupt
+        return [Outcome(job=job, state=state, reason="a full disk") for job in jobs]
+
+    monkeypatch.setattr(reproduce_train, "launch", launch)
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)
+    assert answer.status == status
+    assert told in answer.error

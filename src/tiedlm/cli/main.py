@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "the most probable next words after a context",
     "generate": "text drawn from a run's model",
     "compare": "runs side by side, and beside the paper",
+    "analyze": "what a perplexity hides: figures by frequency, norms, where probability goes",
     "publish": "put what a finished run leaves for others into results/",
     "doctor": "versions, device, threads, and where data and runs live",
 }

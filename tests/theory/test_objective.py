@@ -59,6 +59,7 @@ def test_loss_and_gradients_are_those_of_the_oracle(temperature, beta, detach_ta
 
 def test_at_a_high_temperature_the_gradient_is_that_of_equation_4_3():
     given = problem(1e4, 0.0)
+    assert given.table is not None
     arrays = tensors(given)
     terms = loss(given, arrays, 1.0, detach_target=True)
     terms.total.backward()

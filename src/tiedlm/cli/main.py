@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "runs side by side, and beside the paper",
     "analyze": "what a perplexity hides: figures by frequency, norms, where probability goes",
     "publish": "put what a finished run leaves for others into results/",
+    "figure1": "measure what is missing of the paper's Figure 1",
     "doctor": "versions, device, threads, and where data and runs live",
 }
 """Every command, in the order of the help, with what it does; its module is `tiedlm.cli.<name>`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -62,7 +63,8 @@ def theory_loss(
         soft_target = soft_target.detach()
     prediction = F.log_softmax(logits / temperature, dim=-1)
     divergence = F.kl_div(prediction, soft_target[place], reduction="sum", log_target=True)
-    total = beta * temperature**2 * len(classifier) * divergence + (1 - beta) * cross_entropy
+    parts = [(1 - beta, cross_entropy), (beta * temperature**2 * len(classifier), divergence)]
+    total = torch.stack([share * part for share, part in parts if share > 0]).sum()  # no backward pass of 0 * part
     return TheoryLoss(total, cross_entropy.detach(), divergence.detach())
 
 

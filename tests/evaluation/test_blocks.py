@@ -18,8 +18,9 @@ def means(values, counted=None, blocks=4, at_once=3):
     return found
 
 
-def only(estimates):
+def only(estimates) -> Estimate:
     (one,) = estimates
+    assert one is not None
     return one
 
 

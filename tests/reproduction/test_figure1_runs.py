@@ -53,6 +53,7 @@ def measure(out, runs=1, training=TINY):
 def test_every_point_is_measured_once_and_never_again(tmp_path, trained):
     path = measure(tmp_path / "out")
     assert path == tmp_path / "out" / "points.json"
+    assert path is not None
     assert len(trained) == len(set(trained)) == POINTS
     before = path.read_bytes()
     assert measure(tmp_path / "out") == path

@@ -8,6 +8,8 @@
 | `publish`, `place` | a finished run becomes a published result |
 | `provenance` | where it comes from, and the commands that repeat it |
 | `differences` | where a config is not that of its recipe |
+| `figure1_runs`, `figure1_records` | the runs behind Figure 1, each kept, and `points.json` made of them |
+| `theory_run`, `theory_setting` | one of these runs: a small training, and what it leaves open |
 
-Nothing here needs a corpus, weights or an accelerator, and nothing imports torch.
+Only the last two lines train and import torch; all else needs no corpus, weights or accelerator.
 """

@@ -10,7 +10,7 @@ from torch import Tensor
 from tiedlm.corpora.text import END
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import CorpusError
-from tiedlm.evaluation.perplexity import WINDOW_STEPS
+from tiedlm.evaluation.predictions import WINDOW_STEPS
 from tiedlm.models.contract import LanguageModel, State
 
 

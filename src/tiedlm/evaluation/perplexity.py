@@ -21,16 +21,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tiedlm.corpora.streams import Streams
-from tiedlm.errors import CorpusError
+from tiedlm.evaluation.predictions import WINDOW_STEPS, predictions
 from tiedlm.models.contract import LanguageModel
 
 PROTOCOL = (
     "every word of the split once, in one stream, the first after <eos>; <eos> of every line counted; unknown words "
     "scored as <unk>; state carried over the whole split; no dropout; natural logarithm; float32 model"
 )
-WINDOW_STEPS = 256
-"""Words that are scored at once; a larger number takes more memory and gives the same figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +82,15 @@ class Tally:
     def over(self, windows: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield each window, once it is counted."""
         for targets, nll in windows:
-            is_unknown = targets == self._unknown_id
-            self._total += float(nll.sum())
-            self._unknown_total += float(nll[is_unknown].sum())
-            self._words, self._unknown = self._words + len(targets), self._unknown + int(is_unknown.sum())
+            self.add(targets, nll)
             yield targets, nll
+
+    def add(self, targets: Tensor, nll: Tensor) -> None:
+        """Count a window: words and -log p of each, in nats and float64, both [T]."""
+        is_unknown = targets == self._unknown_id
+        self._total += float(nll.sum())
+        self._unknown_total += float(nll[is_unknown].sum())
+        self._words, self._unknown = self._words + len(targets), self._unknown + int(is_unknown.sum())
 
     def score(self) -> Score:
         """Return the score of the words counted so far, of which there must be one."""
@@ -107,16 +108,10 @@ def word_nlls(
     model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield, window by window, the words of a text and -log p of each, in nats and float64, both [T] on the CPU."""
-    if len(ids) == 0:
-        raise CorpusError("There is no word to score. Give a text with at least one line.")
-    device = model.classifier.device
-    state = model.initial_state(1)
-    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(min(window_steps, len(ids))):
+    for window in predictions(model, ids, end_id=end_id, window_steps=window_steps):
         with torch.inference_mode():
-            features, state = model(inputs.to(device), state)
-            logits = model.logits(features[:, 0]).float()
-            nll = F.cross_entropy(logits, targets[:, 0].to(device), reduction="none")
-        yield targets[:, 0], nll.double().cpu()
+            nll = F.cross_entropy(window.logits, window.targets, reduction="none")
+        yield window.targets.cpu(), nll.double().cpu()
 
 
 def exp(mean_nll_nats: float) -> float:

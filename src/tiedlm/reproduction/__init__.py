@@ -15,6 +15,8 @@
 | `tables`, `ordering_tables`, `grid` | tables as Markdown, LaTeX and CSV |
 | `figure1`, `figure1_points`, `figure2`, `drawing` | figures as PNG and SVG |
 | `render`, `page_parts`, `pages` | all of it, equal to the byte, and the pages that hold it |
+| `figure1_runs`, `figure1_records` | the runs behind Figure 1, each kept, and `points.json` made of them |
+| `theory_run`, `theory_setting` | one of these runs: a small training, and what it leaves open |
 
-Nothing here needs a corpus, weights or an accelerator, and nothing imports torch.
+Only the last two lines train and import torch; all else needs no corpus, weights or accelerator.
 """

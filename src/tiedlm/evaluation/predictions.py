@@ -1,0 +1,53 @@
+"""What a model says at every word of a text, window by window: the one pass that all figures of a text are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tiedlm.corpora.streams import Streams
+from tiedlm.errors import CorpusError
+from tiedlm.models.contract import LanguageModel
+
+WINDOW_STEPS = 256
+"""Words that are scored at once; a larger number takes more memory and gives the same figure."""
+
+
+class Predictions(NamedTuple):
+    """One window of a text, on the model's device."""
+
+    targets: Tensor
+    """The words that came [T]."""
+    features: Tensor
+    """h before each of them [T, D]."""
+    logits: Tensor
+    """W h + b [T, V], float32."""
+
+
+def predictions(
+    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
+) -> Iterator[Predictions]:
+    """Yield the predictions of every word of a text in order, in one stream, the first after `<eos>`, nothing dropped.
+
+    Args:
+        model: used as it is; its mode and parameters are left alone.
+        ids: word ids of the text in order, `<eos>` at the end of every line included [words].
+        end_id: id of `<eos>`.
+        window_steps: words that are scored at once, 1 or more.
+
+    Raises:
+        CorpusError: a text without a word.
+    """
+    if len(ids) == 0:
+        raise CorpusError("There is no word to score. Give a text with at least one line.")
+    device = model.classifier.device
+    state = model.initial_state(1)
+    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(min(window_steps, len(ids))):
+        with torch.inference_mode():
+            features, state = model(inputs.to(device), state)
+            logits = model.logits(features[:, 0]).float()
+        yield Predictions(targets[:, 0].to(device), features[:, 0], logits)

@@ -1,0 +1,181 @@
+"""One run of the paper's theory experiment (Inan et al. 2017, section 6.2): a small training, and where it ends.
+
+A stretch of the training text, chosen at random, with a vocabulary of its own words; an untied LSTM without any
+regularisation; word vectors held at norm 1; the loss of equation 6.1. What the paper leaves open is chosen here, in
+`theory_setting`, and `docs/theory.md` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tiedlm.corpora.streams import Streams
+from tiedlm.errors import CorpusError, TrainingError
+from tiedlm.models.config import LSTMConfig
+from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
+from tiedlm.seeding import generator
+from tiedlm.theory.collapse import spread
+from tiedlm.theory.distance import subspace_distance
+from tiedlm.theory.objective import TheoryLoss, theory_loss
+
+
+class Stretch(NamedTuple):
+    """A stretch of a text in ids of its own."""
+
+    ids: np.ndarray[Any, Any]
+    """Ids in order, from 0 to V - 1 [words]."""
+    words: int
+    """V."""
+    end_id: int
+    """The id of `<eos>` among them."""
+
+
+def choose_stretch(ids: np.ndarray[Any, Any], text_words: int, end_id: int, run: int) -> Stretch:
+    """Return the contiguous stretch that run number `run` is trained on, its place drawn uniformly.
+
+    Raises:
+        CorpusError: the text is shorter.
+    """
+    if len(ids) < text_words:
+        raise CorpusError(f"The text has {len(ids):,} words, but a stretch of {text_words:,} is asked for.")
+    places = len(ids) - text_words + 1
+    first = int(torch.randint(places, (1,), generator=generator(run, "stretch")))
+    part = np.asarray(ids[first : first + text_words]).astype(np.int64)
+    distinct = np.union1d(part, [end_id])
+    return Stretch(np.searchsorted(distinct, part), len(distinct), int(np.searchsorted(distinct, end_id)))
+
+
+def run_theory(
+    config: TheoryConfig,
+    stretch: Stretch,
+    run: int,
+    *,
+    device: str = "cpu",
+    progress: Callable[[int, LSTMLanguageModel], None] | None = None,
+) -> TheoryOutcome:
+    """Train one run and return what it came to; on one machine the same arguments give the same outcome.
+
+    Args:
+        config: the point and the training.
+        stretch: what to train on.
+        run: its number, from which the initial weights are drawn.
+        device: where to train.
+        progress: is told the number of each epoch that has ended, and given the model.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+    """
+    model = initial_model(config, stretch.words, run).to(device)
+    optimizers = _optimizers(model, config)
+    sums = torch.zeros(3, device=device)
+    for epoch in range(1, config.epochs + 1):
+        _set_rates(optimizers, rate_share(epoch, config.epochs))
+        sums = _train_epoch(model, optimizers, stretch, config)
+        if not bool(sums.isfinite().all()):
+            raise TrainingError(
+                f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
+            )
+        if progress is not None:
+            progress(epoch, model)
+    return _outcome(model, sums, config)
+
+
+def initial_model(config: TheoryConfig, words: int, run: int) -> LSTMLanguageModel:
+    """Return the model before its training: word vectors at norm 1, no bias yet."""
+    shape = LSTMConfig(units=config.units, layers=config.layers, tied=False, init_range=config.init_range)
+    model = LSTMLanguageModel(shape, words)
+    model.reset_parameters(generator(run, "theory"))
+    with torch.no_grad():
+        model.classifier.mul_(config.classifier_range / config.init_range)
+        _bias(model).zero_()
+        hold_at_norm_1(model.table)
+    return model
+
+
+@torch.no_grad()
+def hold_at_norm_1(table: Tensor) -> None:
+    """Scale every row of a table [V, D] to norm 1, in place."""
+    table.div_(table.norm(dim=1, keepdim=True))
+
+
+def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.optim.Optimizer]:
+    classifier = {"params": [model.classifier, _bias(model)], "full_rate": config.classifier_rate}
+    vectors = {"params": [model.table], "full_rate": config.vector_rate}
+    layers = {"params": list(model.layers.parameters()), "full_rate": config.layer_rate}
+    return [torch.optim.SGD([classifier, vectors]), torch.optim.Adam([layers])]
+
+
+def rate_share(epoch: int, epochs: int) -> float:
+    """Return the share of the full learning rates in an epoch, from 1: whole in the first half, then down in a line."""
+    return min(1.0, 2 * (epochs - epoch + 1) / (epochs + 1))
+
+
+def _set_rates(optimizers: list[torch.optim.Optimizer], share: float) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = share * group["full_rate"]
+
+
+def _train_epoch(
+    model: LSTMLanguageModel, optimizers: list[torch.optim.Optimizer], stretch: Stretch, config: TheoryConfig
+) -> Tensor:
+    """Return the means of cross-entropy, divergence and |h|^2 over the words of the epoch [3]."""
+    device = model.classifier.device
+    streams = Streams(stretch.ids, config.streams, end_id=stretch.end_id)
+    state, sums = model.initial_state(config.streams), torch.zeros(3, device=device)
+    for inputs, targets in streams.windows(config.steps):
+        features, state = model(inputs.to(device), state)
+        state = tuple(part.detach() for part in state)
+        loss = _loss(model, features.flatten(0, 1), targets.flatten().to(device), config)
+        _update(model, optimizers, loss.total / config.streams, config)
+        sums += torch.stack([loss.cross_entropy, loss.divergence, features.detach().square().sum()])
+    return sums / streams.words
+
+
+def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: TheoryConfig) -> TheoryLoss:
+    return theory_loss(
+        features,
+        model.classifier,
+        targets,
+        table=model.table,
+        bias=_bias(model),
+        temperature=config.temperature,
+        beta=config.beta,
+        detach_target=config.detach_target,
+    )
+
+
+def _update(
+    model: LSTMLanguageModel, optimizers: list[torch.optim.Optimizer], loss: Tensor, config: TheoryConfig
+) -> None:
+    model.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    for optimizer in optimizers:
+        optimizer.step()
+    hold_at_norm_1(model.table)
+
+
+def _bias(model: LSTMLanguageModel) -> Tensor:
+    assert model.bias is not None  # the model is untied
+    return model.bias
+
+
+def _outcome(model: LSTMLanguageModel, means: Tensor, config: TheoryConfig) -> TheoryOutcome:
+    cross_entropy, divergence, feature_norm_squared = means.tolist()
+    words = len(model.table)
+    return TheoryOutcome(
+        distance=subspace_distance(model.table, model.classifier),
+        words=words,
+        vectors=spread(model.table),
+        classifier=spread(model.classifier),
+        feature_norm_squared=feature_norm_squared,
+        cross_entropy_nats=cross_entropy,
+        augmented=divergence * config.temperature**2 * words,
+    )

@@ -1,0 +1,70 @@
+"""The theory experiment's settings and outcome: what the paper leaves open, and what is kept of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tiedlm.theory.collapse import Spread
+from tiedlm.theory.objective import check_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoryConfig:
+    """One point of the figure, and how it is trained. The loss is summed over steps and averaged over streams.
+
+    The three learning rates hold for the first half of the epochs; then they fall in a line towards 0.
+    """
+
+    temperature: float
+    """tau."""
+    beta: float
+    """Share of the augmented term, in [0, 1]."""
+    text_words: int = 20_000
+    """Words of the stretch, `<eos>` at the ends of lines included (the paper's 20,000)."""
+    units: int = 300
+    """Width of word vectors, layers and classifier (the paper's 300)."""
+    layers: int = 2
+    """LSTM layers (the paper's two)."""
+    epochs: int = 40
+    """Passes over the stretch."""
+    streams: int = 20
+    """Streams side by side (B)."""
+    steps: int = 5
+    """Steps of a window (T); short ones, for many updates an epoch."""
+    layer_rate: float = 0.005
+    """Learning rate of the LSTM layers, by Adam."""
+    classifier_rate: float = 0.2
+    """Learning rate of classifier and bias, by stochastic gradient descent."""
+    vector_rate: float = 0.004
+    """Learning rate of the word vectors, by stochastic gradient descent."""
+    clip_norm: float = 50.0
+    """Largest norm of the whole gradient."""
+    init_range: float = 0.1
+    """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
+    classifier_range: float = 0.0
+    """The classifier starts uniform in (-classifier_range, classifier_range)."""
+    detach_target: bool = True
+    """Stop the gradient at the soft target."""
+
+    def __post_init__(self) -> None:
+        check_weights(self.temperature, self.beta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoryOutcome:
+    """What a run came to; means are over the last epoch."""
+
+    distance: float
+    """Subspace distance between word vectors and classifier at the end."""
+    words: int
+    """V, the distinct words of the stretch."""
+    vectors: Spread
+    """How the word vectors lie at the end."""
+    classifier: Spread
+    """How the classifier's rows lie at the end."""
+    feature_norm_squared: float
+    """Mean |h|^2."""
+    cross_entropy_nats: float
+    """Mean cross-entropy a word."""
+    augmented: float
+    """Mean tau^2 V J_aug a word."""

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiedlm.errors import ArgumentError
+from tiedlm.theory.distance import chance_distance, distance_by_angles, principal_cosines, subspace_distance
+
+EYE = torch.eye(6, dtype=torch.float64)
+
+
+def gaussian(words: int, width: int, seed: int) -> torch.Tensor:
+    return torch.randn(words, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def oracle(first: torch.Tensor, second: torch.Tensor) -> float:
+    """By the projectors P and P' onto the two spaces: |P - P'|_F^2 = 2 sum of sin^2 (another way, no QR)."""
+    projectors = [x @ np.linalg.inv(x.T @ x) @ x.T for x in (first.numpy(), second.numpy())]
+    return math.sqrt(((projectors[0] - projectors[1]) ** 2).sum() / (2 * first.shape[1]))
+
+
+def test_the_same_space_is_at_distance_0():
+    x = gaussian(40, 5, 1)
+    assert subspace_distance(x, x) < 1e-14
+    assert subspace_distance(x, x @ gaussian(5, 5, 2)) < 1e-12
+
+
+def test_orthogonal_spaces_are_at_distance_1():
+    assert subspace_distance(EYE[:, :3], EYE[:, 3:] @ gaussian(3, 3, 3)) == pytest.approx(1, abs=1e-14)
+    assert distance_by_angles(EYE[:, :3], EYE[:, 3:]) == 1
+
+
+def test_a_space_with_half_of_its_directions_in_common():
+    assert subspace_distance(EYE[:, :2], EYE[:, 1:3]) == pytest.approx(math.sqrt(1 / 2), abs=1e-14)
+
+
+def test_an_angle_by_hand():
+    """Two lines at 30 degrees in a plane: the sine is one half, the cosine is not."""
+    x, y = torch.tensor([[1.0], [0.0]]), torch.tensor([[math.cos(math.pi / 6)], [0.5]], dtype=torch.float64)
+    assert subspace_distance(x, y) == pytest.approx(0.5, abs=1e-14)
+    assert principal_cosines(x, y).tolist() == pytest.approx([math.cos(math.pi / 6)])
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), words=st.integers(2, 30), share=st.floats(0, 1))
+def test_both_forms_agree_with_the_projectors(seed, words, share):
+    width = 1 + round(share * (words - 1))
+    x, y = gaussian(words, width, seed), gaussian(words, width, seed + 1)
+    expected = oracle(x, y)
+    assert subspace_distance(x, y) == pytest.approx(expected, abs=1e-6)
+    assert distance_by_angles(x, y) == pytest.approx(expected, abs=1e-6)
+    assert subspace_distance(y, x) == pytest.approx(subspace_distance(x, y), abs=1e-9)
+
+
+def test_other_bases_of_the_spaces_change_nothing():
+    x, y = gaussian(50, 7, 4), gaussian(50, 7, 5)
+    found = subspace_distance(x @ gaussian(7, 7, 6), y @ gaussian(7, 7, 7) * 1e-9)
+    assert found == pytest.approx(subspace_distance(x, y), rel=1e-10)
+
+
+def test_random_spaces_are_at_the_chance_distance():
+    found = [subspace_distance(gaussian(200, 20, 2 * k), gaussian(200, 20, 2 * k + 1)) for k in range(20)]
+    mean = sum(found) / len(found)
+    assert mean == pytest.approx(chance_distance(200, 20), abs=2e-3)
+    assert chance_distance(10_000, 300) == pytest.approx(0.985, abs=1e-3)
+
+
+def test_a_small_distance_is_told_from_none():
+    x = EYE[:, :2].clone()
+    y = x.clone()
+    y[5, 0] = 1e-11
+    assert subspace_distance(x, y) == pytest.approx(1e-11 / math.sqrt(2), rel=1e-6)
+
+
+def test_tables_in_float32_are_read_in_float64():
+    x, y = gaussian(60, 8, 8).float(), gaussian(60, 8, 9).float()
+    assert subspace_distance(x, y) == subspace_distance(x.double(), y.double())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (EYE[:, :2], EYE[:, :3], r"shapes \[6, 2\] and \[6, 3\]"),
+        (EYE[0], EYE[0], r"shapes \[6\]"),
+        (EYE[:2], EYE[:2], "not be wider"),
+        (EYE[:, :2], torch.zeros(6, 2), "second table spans 0 directions, but has 2"),
+        (EYE[:, [1, 1]], EYE[:, :2], "first table spans 1 directions, but has 2"),
+        (EYE[:, :1] * math.nan, EYE[:, :1], "not finite"),
+    ],
+)
+def test_tables_without_a_distance_are_refused(first, second, told):
+    with pytest.raises(ArgumentError, match=told):
+        subspace_distance(first, second)
+
+
+@pytest.mark.parametrize("width", [0, 11])
+def test_a_width_without_chance_is_refused(width):
+    with pytest.raises(ArgumentError, match=f"width is {width}"):
+        chance_distance(10, width)

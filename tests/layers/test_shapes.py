@@ -29,7 +29,7 @@ def test_what_fits_passes() -> None:
     [
         (
             {"inputs": torch.zeros(4, 3, 6)},
-            r"inputs have the shape \[4, 3, 6\], but must be \[steps, streams, 5\] with",
+            r"inputs have the shape \[4, 3, 6\], but must be \[steps, streams, 5\]",
         ),
         ({"inputs": torch.zeros(0, 3, 5)}, r"inputs have the shape \[0, 3, 5\]"),
         ({"inputs": torch.zeros(3, 5)}, r"inputs have the shape \[3, 5\]"),

@@ -1,9 +1,9 @@
 """Layers of GRU under variational dropout, one stream, layer, step and unit at a time, in float64 numpy.
 
-Scope: the GRU with its reset gate after the product (r stands between n's two biases), one mask per stream on the input,
-and one a layer on its h wherever weights read it: in its own next step, and in what is above. The memory z * h is never
-masked, and what is carried to the next window is the unmasked h. Gates stand in the order reset, update, new. Imports
-nothing but numpy.
+Scope: the GRU with its reset gate after the product (r stands between n's two biases), one mask per stream on the
+input, and one a layer on its h wherever weights read it: in its own next step, and in what is above. The memory z * h
+is never masked, and what is carried to the next window is the unmasked h. Gates stand in the order reset, update, new.
+Imports nothing but numpy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Recurrent highway layers as Zilly et al. (2017) define them, one stream, step and depth at a time, in float64 numpy.
 
 Scope: equations 6 to 9 with coupled gates, under variational dropout: one mask per stream on a layer's input, one on
-its state wherever weights read it, at every step and depth, and one on the last layer's output; each held for the window.
+its state wherever weights read it, at every step and depth, and one on the last layer's output; each held for a window.
 What is carried, past a depth and to the next window, is the unmasked state. Rows of weights: candidates, then gates.
 Imports nothing but numpy.
 """

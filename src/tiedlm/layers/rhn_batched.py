@@ -3,8 +3,8 @@
 What does not wait for the state before it is done once for all steps: W x before the loop, and after the loop of the
 backward pass the gradients of all weights, where the definition adds T x L small outer products into 2H x H arrays. The
 loops themselves hold one product and a few passes over its elements a depth, into buffers made beforehand, and
-autograd keeps no record of them. Kept for the backward pass: states, candidates and gates, [T, L, B, H] each. With d s_l the gradient
-that arrives at s_l:
+autograd keeps no record of them. Kept for the backward pass: states, candidates and gates, [T, L, B, H] each. With
+d s_l the gradient that arrives at s_l:
 
     d s_{l-1} = (1 - t) d s_l + m * (R_H' d a + R_T' d b)
     d a = t (1 - h^2) d s_l             of what stands in the tanh

@@ -1,7 +1,7 @@
 """The paper's published perplexities, under the names of the recipes that repeat them. Data only; nothing is computed.
 
-Source: Inan, Khosravi & Socher, Tying Word Vectors and Word Classifiers (ICLR 2017, arXiv 1611.01462v3): Table 1, and
-footnote 4 for the number of trainings.
+Source: Inan, Khosravi & Socher, Tying Word Vectors and Word Classifiers (ICLR 2017, arXiv 1611.01462v3): Table 1, with
+footnote 4 for the number of trainings, and of Table 3 the two rows that have a recipe.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 Corpus = Literal["ptb", "wikitext-2"]
-Size = Literal["small", "medium", "large"]
+Size = Literal["small", "medium", "large", "rhn"]
 
 UNSTATED = "seed, spread over seeds, epochs, initial weights and the counting of words are not stated"
 TRAINED_TWICE = f"trained a second time from its own final weights (footnote 4); {UNSTATED}"
+OTHERS = "figures of Zilly et al. (2017), who state settings, and in their README the figures by recurrence depth"
 BASELINE = f"a second training from its own final weights changed nothing (footnote 4); {UNSTATED}"
 
 
@@ -29,7 +30,7 @@ class PublishedRow:
     corpus: Corpus
     """The corpus, by the name that it has in a config."""
     size: Size
-    """`small`, `medium` or `large`: 200, 650 or 1,500 units."""
+    """`small`, `medium` or `large`: LSTMs of 200, 650 or 1,500 units; `rhn`: recurrent highway network of 830 units."""
     valid: float
     """Perplexity of the validation text."""
     test: float
@@ -41,10 +42,18 @@ class PublishedRow:
 
 
 def _row(
-    corpus: Corpus, size: Size, row: str, valid: float, test: float, trainings: int = 1, protocol: str = UNSTATED
+    corpus: Corpus,
+    size: Size,
+    row: str,
+    valid: float,
+    test: float,
+    *,
+    trainings: int = 1,
+    protocol: str = UNSTATED,
+    table: str = "Table 1",
 ) -> PublishedRow:
     return PublishedRow(
-        table="Table 1",
+        table=table,
         row=row,
         corpus=corpus,
         size=size,
@@ -76,4 +85,9 @@ PUBLISHED: dict[str, PublishedRow] = {
     "wikitext2-medium-al": _row("wikitext-2", "medium", "VD-LSTM+AL", 98.8, 93.1),
     "wikitext2-medium-re": _row("wikitext-2", "medium", "VD-LSTM+RE", 92.3, 87.7),
     "wikitext2-medium-real": _row("wikitext-2", "medium", "VD-LSTM+REAL", 91.5, 87.0),
+    "ptb-rhn-vd": _row("ptb", "rhn", "VD-RHN", 71.2, 68.5, protocol=OTHERS, table="Table 3"),
+    "ptb-rhn-re": _row("ptb", "rhn", "VD-RHN+RE", 68.1, 66.0, protocol=OTHERS, table="Table 3"),
 }
+
+UNPUBLISHED = ("ptb-rhn-real",)
+"""Recipes on these corpora for which nobody has printed a figure."""

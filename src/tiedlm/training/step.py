@@ -62,8 +62,21 @@ def train_window(
         raise TrainingError(f"The loss is {total}.")
     optimizer.zero_grad()
     (terms.total / inputs.shape[1]).backward()
+    _add_weight_decay(model, config.training.weight_decay)
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip_norm)
     if not math.isfinite(float(norm)):
         raise TrainingError(f"The norm of the gradient is {float(norm)}.")
     optimizer.step()
     return StepResult(total, float(terms.cross_entropy), tuple(tensor.detach() for tensor in state))
+
+
+def _add_weight_decay(model: LanguageModel, weight_decay: float) -> None:
+    """Add the gradient of weight_decay / 2 times the squared norm of all parameters.
+
+    SGD's own `weight_decay` would add it after the gradient has been clipped.
+    """
+    if weight_decay == 0:
+        return
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.add_(parameter.detach(), alpha=weight_decay)

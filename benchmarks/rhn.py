@@ -39,7 +39,7 @@ class Pass:
     depth: int
 
     def make(self) -> Callable[[Tensor, Tensor], float]:
-        """Return forward and backward pass on inputs and arriving gradients [T, B, H]; the weights are the same for all."""
+        """Return forward and backward pass, on inputs and arriving gradients [T, B, H], with weights alike for all."""
         generator = torch.Generator().manual_seed(0)
         shapes = [(2 * self.units, self.units), (self.depth, 2 * self.units, self.units), (self.depth, 2 * self.units)]
         drawn = [torch.rand(shape, generator=generator).mul_(0.08).sub_(0.04) for shape in shapes]

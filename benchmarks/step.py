@@ -15,13 +15,15 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 import torch
 
 from machine import append_csv, facts, peak_memory_mib
-from step_variants import VARIANTS, Variant
+from step_variants import VARIANTS, Step, Variant
 from step_windows import Window, windows
 
 WARM_UP = 3
@@ -31,7 +33,16 @@ MEMORY_STEPS = 3
 RESULTS = Path(__file__).parent / "results" / "step.csv"
 
 
-def measure(variants: list[Variant], some: list[Window]) -> dict[str, list[float]]:
+class Makes(Protocol):
+    """What `measure` asks of a variant: a name, and a step that is made anew."""
+
+    @property
+    def name(self) -> str: ...
+
+    def make(self) -> Step: ...
+
+
+def measure(variants: Sequence[Makes], some: list[Window]) -> dict[str, list[float]]:
     """Return variant → seconds of each step; one window a round, the first `WARM_UP` not counted."""
     steps = {variant.name: variant.make() for variant in variants}
     seconds: dict[str, list[float]] = {name: [] for name in steps}

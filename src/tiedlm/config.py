@@ -44,7 +44,11 @@ def to_json(config: Any) -> dict[str, Any]:
     return values if name is None else {KIND: name, **values}
 
 
-def from_json(kind: type[Config], value: Any, path: str = "config") -> Config:
+@typing.overload
+def from_json(kind: type[Config], value: Any, path: str = "config") -> Config: ...
+@typing.overload
+def from_json(kind: types.UnionType, value: Any, path: str = "config") -> Any: ...
+def from_json(kind: Any, value: Any, path: str = "config") -> Any:
     """Return the config of class `kind`, or of one of several (`A | B`), that `to_json` turned into `value`.
 
     Raises:
@@ -58,7 +62,7 @@ def from_json(kind: type[Config], value: Any, path: str = "config") -> Config:
         _of_kind([kind], value, path)
         value = {name: item for name, item in value.items() if name != KIND}
     hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in value:
         if name not in fields:
             raise ConfigError(f"{path} has no field {name!r}.{suggestion(name, fields)} Fields: {', '.join(fields)}.")

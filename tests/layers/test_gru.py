@@ -24,7 +24,7 @@ def torch_gru(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor |
     assert mask is None
     module = torch.nn.GRU(inputs.shape[2], state.shape[1], dtype=inputs.dtype)
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    named = dict(zip(names, weights, strict=True))
+    named: dict[str, Tensor] = dict(zip(names, weights, strict=True))
     outputs, last = torch.func.functional_call(module, named, (inputs, state.unsqueeze(0)))
     return outputs, last[0]
 

@@ -16,7 +16,7 @@ from tiedlm.models.rhn import RHNLanguageModel
 
 WORDS = 11
 TOKENS = torch.tensor([[3, 0, 7], [10, 3, 3], [1, 5, 0], [3, 2, 9]])
-KEEPS = {"keep_words": 0.7, "keep_input": 0.5, "keep_state": 0.6, "keep_output": 0.4}
+KEEPS: dict[str, Any] = {"keep_words": 0.7, "keep_input": 0.5, "keep_state": 0.6, "keep_output": 0.4}
 SIZES: dict[str, dict[str, Any]] = {
     "tied": {"units": 5, "depth": 3, "tied": True},
     "untied, of depth 1": {"units": 5, "depth": 1},

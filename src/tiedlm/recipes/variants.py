@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tiedlm.losses.config import LossConfig
-from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
+from tiedlm.models.config import ModelConfig
 
 VARIANTS = ("vd", "al", "re", "real")
 """The baseline, +AL, +RE, +REAL (= RE and AL): the last part of a recipe's name."""
@@ -15,7 +15,7 @@ TEMPERATURE = 20.0
 """tau of all published models (the paper's section 5)."""
 
 
-Model = TypeVar("Model", LSTMConfig, GRUConfig, RHNConfig)
+Model = TypeVar("Model", bound=ModelConfig)
 
 
 def model_of(variant: str, base: Model) -> Model:

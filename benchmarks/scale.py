@@ -33,7 +33,8 @@ from machine import append_csv, facts, peak_memory_mib
 from tiedlm.checkpoint import RunFolder
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.corpora.prepare import prepare
-from tiedlm.evaluation.perplexity import WINDOW_STEPS, perplexity
+from tiedlm.evaluation.perplexity import perplexity
+from tiedlm.evaluation.predictions import WINDOW_STEPS
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import SilentDisplay

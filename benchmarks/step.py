@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 import torch
 
@@ -30,7 +32,16 @@ MEMORY_STEPS = 3
 RESULTS = Path(__file__).parent / "results" / "step.csv"
 
 
-def measure(variants: list[Variant], some: list[Window]) -> dict[str, list[float]]:
+class Makes(Protocol):
+    """What `measure` asks of a variant: a name, and a step that is made anew."""
+
+    @property
+    def name(self) -> str: ...
+
+    def make(self) -> Step: ...
+
+
+def measure(variants: Sequence[Makes], some: list[Window]) -> dict[str, list[float]]:
     """Return variant → seconds of each step; one window a round, the first `WARM_UP` not counted."""
 
     def in_rounds(step: Step) -> Make:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiedlm.config import ABSENT, differing, from_json, to_json
+from tiedlm.config import ABSENT, differing, from_json, later, to_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.losses.config import LossConfig
-from tiedlm.models.config import LSTMConfig
+from tiedlm.models.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,64 @@ def test_what_does_not_fit_is_named_with_its_whole_path(change: dict[str, Any], 
         from_json(Outer, value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plain:
+    size: int = 1
+    newer: float = later(0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fancy:
+    kind: ClassVar[str] = "fancy"
+    size: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    part: Plain | Fancy = field(default_factory=Plain)
+
+
+def test_a_later_field_may_be_missing_and_is_written_only_where_it_says_something() -> None:
+    assert from_json(Plain, {"size": 2}) == Plain(size=2, newer=0.5)
+    assert to_json(Plain(size=2)) == {"size": 2}
+    assert to_json(Plain(size=2, newer=0.25)) == {"size": 2, "newer": 0.25}
+    assert from_json(Plain, {"size": 2, "newer": 0.25}) == Plain(size=2, newer=0.25)
+    with pytest.raises(ConfigError, match=r"config lacks the field 'size'"):
+        from_json(Plain, {"newer": 0.25})
+    with pytest.raises(ConfigError, match=r"config\.newer must be of type float"):
+        from_json(Plain, {"size": 2, "newer": "x"})
+
+
+def test_a_kind_tells_the_classes_of_a_field_apart_and_one_class_has_none() -> None:
+    for part, written in ((Plain(size=3), {"size": 3}), (Fancy(size=3), {"kind": "fancy", "size": 3})):
+        assert to_json(Holder(part=part)) == {"part": written}
+        assert from_json(Holder, {"part": written}) == Holder(part=part)
+        assert from_json(type(part), written) == part
+        assert from_json(Plain | Fancy, written) == part
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"kind": "fnacy", "size": 3}, r"config\.part\.kind must be one of 'fancy', or be left out, .* mean 'fancy'"),
+        ({"kind": 3, "size": 3}, r"config\.part\.kind must be one of 'fancy', or be left out, but is 3"),
+        ({"kind": ["fancy"]}, r"config\.part\.kind must be one of 'fancy', or be left out"),
+        ({"kind": "fancy", "size": 3, "newer": 0.5}, r"config\.part has no field 'newer'"),
+        (7, r"config\.part must be an object"),
+    ],
+)
+def test_a_kind_that_is_not_and_a_field_of_another_kind_are_refused(value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_json(Holder, {"part": value})
+
+
+def test_a_class_read_by_itself_still_wants_its_own_kind() -> None:
+    with pytest.raises(ConfigError, match=r"config\.kind must be one of 'fancy', but is 'other'"):
+        from_json(Fancy, {"kind": "other", "size": 3})
+    with pytest.raises(ConfigError, match=r"config has no field 'kind'"):
+        from_json(Plain, {"kind": "fancy", "size": 3})
+
+
 def test_whole_numbers_are_taken_as_floats() -> None:
     read = from_json(Inner, {"rate": 2, "kind": "one"})
     assert isinstance(read.rate, float)
@@ -95,9 +153,39 @@ def test_loss_config_refuses(fields: dict[str, Any], message: str) -> None:
         ({"project": True, "embedding_width": 5}, r"model\.project has no effect"),
     ],
 )
-def test_model_config_refuses(fields: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize("kind", [LSTMConfig, GRUConfig])
+def test_model_config_refuses(kind: Any, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        LSTMConfig(**fields)
+        kind(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"units": 0}, r"model\.units is 0"),
+        ({"depth": 0}, r"model\.depth is 0"),
+        ({"layers": -1}, r"model\.layers is -1"),
+        ({"keep_words": 0.0}, r"model\.keep_words is 0\.0"),
+        ({"keep_input": 1.5}, r"model\.keep_input is 1\.5"),
+        ({"keep_state": float("nan")}, r"model\.keep_state is nan"),
+        ({"keep_output": -0.5}, r"model\.keep_output is -0\.5"),
+        ({"init_range": float("inf")}, r"model\.init_range is inf"),
+        ({"transform_bias": float("nan")}, r"model\.transform_bias is nan"),
+    ],
+)
+def test_rhn_config_refuses(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RHNConfig(**fields)
+
+
+@pytest.mark.parametrize("config", [LSTMConfig(tied=True), GRUConfig(units=7), RHNConfig(depth=3)])
+def test_models_of_every_kind_survive_json_and_take_no_field_of_another(config: Any) -> None:
+    value = json.loads(json.dumps(to_json(config)))
+    assert from_json(ModelConfig, value) == config
+    assert ("kind" in value) != isinstance(config, LSTMConfig)
+    foreign = {"depth": 3} if not isinstance(config, RHNConfig) else {"keep_hidden": 0.5}
+    with pytest.raises(ConfigError, match=f"has no field '{next(iter(foreign))}'"):
+        from_json(ModelConfig, value | foreign)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from tiedlm.losses.functional import augmented_cross_entropy
     from tiedlm.losses.linear import linear_augmented_cross_entropy
     from tiedlm.losses.module import AugmentedLoss
-    from tiedlm.models.config import LSTMConfig
+    from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
+    from tiedlm.models.gru import GRULanguageModel
     from tiedlm.models.lstm import LSTMLanguageModel
+    from tiedlm.models.rhn import RHNLanguageModel
     from tiedlm.training.config import RunConfig, TrainingConfig
     from tiedlm.training.loop import train
     from tiedlm.tying import TiedTable, UntiedTables
@@ -30,9 +32,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AugmentedLoss",
     "CorpusConfig",
+    "GRUConfig",
+    "GRULanguageModel",
     "LSTMConfig",
     "LSTMLanguageModel",
     "LossConfig",
+    "RHNConfig",
+    "RHNLanguageModel",
     "RunConfig",
     "TiedTable",
     "TrainingConfig",
@@ -50,9 +56,13 @@ __all__ = [
 _HOMES = {
     "AugmentedLoss": "tiedlm.losses.module",
     "CorpusConfig": "tiedlm.corpora.config",
+    "GRUConfig": "tiedlm.models.config",
+    "GRULanguageModel": "tiedlm.models.gru",
     "LSTMConfig": "tiedlm.models.config",
     "LSTMLanguageModel": "tiedlm.models.lstm",
     "LossConfig": "tiedlm.losses.config",
+    "RHNConfig": "tiedlm.models.config",
+    "RHNLanguageModel": "tiedlm.models.rhn",
     "RunConfig": "tiedlm.training.config",
     "TiedTable": "tiedlm.tying",
     "TrainingConfig": "tiedlm.training.config",

@@ -3,6 +3,10 @@
 A config class lists its fields with a docstring each and checks them, and how they go together, in `__post_init__`.
 `to_json` and `from_json` are each other's inverse. Unknown or missing fields and wrong types are errors that name the
 field's whole path and the nearest field that does exist.
+
+Two things keep configs that were written once readable, and those that say nothing new as they were. A field that came
+`later` may be missing, and is not written at the value that its absence means. Where a field may hold one of several
+classes, a class variable `kind` tells them apart in JSON; an object without `kind` is of the one class that has none.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from tiedlm.errors import ConfigError, suggestion
@@ -19,32 +23,55 @@ CONFIG_VERSION = 1
 
 ABSENT = "(no such field)"
 """What `differing` gives for a field that one of the two lacks."""
+KIND = "kind"
+"""Name, in JSON, of what tells the classes of one field apart."""
+_LATER = "later"
 
 Config = TypeVar("Config")
 
 
+def later(default: Any) -> Any:
+    """Return the dataclass field of a setting that older configs lack; they mean `default`."""
+    return dataclasses.field(default=default, metadata={_LATER: True})
+
+
 def to_json(config: Any) -> dict[str, Any]:
     """Return a dataclass as plain JSON values: nested dictionaries, lists, strings, numbers, booleans, None."""
-    return {field.name: _value_to_json(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    values = {
+        field.name: _value_to_json(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if not (_LATER in field.metadata and getattr(config, field.name) == field.default)
+    }
+    name = _kind(type(config))
+    return values if name is None else {KIND: name, **values}
 
 
-def from_json(kind: type[Config], value: Any, path: str = "config") -> Config:
-    """Return the config of class `kind` that `to_json` turned into `value`.
+@typing.overload
+def from_json(kind: type[Config], value: Any, path: str = "config") -> Config: ...
+@typing.overload
+def from_json(kind: types.UnionType, value: Any, path: str = "config") -> Any: ...
+def from_json(kind: Any, value: Any, path: str = "config") -> Any:
+    """Return the config of class `kind`, or of one of several (`A | B`), that `to_json` turned into `value`.
 
     Raises:
         ConfigError: an unknown or missing field, a value of another type, or one that the class refuses.
     """
+    if isinstance(kind, types.UnionType):
+        return _value_from_json(kind, value, path)
     if not isinstance(value, dict):
         raise ConfigError(f"{path} must be an object with the fields of {kind.__name__}, but is {value!r}.")
+    if _kind(kind) is not None:
+        _of_kind([kind], value, path)
+        value = {name: item for name, item in value.items() if name != KIND}
     hints = typing.get_type_hints(kind)
-    fields = [field.name for field in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in value:
         if name not in fields:
             raise ConfigError(f"{path} has no field {name!r}.{suggestion(name, fields)} Fields: {', '.join(fields)}.")
-    missing = [name for name in fields if name not in value]
+    missing = [name for name, field in fields.items() if name not in value and _LATER not in field.metadata]
     if missing:
         raise ConfigError(f"{path} lacks the field {missing[0]!r}: write all fields of {kind.__name__}.")
-    return kind(**{name: _value_from_json(hints[name], value[name], f"{path}.{name}") for name in fields})
+    return kind(**{name: _value_from_json(hints[name], value[name], f"{path}.{name}") for name in value})
 
 
 def differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -93,9 +120,28 @@ def _union_from_json(hint: Any, value: Any, path: str) -> Any:
     if value is None and type(None) in members:
         return None
     others = [member for member in members if member is not type(None)]
+    if all(map(dataclasses.is_dataclass, others)):
+        return from_json(_of_kind(others, value, path), value, path)
     if len(others) == 1:
         return _value_from_json(others[0], value, path)
     raise ConfigError(f"{path} must be one of {hint}, but is {value!r}.")
+
+
+def _kind(config: Any) -> str | None:
+    """Return the `kind` that a class has as such; a field of that name is one like others."""
+    fields = [field.name for field in dataclasses.fields(config)]
+    return None if KIND in fields else getattr(config, KIND, None)
+
+
+def _of_kind(classes: Sequence[type], value: Any, path: str) -> type:
+    """Return the class of a union that an object belongs to by its `kind`."""
+    by_kind = {_kind(one): one for one in classes}
+    found = value.get(KIND) if isinstance(value, dict) else None
+    if not isinstance(found, str | None) or found not in by_kind:
+        known = [name for name in by_kind if name is not None]
+        names = ", ".join([*map(repr, known), *(["or be left out"] if None in by_kind else [])])
+        raise ConfigError(f"{path}.{KIND} must be one of {names}, but is {found!r}.{suggestion(str(found), known)}")
+    return by_kind[found]
 
 
 def _literal_from_json(hint: Any, value: Any, path: str) -> Any:

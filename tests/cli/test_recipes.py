@@ -17,6 +17,7 @@ def test_every_recipe_is_a_row(tiedlm):
         config = recipe(name)
         assert config.corpus.name in row
         assert f"{config.model.layers} x {config.model.units}, {'tied' if config.model.tied else 'untied'}" in row
+        assert ("RHN of depth 10, 1 x 830" in row) == name.startswith("ptb-rhn-")
         assert ("AL" in row) == (config.loss.gamma > 0)
         if name in PUBLISHED:
             assert row.endswith(f" {PUBLISHED[name].test:.1f}")

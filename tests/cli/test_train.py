@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from support.small_text import small_config
 from tiedlm.cli import training_run
 from tiedlm.config import from_json, to_json
+from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.training.config import RunConfig
 
@@ -84,6 +86,40 @@ def test_fields_of_the_recipe_are_changed_and_no_others(tiedlm, asked):
     assert options == {"run_dir": None, "start_from": None, "data_dir": None}
 
 
+def test_fields_of_a_recurrent_highway_network_are_changed_and_only_it_has_them(tiedlm, asked):
+    assert (
+        tiedlm("train", "ptb-rhn-re", "--model.depth", 3, "--model.no-tied", "--training.weight-decay", 0).status == 0
+    )
+    ((config, _),) = asked
+    original = recipe("ptb-rhn-re")
+    assert config.model == replace(original.model, depth=3, tied=False)
+    assert config.training == replace(original.training, weight_decay=0.0)
+    assert "--model.depth" in tiedlm("train", "ptb-rhn-re", "--help").output
+    assert "--model.depth" not in tiedlm("train", "ptb-small-re", "--help").output
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("gru", {"units": 8, "keep_hidden": 0.7}),
+        ("rhn", {"units": 8, "depth": 3, "keep_words": 0.8, "keep_state": 0.7}),
+    ],
+)
+def test_a_model_of_another_kind_is_trained_resumed_and_scored_from_a_config_file(
+    tiedlm, texts, tmp_path, kind, fields
+):
+    value = to_json(replace(small_config(tmp_path), recipe=kind))
+    value["model"] = to_json({"gru": GRUConfig, "rhn": RHNConfig}[kind](tied=True, **fields))
+    value["training"] |= {"epochs": 2, "learning_rate": 0.3, "weight_decay": 1e-4}
+    (tmp_path / "mine.json").write_text(json.dumps(value))
+    assert tiedlm("train", "mine.json", "--run-dir", "run", "--training.epochs", 1).status == 0
+    assert config_in(tmp_path / "run").model == from_json(RunConfig, value).model
+    assert tiedlm("train", "--resume", "run").status == 0
+    again = tiedlm("train", "mine.json", "--run-dir", "second", "--from", "run", "--training.epochs", 1)
+    assert (again.status, again.error) == (0, "")
+    assert float(tiedlm("score", "run").values()["perplexity"]) < 20
+
+
 def test_folders_are_passed_on(tiedlm, asked):
     options = {"run_dir": "a", "start_from": "b", "data_dir": "c"}
     assert tiedlm("train", "ptb-small-re", "--run-dir", "a", "--from", "b", "--data-dir", "c").status == 0
@@ -134,6 +170,10 @@ def test_the_help_lists_the_recipes_and_with_one_its_values(tiedlm):
         (["ptb-small-real", "--corpus.train", "a"], "--corpus.valid, --corpus.test is missing"),
         (["ptb-small-real", "--corpus.name", "pbt"], "Did you mean 'ptb'"),
         (["ptb-small-vd", "--loss.temperature", "20"], "no effect"),
+        (["ptb-small-vd", "--model.depth", "3"], "--model.depth"),
+        (["ptb-rhn-vd", "--model.keep-hidden", "0.5"], "--model.keep-hidden"),
+        (["ptb-rhn-vd", "--model.depth", "0"], "model.depth is 0"),
+        (["ptb-rhn-vd", "--training.weight-decay", "-1"], "training.weight_decay is -1.0"),
         (["ptb-small-vd", "ptb-small-re"], "ptb-small-re"),
         (["ptb-small-vd", "--resume", "nowhere"], "There is no run folder"),
         (["--resume"], "--resume"),

@@ -5,7 +5,7 @@ import torch
 
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.context import context_words, read_context, unknown_words
-from tiedlm.evaluation.perplexity import WINDOW_STEPS
+from tiedlm.evaluation.predictions import WINDOW_STEPS
 
 
 @pytest.mark.parametrize(

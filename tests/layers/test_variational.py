@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tiedlm.errors import ArgumentError
-from tiedlm.layers.variational import draw_mask
+from tiedlm.layers.variational import apply_mask, draw_mask
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -74,3 +74,9 @@ def test_a_mask_of_nothing_is_refused(streams: int, width: int) -> None:
         ArgumentError, match=f"^a mask of {streams} streams x {width} units was asked for; both must be"
     ):
         draw_mask(streams, width, 0.5, seeded())
+
+
+def test_a_mask_multiplies_every_step_and_none_changes_nothing() -> None:
+    values, mask = torch.randn(4, 3, 5), draw_mask(3, 5, 0.5, seeded())
+    assert torch.equal(apply_mask(values, mask), torch.stack([step * mask for step in values]))
+    assert apply_mask(values, None) is values

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oracles import augmented_loss, lstm
+from oracles import augmented_loss, gru, lstm, rhn
 from support.compare import assert_close
 from support.loss_cases import make
 
@@ -91,3 +91,37 @@ def test_a_masked_unit_is_fed_neither_back_nor_up_yet_carried() -> None:
     weights[1][:, 0] = 99.0
     again, _ = lstm.network([lstm.Layer(weights[0], weights[1], weights[2], np.array([[0.0, 2.0]]))], inputs, state)
     assert_close(again, outputs, 1e-15)
+
+
+def test_one_gru_unit_is_what_one_works_out_on_paper() -> None:
+    outer, inner, before = (0.3, -0.2, 0.8), (0.5, 0.1, -0.6), 0.7
+    layer = gru.Layer(
+        np.array(outer)[:, None], np.array(inner)[:, None], np.zeros(3), np.array([0.0, 0.0, 0.25]), np.array([[2.0]])
+    )
+    outputs, h = gru.network([layer], np.ones((1, 1, 1)), np.full((1, 1, 1), before))
+    reset, update = (
+        1 / (1 + np.exp(-(out + 2.0 * before * own))) for out, own in zip(outer[:2], inner[:2], strict=True)
+    )
+    content = np.tanh(0.8 + reset * (2.0 * before * -0.6 + 0.25))
+    assert_close(h, [[[(1 - update) * content + update * before]]], 1e-15)
+    assert_close(outputs, 2.0 * h, 1e-15)
+
+
+def test_one_highway_unit_of_depth_two_is_what_one_works_out_on_paper() -> None:
+    layer = rhn.Layer(
+        input_weight=np.array([[0.3], [-0.2]]),
+        recurrent_weights=np.array([[[0.5], [0.4]], [[-0.7], [0.9]]]),
+        biases=np.array([[0.1, -2.0], [0.2, -1.0]]),
+        input_mask=np.array([[4.0]]),
+        state_mask=np.array([[2.0]]),
+    )
+    outputs, s = rhn.network([layer], np.ones((1, 1, 1)), np.full((1, 1, 1), 0.6), np.array([[0.5]]))
+    state, drive = 0.6, (4.0 * 0.3, 4.0 * -0.2)
+    for (to_candidate, to_gate), (shift, bias), (x_candidate, x_gate) in zip(
+        [(0.5, 0.4), (-0.7, 0.9)], [(0.1, -2.0), (0.2, -1.0)], [drive, (0.0, 0.0)], strict=True
+    ):
+        candidate = np.tanh(x_candidate + to_candidate * 2.0 * state + shift)
+        gate = 1 / (1 + np.exp(-(x_gate + to_gate * 2.0 * state + bias)))
+        state = candidate * gate + state * (1 - gate)
+    assert_close(s, [[[state]]], 1e-15)
+    assert_close(outputs, 0.5 * s, 1e-15)

@@ -7,8 +7,10 @@ import torch
 
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig
+from tiedlm.models.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
+from tiedlm.models.gru import GRULanguageModel
 from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.models.rhn import RHNLanguageModel
 
 PTB, WIKITEXT2 = 10_000, 33_278
 MILLIONS = [
@@ -57,9 +59,13 @@ def test_every_parameter_is_one_that_the_config_asks_for(config: LSTMConfig, cou
         LSTMConfig(units=5, tied=True),
         LSTMConfig(units=5),
         LSTMConfig(units=5, embedding_width=3, tied=True, project=True),
+        GRUConfig(units=5, tied=True),
+        GRUConfig(units=5),
+        RHNConfig(units=5, depth=3, tied=True),
+        RHNConfig(units=5, depth=3),
     ],
 )
-def test_a_model_that_was_saved_and_loaded_is_the_same_and_tied_as_before(config: LSTMConfig) -> None:
+def test_a_model_that_was_saved_and_loaded_is_the_same_and_tied_as_before(config: ModelConfig) -> None:
     saved, loaded = build_model(config, 9), build_model(config, 9)
     loaded.load_state_dict(saved.state_dict())
     assert loaded.parameter_count() == saved.parameter_count()
@@ -72,10 +78,17 @@ def test_a_model_that_was_saved_and_loaded_is_the_same_and_tied_as_before(config
     assert (loaded.table == 0).all() == config.tied
 
 
-def test_the_model_is_the_lstm_of_the_config() -> None:
-    config = LSTMConfig(units=5, layers=3)
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (LSTMConfig(units=5, layers=3), LSTMLanguageModel),
+        (GRUConfig(units=5, layers=3), GRULanguageModel),
+        (RHNConfig(units=5, depth=3), RHNLanguageModel),
+    ],
+)
+def test_the_model_is_of_the_kind_of_the_config(config: ModelConfig, kind: type) -> None:
     model = build_model(config, 9)
-    assert isinstance(model, LSTMLanguageModel)
+    assert type(model) is kind
     assert model.config == config
 
 

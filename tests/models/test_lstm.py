@@ -251,10 +251,16 @@ WINDOW = {"tokens": TOKENS, "state": (torch.zeros(2, 3, 5), torch.zeros(2, 3, 5)
         ({"tokens": TOKENS[:, :2]}, r"the state holds the shapes \[\[2, 3, 5\], \[2, 3, 5\]\], .* of \[2, 2, 5\] each"),
         ({"state": (torch.zeros(1, 3, 5), torch.zeros(2, 3, 5))}, r"the state holds .* Start from initial_state"),
         ({"state": (torch.zeros(2, 3, 5),)}, r"the state holds the shapes \[\[2, 3, 5\]\], but must be h and c"),
-        ({"masks": []}, r"0 masks arrived, but 3 are due: one for the word vectors and one a layer"),
+        (
+            {"masks": []},
+            r"0 masks arrived, but 3 are due: one on the word vectors, one on layer 1, one on layer 2; or None",
+        ),
         ({"masks": [None, None]}, r"2 masks arrived, but 3 are due"),
         ({"masks": [torch.ones(1, 5), None, None]}, r"the mask on the word vectors .* \[1, 5\], but must be \[3, 5\]"),
-        ({"masks": [None, torch.ones(1, 5), None]}, r"mask has the shape \[1, 5\], but must be \[3, 5\]"),
+        (
+            {"masks": [None, torch.ones(1, 5), None]},
+            r"the mask on layer 1 has the shape \[1, 5\], but must be \[3, 5\]",
+        ),
     ],
 )
 def test_a_window_that_does_not_fit_is_refused(wrong: dict[str, Any], message: str) -> None:

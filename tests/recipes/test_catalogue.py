@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
+from tiedlm.models.config import LSTMConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes.variants import model_of
 from tiedlm.training.config import RunConfig
+from tiedlm.training.schedule import learning_rate
 
 PAPER = [name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-"))]
 
@@ -28,7 +32,7 @@ def test_variants_differ_in_tying_and_loss_alone(name: str) -> None:
     assert (config.loss.gamma > 0) == (variant in ("al", "real"))
     assert not config.loss.detach_target
     assert (config.training, config.corpus) == (plain.training, plain.corpus)
-    assert (config.model.keep_input, config.model.keep_hidden) == (plain.model.keep_input, plain.model.keep_hidden)
+    assert model_of("vd", config.model) == plain.model
 
 
 @pytest.mark.parametrize(
@@ -40,10 +44,13 @@ def test_variants_differ_in_tying_and_loss_alone(name: str) -> None:
         ("ptb-medium-al", 10_000, 19.78),
         ("wikitext2-small-re", 33_278, 7.30),
         ("wikitext2-small-vd", 33_278, 13.99),
+        ("ptb-rhn-vd", 10_000, 31.78),
+        ("ptb-rhn-re", 10_000, 23.47),
     ],
 )
 def test_parameters(name: str, words: int, millions: float) -> None:
-    count = build_model(recipe(name).model, words).parameter_count()
+    with torch.device("meta"):
+        count = build_model(recipe(name).model, words).parameter_count()
     assert round(count / 1e6, 2) == millions
 
 
@@ -63,12 +70,26 @@ def test_stated_settings(
     name: str, keep: float, gammas: tuple[float, float], decay: float, constant: int, clip: float
 ) -> None:
     config = recipe(name)
+    assert isinstance(config.model, LSTMConfig)
     assert config.model.keep_hidden == keep
     assert gammas[0] <= config.loss.gamma <= gammas[1]
     assert config.loss.temperature == 20
     training = config.training
     assert (training.learning_rate, training.decay, training.constant_epochs) == (1.0, decay, constant)
     assert (training.clip_norm, training.steps, training.streams) == (clip, 35, 20)
+
+
+@pytest.mark.parametrize("variant", ["vd", "re", "real"])
+def test_settings_of_the_recurrent_highway_networks_are_their_authors(variant: str) -> None:
+    config = recipe(f"ptb-rhn-{variant}")
+    model, training = config.model, config.training
+    assert isinstance(model, RHNConfig)
+    assert (model.units, model.depth, model.layers, model.init_range, model.transform_bias) == (830, 10, 1, 0.04, -2.0)
+    dropped = [1 - keep for keep in (model.keep_words, model.keep_input, model.keep_state, model.keep_output)]
+    assert dropped == [0.25, 0.75, 0.25, 0.75]
+    assert (training.clip_norm, training.steps, training.streams, training.weight_decay) == (10.0, 35, 20, 1e-7)
+    rates = {epoch: learning_rate(training, epoch) for epoch in (1, 20, 21, 30)}
+    assert rates == pytest.approx({1: 0.2, 20: 0.2, 21: 0.2 / 1.02, 30: 0.2 / 1.02**10})
 
 
 def test_unknown_recipe_is_told_the_nearest() -> None:

@@ -41,7 +41,7 @@ def trained(monkeypatch):
         calls.append((config.temperature, config.beta, run))
         return run_theory(config, stretch, run, **options)
 
-    run_theory = figure1_runs.run_theory
+    run_theory = vars(figure1_runs)["run_theory"]
     monkeypatch.setattr(figure1_runs, "run_theory", counted)
     return calls
 
@@ -77,7 +77,7 @@ def test_more_runs_are_added_to_those_that_are_there(tmp_path, trained):
 def test_work_that_is_cut_goes_on_where_it_stopped(tmp_path, monkeypatch, trained):
     whole = measure(tmp_path / "whole")
     del trained[:]
-    original = figure1_runs.run_theory
+    original = vars(figure1_runs)["run_theory"]
 
     def cut(*arguments, **options):
         if len(trained) == 4:

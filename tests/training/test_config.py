@@ -24,6 +24,8 @@ from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
         (TrainingConfig, "clip_norm", float("inf")),
         (TrainingConfig, "decay", 1.5),
         (TrainingConfig, "constant_epochs", -1),
+        (TrainingConfig, "weight_decay", -1e-7),
+        (TrainingConfig, "weight_decay", float("inf")),
         (RuntimeConfig, "threads", 0),
         (RuntimeConfig, "save_seconds", -1.0),
     ],
@@ -36,6 +38,15 @@ def test_out_of_range(kind: Any, field: str, value: Any) -> None:
 def test_round_trip_through_json() -> None:
     config = recipe("ptb-small-real")
     assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config
+
+
+def test_weight_decay_is_written_where_there_is_some_and_older_configs_have_none() -> None:
+    value = to_json(TrainingConfig())
+    assert "weight_decay" not in value
+    assert from_json(TrainingConfig, value) == TrainingConfig()
+    some = TrainingConfig(weight_decay=1e-7)
+    assert to_json(some) == value | {"weight_decay": 1e-7}
+    assert from_json(TrainingConfig, to_json(some)) == some
 
 
 def test_unknown_field_is_told_with_the_nearest() -> None:

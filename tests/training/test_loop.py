@@ -17,6 +17,7 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import load_run
 from tiedlm.errors import RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
+from tiedlm.models.config import GRUConfig, ModelConfig, RHNConfig
 from tiedlm.training import loop
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import EpochReport, WindowReport
@@ -83,10 +84,20 @@ def test_reloaded_weights_give_the_same_score_to_the_last_digit(config: RunConfi
     assert score.to_json() == folder.read_json("scores")["test"]
 
 
-@pytest.mark.parametrize("stop_at", [(1, 1), (1, 17), (2, 5), (3, 1)])
+GRU = GRUConfig(units=16, keep_input=0.9, keep_hidden=0.9)
+RHN = RHNConfig(units=16, depth=2, tied=True, keep_words=0.9, keep_input=0.9, keep_state=0.9, keep_output=0.9)
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "model"),
+    [((1, 1), None), ((1, 17), None), ((2, 5), None), ((3, 1), None), ((2, 5), GRU), ((2, 5), RHN)],
+)
 def test_interrupted_and_resumed_is_equal_to_the_bit(
-    config: RunConfig, tmp_path: Path, stop_at: tuple[int, int]
+    config: RunConfig, tmp_path: Path, stop_at: tuple[int, int], model: ModelConfig | None
 ) -> None:
+    if model is not None:
+        slow = replace(config.training, learning_rate=0.3, weight_decay=1e-4)
+        config = replace(config, model=model, training=slow)
     whole = run(config, tmp_path, "whole")
 
     def interrupt(report: WindowReport) -> None:

@@ -68,6 +68,24 @@ def test_long_gradients_are_scaled_to_the_clipping_norm(config: RunConfig) -> No
     assert float(moved(before, model).norm()) == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.parametrize("clip_norm", [1e6, 0.5])
+def test_weight_decay_is_added_to_the_gradient_of_every_parameter_before_it_is_clipped(
+    config: RunConfig, clip_norm: float
+) -> None:
+    config = replace(config, training=replace(config.training, clip_norm=clip_norm, weight_decay=0.3))
+    model, (inputs, targets) = build(config), window()
+    features, _ = model(inputs, model.initial_state(4))
+    loss = F.cross_entropy(model.logits(features).flatten(0, 1), targets.flatten(), reduction="sum") / 4
+    loss = loss + 0.3 / 2 * sum(parameter.square().sum() for parameter in model.parameters())
+    expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+    expected = expected * min(1.0, clip_norm / float(expected.norm()))
+    before = snapshot(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+    result = train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+    assert result.loss_sum == pytest.approx(result.cross_entropy_sum, rel=1e-7)
+    torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
+
+
 def test_augmented_loss_is_more_than_its_cross_entropy(config: RunConfig) -> None:
     config = replace(config, loss=LossConfig(gamma=0.5, temperature=2.0))
     model, (inputs, targets) = build(config), window()

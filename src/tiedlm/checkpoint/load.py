@@ -13,7 +13,7 @@ from tiedlm.config import from_json
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig
+from tiedlm.models.config import ModelConfig
 from tiedlm.models.contract import LanguageModel
 
 
@@ -53,7 +53,7 @@ def load_run(path: Path | str) -> Run:
 
 def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, LanguageModel]:
     try:
-        model_config = from_json(LSTMConfig, config["model"], "config.model")
+        model_config = from_json(ModelConfig, config["model"], "config.model")
         vocabulary = Vocabulary.from_json(folder.read_json("vocabulary"))
         return vocabulary, build_model(model_config, len(vocabulary))
     except (TiedlmError, KeyError, TypeError) as error:

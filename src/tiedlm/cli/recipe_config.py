@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,11 +43,11 @@ def config_file(name: str) -> Path | None:
 def switches() -> set[str]:
     """Return the options for fields that are true or false, which take no value: `model.tied` and `model.no-tied`."""
     found = {"help"}
-    for section in dataclasses.fields(RunConfig):
-        if section.name in SECTIONS:
-            kind = type(getattr(recipe("text-small-vd"), section.name))
+    hints = typing.get_type_hints(RunConfig)
+    for section in SECTIONS:
+        for kind in typing.get_args(hints[section]) or (hints[section],):
             names = [field.name.replace("_", "-") for field in dataclasses.fields(kind) if field.type == "bool"]
-            found |= {f"{section.name}.{prefix}{name}" for name in names for prefix in ("", "no-")}
+            found |= {f"{section}.{prefix}{name}" for name in names for prefix in ("", "no-")}
     return found
 
 

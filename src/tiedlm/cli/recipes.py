@@ -33,9 +33,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _row(name: str, config: RunConfig) -> list[str]:
-    model, loss = config.model, config.loss
-    network = f"{model.layers} x {model.units}, {'tied' if model.tied else 'untied'}"
+    loss = config.loss
     terms = f"CE + {loss.gamma:g} AL, tau {loss.temperature:g}" if loss.temperature else "CE"
     published = PUBLISHED.get(name)
     paper = "" if published is None or published.test is None else f"{published.test:.1f}"
-    return [name, config.corpus.name, network, terms, str(config.training.epochs), paper]
+    return [name, config.corpus.name, config.model.network, terms, str(config.training.epochs), paper]

@@ -15,7 +15,7 @@ from tiedlm.cli.words import Words, split_words
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.losses.config import LossConfig
-from tiedlm.models.config import LSTMConfig
+from tiedlm.models.config import ModelConfig
 from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
 
@@ -56,7 +56,7 @@ class Arguments(Options):
     """Train a recipe to its end, with any field of its config changed; the defaults are the recipe's."""
 
     corpus: CorpusConfig
-    model: LSTMConfig
+    model: tyro.conf.AvoidSubcommands[ModelConfig]  # the recipe says of which kind
     loss: LossConfig
     training: TrainingConfig
     runtime: RuntimeConfig

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError
+from tiedlm.layers.shapes import check_layer
+from tiedlm.layers.variational import apply_mask
 
 
 class LSTMWeights(NamedTuple):
@@ -51,35 +52,21 @@ def lstm_loop(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tens
     Raises:
         ArgumentError: shapes that do not go together.
     """
-    check_layer(inputs, state, weights, mask)
+    check_lstm(inputs, state, weights, mask)
     hidden, cell = state
     projected = inputs @ weights.input.T + weights.bias
     outputs = []
-    masked = _masked(hidden, mask)
+    masked = apply_mask(hidden, mask)
     for step in projected:
         gate_i, gate_f, candidate, gate_o = (step + masked @ weights.hidden.T).chunk(4, dim=1)
         cell = gate_f.sigmoid() * cell + gate_i.sigmoid() * candidate.tanh()
         hidden = gate_o.sigmoid() * cell.tanh()
-        masked = _masked(hidden, mask)
+        masked = apply_mask(hidden, mask)
         outputs.append(masked)
     return torch.stack(outputs), (hidden, cell)
 
 
-def check_layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> None:
+def check_lstm(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> None:
     """Refuse inputs, state and mask whose shapes do not go together with the weights."""
-    units = weights.hidden.shape[1]
-    if inputs.dim() != 3 or inputs.shape[0] < 1 or inputs.shape[2] != weights.input.shape[1]:
-        raise ArgumentError(
-            f"inputs have the shape {list(inputs.shape)}, but must be [steps, streams, "
-            f"{weights.input.shape[1]}] with at least one step."
-        )
-    wanted = (inputs.shape[1], units)
-    for name, tensor in (("state h", state[0]), ("state c", state[1]), ("mask", mask)):
-        if tensor is not None and tensor.shape != wanted:
-            raise ArgumentError(
-                f"{name} has the shape {list(tensor.shape)}, but must be {list(wanted)}: [streams, units]."
-            )
-
-
-def _masked(hidden: Tensor, mask: Tensor | None) -> Tensor:
-    return hidden if mask is None else hidden * mask
+    hidden, cell = state
+    check_layer(inputs, weights.input.shape[1], {"h": hidden, "c": cell}, mask, weights.hidden.shape[1])

@@ -2,8 +2,9 @@
 
 The masked output m * sigmoid(o) * tanh(c), fed back and fed up, is that of a stock LSTM whose output gate is shut for
 the dropped units. So the one-hot of the stream is appended to the input (B columns), and W_ih gets B columns that are
-zero but in the output gate's block, where column b holds `SHUT` for the units dropped in stream b. W_hh / keep and a
-factor 1/keep on the output do the scaling. The raw last h, which the next window carries, costs one more B x H product.
+zero but in the output gate's block, where column b holds `SHUT` for the units dropped in stream b
+(`layers.stream_columns`). W_hh / keep and a factor 1/keep on the output do the scaling. The raw last h, which the next
+window carries, costs one more B x H product.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_layer
+from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
+from tiedlm.layers.stream_columns import with_columns, with_streams
 
 SHUT = -1000.0
 """Added to a dropped unit's output gate: its sigmoid is exactly 0 in float32 and float64 for any gate below 250."""
@@ -22,30 +24,20 @@ def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Ten
 
     The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it.
     """
-    check_layer(inputs, state, weights, mask)
+    check_lstm(inputs, state, weights, mask)
     if mask is None:
         return _kernel(inputs, state, weights)
     scale = mask.max()
     kept = mask != 0
-    shut = _kernel(_with_streams(inputs), (state[0] * kept, state[1]), _with_gates(weights, kept, scale))
+    shut = _kernel(with_streams(inputs), (state[0] * kept, state[1]), _with_gates(weights, kept, scale))
     outputs, (_, cell) = shut
     before = state[0] * kept if len(inputs) == 1 else outputs[-2]
     return outputs * scale, (_raw_hidden(inputs[-1], before * scale, cell, weights), cell)
 
 
-def _with_streams(inputs: Tensor) -> Tensor:
-    """Append the one-hot of the stream [T, B, I + B]."""
-    steps, streams, _ = inputs.shape
-    one_hot = torch.eye(streams, dtype=inputs.dtype, device=inputs.device).expand(steps, streams, streams)
-    return torch.cat([inputs, one_hot], dim=2)
-
-
 def _with_gates(weights: LSTMWeights, kept: Tensor, scale: Tensor) -> LSTMWeights:
     """Extend W_ih by the columns that shut output gates, and divide W_hh by keep."""
-    units = weights.hidden.shape[1]
-    columns = weights.input.new_zeros(4 * units, kept.shape[0])
-    columns[3 * units :].masked_fill_(~kept.T, SHUT)
-    return LSTMWeights(torch.cat([weights.input, columns], dim=1), weights.hidden * scale, weights.bias)
+    return LSTMWeights(with_columns(weights.input, kept, 3, SHUT), weights.hidden * scale, weights.bias)
 
 
 def _raw_hidden(last: Tensor, before: Tensor, cell: Tensor, weights: LSTMWeights) -> Tensor:

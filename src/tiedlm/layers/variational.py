@@ -41,3 +41,8 @@ def draw_mask(
         raise ArgumentError(f"a mask of {streams} streams x {width} units was asked for; both must be 1 or more.")
     draws = torch.rand(streams, width, generator=generator)
     return (draws < keep).to(dtype).div_(keep).to(device)
+
+
+def apply_mask(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Return values [..., B, width] times the mask [B, width]; without a mask the values themselves."""
+    return values if mask is None else values * mask

@@ -1,15 +1,16 @@
-"""Which model to train: the config of the LSTM language model. Imports no torch."""
+"""Which model to train: a config for each kind of language model. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 from tiedlm.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTMConfig:
-    """The paper's VD-LSTM (section 1): layers of LSTM under variational dropout, with one word table or two."""
+class _StackConfig:
+    """What stacks of gated layers under one mask a layer share; abstract."""
 
     units: int = 200
     """Units of every layer (H)."""
@@ -29,16 +30,9 @@ class LSTMConfig:
     """Every parameter starts uniform in (-init_range, init_range)."""
 
     def __post_init__(self) -> None:
-        for name in ("units", "layers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name} is {getattr(self, name)}, but must be 1 or more.")
-        if self.embedding_width is not None and self.embedding_width < 1:
-            raise ConfigError(f"model.embedding_width is {self.embedding_width}, but must be 1 or more.")
-        for name in ("keep_input", "keep_hidden"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"model.{name} is {getattr(self, name)}, but must lie in (0, 1].")
-        if not self.init_range > 0:
-            raise ConfigError(f"model.init_range is {self.init_range}, but must be above 0.")
+        _check_counts(units=self.units, layers=self.layers, embedding_width=self.width)
+        _check_keeps(keep_input=self.keep_input, keep_hidden=self.keep_hidden)
+        _check_range(self.init_range)
         self._check_widths()
 
     def _check_widths(self) -> None:
@@ -59,3 +53,97 @@ class LSTMConfig:
     def width(self) -> int:
         """Width of the word vectors (D)."""
         return self.units if self.embedding_width is None else self.embedding_width
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LSTMConfig(_StackConfig):
+    """The paper's VD-LSTM (section 1): layers of LSTM under variational dropout, with one word table or two.
+
+    In JSON it is the model without a `kind`.
+    """
+
+    @property
+    def network(self) -> str:
+        """The network in a few words."""
+        return f"{self.layers} x {self.units}, {_tables(self.tied)}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GRUConfig(_StackConfig):
+    """Layers of GRU under the masks of the VD-LSTM, with one word table or two."""
+
+    kind: ClassVar[str] = "gru"
+
+    @property
+    def network(self) -> str:
+        """The network in a few words."""
+        return f"GRU {self.layers} x {self.units}, {_tables(self.tied)}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RHNConfig:
+    """The VD-RHN of Zilly et al. (2017): recurrent highway layers under variational dropout, one word table or two."""
+
+    kind: ClassVar[str] = "rhn"
+
+    units: int = 830
+    """Units of every layer and of the word vectors (H = D)."""
+    depth: int = 10
+    """Recurrence depth: highway steps within a step of time (L)."""
+    layers: int = 1
+    """Layers (K)."""
+    tied: bool = False
+    """Use one table as word vectors and classifier, without output bias (eq. 4: W = L transposed, b = 0)."""
+    keep_words: float = 1.0
+    """Probability to keep a word, wherever it stands in a stream's window; in (0, 1], 1 draws no mask."""
+    keep_input: float = 1.0
+    """Probability to keep a unit of a layer's input; in (0, 1], 1 draws no mask."""
+    keep_state: float = 1.0
+    """Probability to keep a unit of the state where weights read it; in (0, 1], 1 draws no mask."""
+    keep_output: float = 1.0
+    """Probability to keep a unit of what the classifier reads; in (0, 1], 1 draws no mask."""
+    init_range: float = 0.04
+    """Every parameter but the transform gates' biases starts uniform in (-init_range, init_range)."""
+    transform_bias: float = -2.0
+    """Where the biases of the transform gates start; below 0 a step of depth first carries more than it changes."""
+
+    def __post_init__(self) -> None:
+        _check_counts(units=self.units, depth=self.depth, layers=self.layers)
+        names = ("keep_words", "keep_input", "keep_state", "keep_output")
+        _check_keeps(**{name: getattr(self, name) for name in names})
+        _check_range(self.init_range)
+        if not abs(self.transform_bias) < float("inf"):
+            raise ConfigError(f"model.transform_bias is {self.transform_bias}, but must be finite.")
+
+    @property
+    def network(self) -> str:
+        """The network in a few words."""
+        return f"RHN of depth {self.depth}, {self.layers} x {self.units}, {_tables(self.tied)}"
+
+
+ModelConfig = LSTMConfig | GRUConfig | RHNConfig
+"""A config of any kind. A field that a kind does not have is an error there, in JSON and on the command line."""
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise ConfigError(f"model.{name} is {value}, but must be 1 or more.")
+
+
+def _check_keeps(**probabilities: float) -> None:
+    for name, value in probabilities.items():
+        if not 0 < value <= 1:
+            raise ConfigError(f"model.{name} is {value}, but must lie in (0, 1].")
+
+
+def _check_range(init_range: float) -> None:
+    if not 0 < init_range < float("inf"):
+        raise ConfigError(f"model.init_range is {init_range}, but must be finite and above 0.")
+
+
+def _tables(tied: bool) -> str:
+    return "tied" if tied else "untied"

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiedlm.errors import ConfigError, suggestion
-from tiedlm.recipes import demo, own_text, ptb, wikitext2
+from tiedlm.recipes import demo, own_text, ptb, rhn, wikitext2
 from tiedlm.training.config import RunConfig
 
-_RECIPES: dict[str, Callable[[], RunConfig]] = {**ptb.RECIPES, **wikitext2.RECIPES, **demo.RECIPES, **own_text.RECIPES}
+_RECIPES: dict[str, Callable[[], RunConfig]] = {
+    **ptb.RECIPES,
+    **wikitext2.RECIPES,
+    **rhn.RECIPES,
+    **demo.RECIPES,
+    **own_text.RECIPES,
+}
 
 
 def recipe_names() -> list[str]:
-    """Return the names of all recipes, in the order of the paper's table and then the project's own."""
+    """Return the names of all recipes, in the order of the paper's tables and then the project's own."""
     return list(_RECIPES)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from tiedlm.losses.config import LossConfig
-from tiedlm.models.config import LSTMConfig
+from tiedlm.models.config import ModelConfig
 
 VARIANTS = ("vd", "al", "re", "real")
-"""VD-LSTM, +AL, +RE, +REAL (= RE and AL): the last part of a recipe's name."""
+"""The baseline, +AL, +RE, +REAL (= RE and AL): the last part of a recipe's name."""
 
 TEMPERATURE = 20.0
 """tau of all published models (the paper's section 5)."""
 
 
-def model_of(variant: str, base: LSTMConfig) -> LSTMConfig:
+Model = TypeVar("Model", bound=ModelConfig)
+
+
+def model_of(variant: str, base: Model) -> Model:
     """Return `base`, tied where the variant is."""
     return replace(base, tied=variant in ("re", "real"))
 

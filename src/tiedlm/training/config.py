@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tiedlm.config import later
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.losses.config import LossConfig
-from tiedlm.models.config import LSTMConfig
+from tiedlm.models.config import LSTMConfig, ModelConfig
 
 Precision = Literal["float32", "bfloat16"]
 """Type of the inputs of the softmax layer's products."""
@@ -33,6 +34,8 @@ class TrainingConfig:
     """Contiguous streams trained side by side (B)."""
     steps: int = 35
     """Words of a window, through which gradients flow (T)."""
+    weight_decay: float = later(0.0)
+    """Factor on half the squared norm of all parameters, which is added to that loss before the gradient is clipped."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "streams", "steps"):
@@ -42,6 +45,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ConfigError(f"training.{name} is {value}, but must be finite and above 0.")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ConfigError(f"training.weight_decay is {self.weight_decay}, but must be finite and 0 or more.")
         if not 0 < self.decay <= 1:
             raise ConfigError(f"training.decay is {self.decay}, but must lie in (0, 1].")
         if self.constant_epochs < 0:
@@ -78,7 +83,7 @@ class RunConfig:
     """Seed of the initial weights and of every mask."""
     corpus: CorpusConfig
     """Which text."""
-    model: LSTMConfig = field(default_factory=LSTMConfig)
+    model: ModelConfig = field(default_factory=LSTMConfig)
     """Which model."""
     loss: LossConfig = field(default_factory=LossConfig)
     """Which loss."""

@@ -67,6 +67,7 @@ def train_window(
     optimizer.zero_grad()
     (terms.total / (inputs.shape[1] * ranks.count)).backward()
     sum_gradients(model.parameters(), ranks)
+    _add_weight_decay(model, config.training.weight_decay)
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip_norm)
     if not math.isfinite(float(norm)):
         raise TrainingError(f"The norm of the gradient is {float(norm)}.")
@@ -79,3 +80,15 @@ def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
     own = torch.tensor([float(terms.total.detach()), float(terms.cross_entropy)], dtype=torch.float64)
     total, cross_entropy = ranks.summed(own)[0].tolist()
     return total, cross_entropy
+
+
+def _add_weight_decay(model: LanguageModel, weight_decay: float) -> None:
+    """Add the gradient of weight_decay / 2 times the squared norm of all parameters.
+
+    SGD's own `weight_decay` would add it after the gradient has been clipped.
+    """
+    if weight_decay == 0:
+        return
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.add_(parameter.detach(), alpha=weight_decay)

@@ -1,0 +1,114 @@
+"""Seconds of one window through a recurrent highway layer, forward and backward: the definition and the batched form.
+
+    python benchmarks/rhn.py --rounds 5 --threads 1
+
+The sizes are those of `ptb-rhn-*` unless others are asked for. The forms take turns on the same inputs, in a new order
+every round, and the ratio is the median of those within a round. Rows are appended to `benchmarks/results/rhn.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from machine import append_csv, facts
+from step import WARM_UP, measure, ratios
+from step_windows import STEPS, STREAMS
+from tiedlm.layers.rhn import RHNWeights, rhn_loop
+from tiedlm.layers.rhn_batched import rhn_batched
+from tiedlm.layers.variational import draw_mask
+from tiedlm.recipes.rhn import NETWORK
+
+FORMS = {"loop": rhn_loop, "batched": rhn_batched}
+"""The first is the one that the other is compared with."""
+RESULTS = Path(__file__).parent / "results" / "rhn.csv"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One form of the layer, at one size."""
+
+    name: str
+    units: int
+    depth: int
+
+    def make(self) -> Callable[[Tensor, Tensor], float]:
+        """Return forward and backward pass, on inputs and arriving gradients [T, B, H], with weights alike for all."""
+        generator = torch.Generator().manual_seed(0)
+        shapes = [(2 * self.units, self.units), (self.depth, 2 * self.units, self.units), (self.depth, 2 * self.units)]
+        drawn = [torch.rand(shape, generator=generator).mul_(0.08).sub_(0.04) for shape in shapes]
+        drawn[2][:, self.units :] = NETWORK.transform_bias
+        weights = RHNWeights(*(each.requires_grad_() for each in drawn))
+        mask = draw_mask(STREAMS, self.units, NETWORK.keep_state, generator)
+        state = torch.zeros(STREAMS, self.units)
+
+        def run(inputs: Tensor, arriving: Tensor) -> float:
+            outputs, _ = FORMS[self.name](inputs.requires_grad_(), state, weights, mask)
+            gradients = torch.autograd.grad(outputs, [inputs, *weights], arriving)
+            return float(gradients[0].sum())
+
+        return run
+
+
+def windows(count: int, units: int) -> list[tuple[Tensor, Tensor]]:
+    """Return inputs and arriving gradients of `count` windows."""
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (
+            torch.randn(STEPS, STREAMS, units, generator=generator),
+            torch.randn(STEPS, STREAMS, units, generator=generator),
+        )
+        for _ in range(count)
+    ]
+
+
+def rows(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Measure both forms and return a row of the CSV for each."""
+    passes = [Pass(name, options.units, options.depth) for name in FORMS]
+    seconds = measure(passes, windows(WARM_UP + options.rounds, options.units))
+    relative = ratios(seconds, passes[0].name)
+    sizes = {"steps": STEPS, "streams": STREAMS, "units": options.units, "depth": options.depth}
+    return [
+        {
+            **facts(),
+            **sizes,
+            "rounds": options.rounds,
+            "form": name,
+            "median_seconds": f"{median(times):.5f}",
+            "fastest_seconds": f"{min(times):.5f}",
+            "ratio_to_loop": f"{relative[name]:.3f}",
+        }
+        for name, times in seconds.items()
+    ]
+
+
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10, help="rounds that are counted (default: 10)")
+    parser.add_argument("--units", type=int, default=NETWORK.units, help=f"units (default: {NETWORK.units})")
+    parser.add_argument("--depth", type=int, default=NETWORK.depth, help=f"depth (default: {NETWORK.depth})")
+    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to append to")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Measure, append, print."""
+    options = parsed()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    measured = rows(options)
+    append_csv(options.output, measured)
+    for row in measured:
+        print(f"{row['form']:<10}{row['median_seconds']} s  x {row['ratio_to_loop']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""What models of every kind do alike to their parameters: the word tables of a config, and a uniform start."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tiedlm.tying import TiedTable, UntiedTables
+
+
+def word_tables(tied: bool, words: int, width: int, units: int) -> TiedTable | UntiedTables:
+    """Return one table [V, width], or word vectors [V, width] beside a classifier [V, units] with a bias."""
+    return TiedTable(words, width) if tied else UntiedTables(words, width, units)
+
+
+@torch.no_grad()
+def start_uniform(model: nn.Module, limit: float, generator: torch.Generator | None) -> None:
+    """Draw every parameter anew, uniform in (-limit, limit), in the order of their names' definition."""
+    for parameter in model.parameters():
+        parameter.uniform_(-limit, limit, generator=generator)

@@ -1,0 +1,81 @@
+"""The GRU layer on PyTorch's kernel against its definition, the loop: outputs, raw state and every gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.compare import assert_close, error
+from support.layer_cases import gru_case
+from tiedlm.layers.gru import gru_loop
+from tiedlm.layers.gru_stock import gru_stock
+
+SIZES = st.integers(1, 7)
+CASES = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**31),
+        "steps": SIZES,
+        "streams": SIZES,
+        "inputs": SIZES,
+        "units": st.integers(1, 17),
+        "keep": st.sampled_from([None, 0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.0]),
+        "size": st.sampled_from([0.1, 0.5]),
+    }
+)
+
+
+def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relative: float) -> None:
+    for name, value in found.items():
+        assert_close(value, truth[name], relative, name)
+
+
+@given(CASES)
+@settings(max_examples=60)
+def test_is_the_loop_in_float64(drawn: dict[str, Any]) -> None:
+    one = gru_case(**drawn)
+    check(one.everything(gru_stock), one.everything(gru_loop), 1e-12)
+
+
+@given(CASES)
+@settings(max_examples=40)
+def test_is_the_loop_in_float32(drawn: dict[str, Any]) -> None:
+    """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
+    single = gru_case(**drawn).to(torch.float32)
+    truth, loop = single.to(torch.float64).everything(gru_loop), single.everything(gru_loop)
+    for name, value in single.everything(gru_stock).items():
+        assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
+
+
+@pytest.mark.parametrize("keep", [0.35, 0.7])
+def test_is_the_loop_at_the_papers_window(keep: float) -> None:
+    single = gru_case(1, steps=35, streams=20, inputs=40, units=41, keep=keep, size=0.1).to(torch.float32)
+    check(single.everything(gru_stock), single.to(torch.float64).everything(gru_loop), 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_units_dropped_in_every_stream_are_no_special_case(dtype: torch.dtype) -> None:
+    one = gru_case(3)._replace(mask=torch.zeros(3, 6, dtype=torch.float64)).to(dtype)
+    found, truth = one.everything(gru_stock), one.to(torch.float64).everything(gru_loop)
+    assert (found["outputs"] == 0).all()
+    check(found, truth, 1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("gate", [-200.0, 200.0])
+def test_update_gates_that_are_shut_or_wide_open_change_nothing(gate: float) -> None:
+    """Where z underflows to 0 the closed form's products hold exact zeros; where it is 1, nothing is forgotten."""
+    one = gru_case(4).to(torch.float32)
+    bias = one.weights.input_bias.detach().clone()
+    bias[6:12] = gate
+    one = one._replace(weights=one.weights._replace(input_bias=bias.requires_grad_()))
+    check(one.everything(gru_stock), one.to(torch.float64).everything(gru_loop), 1e-5)
+
+
+def test_it_leaves_its_arguments_as_they_were() -> None:
+    one = gru_case(6)
+    before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
+    one.everything(gru_stock)
+    assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())

@@ -83,7 +83,7 @@ def test_points_hold_every_run(tmp_path):
     }
     content = json.loads(write_points(tmp_path, records, 3).read_text())
     assert (content["format"], content["words"], content["units"]) == (1, 3301, 300)
-    assert content["command"] == "tiedlm figure1 --runs 3"
+    assert content["command"] == f"tiedlm figure1 --runs 3 --epochs {CONFIG.epochs}"
     assert [entry["beta"] for entry in content["panels"]["beta"]] == [point.beta for point in panels()["beta"]]
     assert [entry["tau"] for entry in content["panels"]["tau"]] == [point.tau for point in panels()["tau"]]
     last = content["panels"]["beta"][-1]

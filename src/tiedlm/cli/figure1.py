@@ -11,6 +11,7 @@ import tyro
 
 from tiedlm.cli.parsing import Directory, parse
 from tiedlm.errors import ArgumentError
+from tiedlm.reproduction.theory_setting import TheoryConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class Arguments:
 
     runs: int = 5
     """Runs for each of the points; the paper made 10."""
+    epochs: int = TheoryConfig.epochs
+    """Passes over the 20,000 words of a run; all runs of a folder need the same."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results/figure1")
     """The folder of the figure's results."""
     data_dir: Directory = None
@@ -33,7 +36,7 @@ class Arguments:
     """Threads of one training; None leaves the choice to PyTorch."""
 
     def __post_init__(self) -> None:
-        for name in ("runs", "threads"):
+        for name in ("runs", "epochs", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"--{name} is {value}, but must be 1 or more.")
@@ -50,7 +53,12 @@ def main(arguments: Sequence[str]) -> int:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(given.threads or before)
-        points = measure_figure1(given.runs, given.out, given.data_dir, PlainDisplay(), device=given.device)
+        training = TheoryConfig(
+            temperature=1.0, beta=1.0, epochs=given.epochs
+        )  # the points have their own of these two
+        points = measure_figure1(
+            given.runs, given.out, given.data_dir, PlainDisplay(), device=given.device, training=training
+        )
     finally:
         torch.set_num_threads(before)
     if points is not None:

@@ -18,5 +18,6 @@
 | `figure1_runs`, `figure1_records` | the runs behind Figure 1, each kept, and `points.json` made of them |
 | `theory_run`, `theory_setting` | one of these runs: a small training, and what it leaves open |
 
-Only the last two lines train and import torch; all else needs no corpus, weights or accelerator.
+Only `theory_run` and `figure1_runs` train and import torch; all else needs no corpus,
+weights or accelerator.
 """

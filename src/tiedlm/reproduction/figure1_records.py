@@ -83,7 +83,7 @@ def write_points(out: Path, records: Records, runs: int) -> Path:
         "units": first[0]["config"]["units"],
         "config": {name: value for name, value in first[0]["config"].items() if name not in ("temperature", "beta")},
         "environment": first[0]["environment"],
-        "command": f"tiedlm figure1 --runs {runs}",
+        "command": f"tiedlm figure1 --runs {runs} --epochs {first[0]['config']['epochs']}",
     }
     path = out / "points.json"
     with saving(path):

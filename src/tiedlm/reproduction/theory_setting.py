@@ -1,11 +1,14 @@
-"""The theory experiment's settings and outcome: what the paper leaves open, and what is kept of a run."""
+"""The theory experiment: what the paper leaves open as settings, and what is kept of a run. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tiedlm.theory.collapse import Spread
-from tiedlm.theory.objective import check_weights
+from tiedlm.theory.weights import check_weights
+
+if TYPE_CHECKING:
+    from tiedlm.theory.collapse import Spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,7 @@ class TheoryConfig:
     """Width of word vectors, layers and classifier (the paper's 300)."""
     layers: int = 2
     """LSTM layers (the paper's two)."""
-    epochs: int = 40
+    epochs: int = 60
     """Passes over the stretch."""
     streams: int = 20
     """Streams side by side (B)."""
@@ -33,7 +36,7 @@ class TheoryConfig:
     """Steps of a window (T); short ones, for many updates an epoch."""
     layer_rate: float = 0.005
     """Learning rate of the LSTM layers, by Adam."""
-    classifier_rate: float = 0.2
+    classifier_rate: float = 0.4
     """Learning rate of classifier and bias, by stochastic gradient descent."""
     vector_rate: float = 0.004
     """Learning rate of the word vectors, by stochastic gradient descent."""

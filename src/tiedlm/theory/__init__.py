@@ -3,6 +3,6 @@
 | module | what |
 |---|---|
 | `distance` | how far apart the column spaces of two word tables are (appendix B) |
-| `objective` | the loss of the theory experiment (equation 6.1) |
+| `objective`, `weights` | the loss of the theory experiment (equation 6.1) |
 | `collapse` | how many directions a table really uses, and how far its words point the same way |
 """

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError
+from tiedlm.theory.weights import check_weights
 
 
 class TheoryLoss(NamedTuple):
@@ -66,15 +66,3 @@ def theory_loss(
     parts = [(1 - beta, cross_entropy), (beta * temperature**2 * len(classifier), divergence)]
     total = torch.stack([share * part for share, part in parts if share > 0]).sum()  # no backward pass of 0 * part
     return TheoryLoss(total, cross_entropy.detach(), divergence.detach())
-
-
-def check_weights(temperature: float, beta: float) -> None:
-    """Refuse a temperature or a share out of range.
-
-    Raises:
-        ArgumentError: temperature not above 0, beta outside [0, 1].
-    """
-    if not temperature > 0:
-        raise ArgumentError(f"temperature is {temperature}, but must be above 0.")
-    if not 0 <= beta <= 1:
-        raise ArgumentError(f"beta is {beta}, but must lie in [0, 1]: 0 is cross-entropy alone, 1 the augmented term.")

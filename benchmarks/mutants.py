@@ -39,7 +39,7 @@ Mutant = tuple[str, Change]
 
 def modules() -> list[str]:
     """Return the modules whose code can run here."""
-    found = sorted(path.stem for path in SOURCES.glob("*.py"))
+    found = sorted(path.stem for path in SOURCES.glob("[a-z]*.py"))
     return [name for name in found if importlib.util.find_spec("triton") or name not in NEED_TRITON]
 
 
@@ -51,10 +51,12 @@ def drawn(count: int, seed: int) -> list[Mutant]:
 
 
 def key(module: str, change: Change) -> list[str]:
-    """Return what tells a change from all others, wherever the line has moved to."""
+    """Return what tells a change from all others, wherever its line has moved to."""
     lines = (SOURCES / f"{module}.py").read_text().splitlines()
-    text = lines[change.line - 1].strip()
-    return [module, text, str(lines[: change.line].count(lines[change.line - 1])), change.before, change.after]
+    line = lines[change.line - 1]
+    same = [other.strip() for other in lines[: change.line]].count(line.strip())
+    column = change.column - (len(line) - len(line.lstrip()))
+    return [module, line.strip(), f"{same}:{column}", change.before, change.after]
 
 
 def judged(mutant: Mutant, tree: Path) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,18 +60,14 @@ def torch_chunked(case: Case) -> Tensor:
 
 def liger(case: Case) -> Tensor:
     """Return the fused cross-entropy of Liger kernels (a GPU's)."""
-    from liger_kernel.transformers.functional import (  # pyright: ignore[reportMissingImports]
-        liger_fused_linear_cross_entropy,
-    )
-
-    return liger_fused_linear_cross_entropy(case.features, case.classifier, case.targets)
+    theirs = importlib.import_module("liger_kernel.transformers.functional")
+    return theirs.liger_fused_linear_cross_entropy(case.features, case.classifier, case.targets)
 
 
 def cut(case: Case, form: str) -> Tensor:
     """Return Apple's cut cross-entropy (a GPU's): `cce` leaves out small gradients, `cce_exact` none."""
-    from cut_cross_entropy import linear_cross_entropy  # pyright: ignore[reportMissingImports]
-
-    return linear_cross_entropy(case.features, case.classifier, case.targets, impl=form)
+    theirs = importlib.import_module("cut_cross_entropy")
+    return theirs.linear_cross_entropy(case.features, case.classifier, case.targets, impl=form)
 
 
 def naive(case: Case, *, detach: bool) -> Tensor:

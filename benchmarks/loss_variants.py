@@ -1,9 +1,12 @@
-"""The losses that are compared: stock cross-entropy, the augmented loss as it reads, and ours."""
+"""The losses that are compared: stock cross-entropy, the augmented loss as it reads, ours, and others' for a GPU."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,13 +29,14 @@ class Case:
     targets: Tensor
 
 
-def made(rows: int, words: int, width: int) -> Case:
+def made(rows: int, words: int, width: int, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Case:
     """Return a case with targets as uneven as a text's (Zipf: 360 to 390 of 700 are distinct)."""
     draw = torch.Generator().manual_seed(0)
-    features = torch.randn(rows, width, generator=draw).requires_grad_()
-    classifier = (torch.randn(words, width, generator=draw) / width**0.5).requires_grad_()
+    features = torch.randn(rows, width, generator=draw).to(device, dtype).requires_grad_()
+    classifier = torch.randn(words, width, generator=draw).div_(width**0.5).to(device, dtype).requires_grad_()
     frequencies = (torch.arange(words) + 2.7) ** -1.1
-    return Case(rows, words, width, features, classifier, torch.multinomial(frequencies, rows, True, generator=draw))
+    targets = torch.multinomial(frequencies, rows, True, generator=draw).to(device)
+    return Case(rows, words, width, features, classifier, targets)
 
 
 Loss = Callable[[Case], Tensor]
@@ -44,8 +48,26 @@ def stock(case: Case) -> Tensor:
 
 
 def torch_linear(case: Case) -> Tensor:
-    """Return PyTorch's own cross-entropy from features, which holds a part of the logits at a time."""
+    """Return PyTorch's own cross-entropy from features, which by default holds all logits, as the stock one does."""
     return F.linear_cross_entropy(case.features, case.classifier, case.targets)
+
+
+def torch_chunked(case: Case) -> Tensor:
+    """Return the same where it is asked to hold a part of the logits at a time, as many as it picks."""
+    options = torch.nn.LinearCrossEntropyOptions()
+    return F.linear_cross_entropy(case.features, case.classifier, case.targets, options=options)
+
+
+def liger(case: Case) -> Tensor:
+    """Return the fused cross-entropy of Liger kernels (a GPU's)."""
+    theirs = importlib.import_module("liger_kernel.transformers.functional")
+    return theirs.liger_fused_linear_cross_entropy(case.features, case.classifier, case.targets)
+
+
+def cut(case: Case, form: str) -> Tensor:
+    """Return Apple's cut cross-entropy (a GPU's): `cce` leaves out small gradients, `cce_exact` none."""
+    theirs = importlib.import_module("cut_cross_entropy")
+    return theirs.linear_cross_entropy(case.features, case.classifier, case.targets, impl=form)
 
 
 def naive(case: Case, *, detach: bool) -> Tensor:
@@ -79,37 +101,51 @@ class Variant:
     """`plain` cross-entropy; the augmented loss with its target `detached`, or differentiated `through` it."""
     loss: Loss
     large: bool = True
-    """Whether it can be run at the largest size."""
+    """Whether it can be run at the largest sizes."""
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    needs: str | None = None
+    """Module that must be installed."""
 
     @property
     def label(self) -> str:
         """Return name and gradient in one word."""
         return f"{self.name}/{self.gradient}"
 
+    def runs_on(self, device: str) -> bool:
+        """Return whether it can be run on a device of this type here."""
+        return device in self.devices and (self.needs is None or importlib.util.find_spec(self.needs) is not None)
+
     def step(self, case: Case) -> Callable[[], None]:
-        """Return one forward and backward pass, with gradients made anew."""
+        """Return one forward and backward pass, with gradients made anew; on a GPU it waits for the end."""
 
         def step() -> None:
             case.features.grad = case.classifier.grad = None
             self.loss(case).backward()
+            if case.features.is_cuda:
+                torch.cuda.synchronize()
 
         return step
 
 
-def _ours(implementation: Implementation) -> list[Variant]:
-    return [
-        Variant(implementation, "plain", lambda case: ours(case, implementation, 0.0, detach=False)),
-        Variant(implementation, "detached", lambda case: ours(case, implementation, GAMMA, detach=True)),
-        Variant(implementation, "through", lambda case: ours(case, implementation, GAMMA, detach=False)),
-    ]
+def _ours(implementation: Implementation, **where: Any) -> list[Variant]:
+    def variant(gradient: str, gamma: float, detach: bool) -> Variant:
+        return Variant(implementation, gradient, lambda case: ours(case, implementation, gamma, detach=detach), **where)
+
+    return [variant("plain", 0.0, False), variant("detached", GAMMA, True), variant("through", GAMMA, False)]
 
 
 VARIANTS = [
     Variant("cross_entropy", "plain", stock),
-    Variant("torch_linear_cross_entropy", "plain", torch_linear),
+    Variant("torch_linear", "plain", torch_linear),
+    Variant("torch_linear_chunked", "plain", torch_chunked),
+    Variant("liger", "plain", liger, devices=("cuda",), needs="liger_kernel"),
+    Variant("cut", "plain", lambda case: cut(case, "cce"), devices=("cuda",), needs="cut_cross_entropy"),
+    Variant("cut_exact", "plain", lambda case: cut(case, "cce_exact"), devices=("cuda",), needs="cut_cross_entropy"),
     Variant("naive", "detached", lambda case: naive(case, detach=True), large=False),
     Variant("naive", "through", lambda case: naive(case, detach=False), large=False),
+    *_ours("functional", large=False),
     *_ours("chunked"),
-    *_ours("compiled"),
+    *_ours("compiled", devices=("cpu",)),
+    *_ours("triton", devices=("cuda",), needs="triton"),
 ]
 """The first is the one that the others are compared with."""

@@ -1,6 +1,7 @@
 """Seconds and peak memory of the loss, forward and backward, beside stock cross-entropy at the same size.
 
     python benchmarks/losses.py --rounds 15 --threads 2
+    python benchmarks/losses.py --rounds 15 --device cuda --dtype bfloat16 --sizes 4 5
 
 All variants live in one process and take turns, in a new order every round, so that a machine that is slow for a while
 is slow for all of them; what is quoted is the median over rounds of the ratio within a round. Memory is what one pass
@@ -17,20 +18,30 @@ from statistics import median
 import torch
 
 from command_line import parser_of, printed_by, write_down
+from loss_memory import extra_memory_mib
 from loss_variants import VARIANTS, Case, Variant, made
-from machine import facts, peak_memory_mib
+from machine import facts
 from turns import Make, in_turns, ratios
 
-SIZES = ((700, 10_000, 200), (700, 10_000, 650), (700, 33_278, 200), (4096, 128_000, 512))
-LARGE = 10**8
-"""Logits from which a variant that holds several arrays of them is left out, and rounds are fewer."""
+Size = tuple[int, int, int]
+SIZES: tuple[Size, ...] = (
+    (700, 10_000, 200),
+    (700, 10_000, 650),
+    (700, 33_278, 200),
+    (4096, 128_000, 512),
+    (8192, 128_256, 4096),
+)
+"""Rows, words, width; the last one is for a GPU."""
+LARGE = {"cpu": 10**8, "cuda": 10**9}
+"""Logits from which a variant that holds several arrays of them is left out, and rounds on a CPU are fewer."""
 WARM_UP = 2
 RESULTS = Path(__file__).parent / "results" / "losses.csv"
 
 
-def variants_at(case: Case) -> list[Variant]:
-    """Return the variants that fit the size."""
-    return [variant for variant in VARIANTS if variant.large or case.rows * case.words < LARGE]
+def variants_at(size: Size, device: str) -> list[Variant]:
+    """Return the variants that fit the size and the device."""
+    large = size[0] * size[1] >= LARGE[device]
+    return [variant for variant in VARIANTS if variant.runs_on(device) and (variant.large or not large)]
 
 
 def measure(case: Case, variants: list[Variant], rounds: int) -> dict[str, list[float]]:
@@ -42,42 +53,34 @@ def measure(case: Case, variants: list[Variant], rounds: int) -> dict[str, list[
     return in_turns({variant.label: in_rounds(variant) for variant in variants}, WARM_UP + rounds, WARM_UP)
 
 
-def memory(case: Case, variant: Variant) -> float:
-    """Return what this process's peak memory grows by in a pass, in MiB, once inputs and gradients are there."""
-    small = made(8, 16, 4)
-    variant.step(small)()  # what is loaded at a first call is no memory of the loss's
-    case.features.grad, case.classifier.grad = torch.ones_like(case.features), torch.ones_like(case.classifier)
-    before = peak_memory_mib()
-    case.features.grad = case.classifier.grad = None
-    variant.step(case)()
-    return peak_memory_mib() - before
-
-
-def memory_in_a_process(size: tuple[int, int, int], variant: Variant) -> float:
-    """Return `memory` of a process that does nothing else."""
+def memory_in_a_process(size: Size, variant: Variant, options: argparse.Namespace) -> float:
+    """Return the extra memory of a variant in a process that does nothing else."""
     wanted = [variant.label, *map(str, size)]
+    wanted += ["--device", options.device, "--dtype", options.dtype]
     return printed_by(__file__, ["--threads", str(torch.get_num_threads()), "--memory-of", *wanted])
 
 
-def rows(size: tuple[int, int, int], rounds: int) -> list[dict[str, object]]:
+def rows(size: Size, options: argparse.Namespace) -> list[dict[str, object]]:
     """Measure all variants at one size and return a row of the CSV for each."""
-    case = made(*size)
-    variants = variants_at(case)
-    seconds = measure(case, variants, rounds if case.rows * case.words < LARGE else max(3, rounds // 5))
+    case = made(*size, options.device, getattr(torch, options.dtype))
+    variants = variants_at(size, options.device)
+    few = options.device == "cpu" and size[0] * size[1] >= LARGE["cpu"]
+    seconds = measure(case, variants, min(options.rounds, max(3, options.rounds // 5)) if few else options.rounds)
     relative = ratios(seconds, variants[0].label)
     return [
         {
-            **facts(),
+            **facts(options.device),
             "rows": case.rows,
             "words": case.words,
             "width": case.width,
+            "dtype": options.dtype,
             "distinct_targets": len(case.targets.unique()),
             "loss": variant.name,
             "gradient": variant.gradient,
             "rounds": len(seconds[variant.label]),
             "median_seconds": f"{median(seconds[variant.label]):.5f}",
             "ratio_to_stock": f"{relative[variant.label]:.3f}",
-            "extra_memory_mib": f"{memory_in_a_process(size, variant):.0f}",
+            "extra_memory_mib": f"{memory_in_a_process(size, variant, options):.0f}",
         }
         for variant in variants
     ]
@@ -89,7 +92,16 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=15, help="rounds that are counted (default: 15; fewer when large)"
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 3, 4], help="which of the sizes (default: all)")
+    parser.add_argument("--device", choices=list(LARGE), default="cpu", help="where it is measured (default: cpu)")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="type of the tables")
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        choices=range(1, len(SIZES) + 1),
+        default=[1, 2, 3, 4],
+        help="which of the sizes, counted from 1 (default: 1 to 4)",
+    )
     parser.add_argument("--memory-of", nargs=4, help="print the memory of a variant at a size, as JSON")
     return parser.parse_args(arguments)
 
@@ -100,12 +112,18 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.memory_of:
-        label, *size = options.memory_of
-        variant = next(variant for variant in VARIANTS if variant.label == label)
-        print(json.dumps(memory(made(*map(int, size)), variant)))
+        print(json.dumps(memory_asked_for(options)))
         return
     for number in options.sizes:
-        write_down(options.output, rows(SIZES[number - 1], options.rounds), line)
+        write_down(options.output, rows(SIZES[number - 1], options), line)
+
+
+def memory_asked_for(options: argparse.Namespace) -> float:
+    """Return the extra memory of the variant at the size that the command line names."""
+    label, rows, words, width = options.memory_of
+    variant = next(variant for variant in VARIANTS if variant.label == label)
+    case = made(int(rows), int(words), int(width), options.device, getattr(torch, options.dtype))
+    return extra_memory_mib(case, variant)
 
 
 def line(row: dict[str, object]) -> str:

@@ -138,6 +138,12 @@ def test_loss_config_refuses(fields: dict[str, Any], message: str) -> None:
         LossConfig(**fields)
 
 
+@pytest.mark.parametrize(("gamma", "temperature"), [(0.5, 20.0), (1e-3, 0.5), (2.0, 1e-3), (0.0, None)])
+def test_loss_config_takes_every_number_within_its_range(gamma: float, temperature: float | None) -> None:
+    config = LossConfig(gamma=gamma, temperature=temperature)
+    assert (config.gamma, config.temperature, config.detach_target) == (gamma, temperature, False)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

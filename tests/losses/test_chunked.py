@@ -78,6 +78,13 @@ def test_never_holds_more_than_a_chunk_of_logits(
     assert whole.largest >= rows * words  # the recorder does see such an array where there is one
 
 
+def test_plain_cross_entropy_holds_a_chunk_of_logits_and_no_place_for_soft_targets() -> None:
+    ours = tensors(make(4, rows=90, words=211, width=5, gamma=0.0))
+    with sweeps_recorded() as recorder:
+        ours.gradients(ours.loss(in_chunks(10)))
+    assert recorder.largest == 10 * 211
+
+
 def test_never_holds_more_than_a_chunk_of_logits_under_autocast() -> None:
     ours = tensors(make(5, rows=90, words=211, width=5), torch.float32)
     with torch.autocast("cpu", torch.bfloat16), sweeps_recorded() as recorder:

@@ -258,3 +258,11 @@ def test_the_mean_from_logits_is_over_the_targets_that_count() -> None:
     none_counts = augmented_cross_entropy(z, teacher, torch.full((5,), -7), ignore_index=-7)
     assert none_counts == 0
     assert (torch.autograd.grad(none_counts, z)[0] == 0).all()
+
+
+def test_a_vocabulary_of_one_word_is_certain_of_it() -> None:
+    z, teacher = logits(16, words=1), logits(17, words=1)
+    targets = torch.tensor([0, -100, 0, -100, 0])
+    each = augmented_cross_entropy(z, teacher, targets, reduction="none")
+    assert (each == 0).all()
+    assert (torch.autograd.grad(each.sum(), z)[0] == 0).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
 import torch
@@ -29,3 +29,8 @@ def test_shapes_are_checked_at_once_and_values_are_not_read() -> None:
     with pytest.raises(ArgumentError, match=r"token_weights are torch\.float32 \[2\] on cpu"):
         given(token_weights=torch.zeros(2))
     assert given(token_weights=torch.full((3,), -1.0)).token_weights is not None
+
+
+def test_what_was_checked_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(FrozenInstanceError):
+        given().temperature = -1.0  # pyright: ignore[reportAttributeAccessIssue]

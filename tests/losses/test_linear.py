@@ -27,6 +27,7 @@ OPTIONS: list[dict[str, Any]] = [
     {},
     {"temperature": 3.0},
     {"gamma": 1.25},
+    {"gamma": 1.0},
     {"gamma": 0.0},
     {"detach_target": True},
     {"ignore_index": 2},

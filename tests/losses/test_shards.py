@@ -61,3 +61,12 @@ def test_what_is_held_elsewhere_counts_as_zero(group: Ranks) -> None:
     logits = torch.arange(12.0).view(4, 3) + 1
     assert shard.own_entries(logits, words).tolist() == [0, 4, 9, 0]
     assert shard.below_largest(logits)[0].tolist() == [[-2, -1, 0]] * 4
+
+
+def test_the_mean_of_a_table_of_16_bits_is_summed_in_the_wide_type(group: Ranks) -> None:
+    table = torch.full((1000, 2), 1.0, dtype=torch.bfloat16)  # sums above 256 do not grow by 1 in this type
+    table[0, 1] = 3.0
+    shard = Shard(group, range(1000), words=1000)
+    mean = shard.mean_of(table, torch.float32)
+    assert mean.dtype == torch.float32
+    assert torch.allclose(mean, torch.tensor([1.0, 1.002]), rtol=1e-6)

@@ -173,6 +173,14 @@ def test_narrow_types(tied: bool) -> None:
 
 
 @pytest.mark.usefixtures("alone")
+def test_one_rank_takes_weights_of_16_bits() -> None:
+    ours = tensors(make(3), torch.float32)
+    weights = torch.tensor([0.5, 2, 0, 1, 3, 0.25], dtype=torch.bfloat16)
+    loss = ours.loss(whole, token_weights=weights)
+    assert_close(loss, ours.loss(functional.linear_augmented_cross_entropy, token_weights=weights.float()), 1e-6)
+
+
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
 def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> None:

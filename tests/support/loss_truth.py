@@ -75,7 +75,11 @@ def largest_logit(problem: Problem) -> float:
     return float(max(logits.max(), (np.abs(table) @ np.abs(table).T).max()))
 
 
-def check_gradcheck(implementation: Loss, problem: Problem, **options: Any) -> None:
+STEP = 1e-6
+"""Of finite differences."""
+
+
+def check_gradcheck(implementation: Loss, problem: Problem, absolute: float = 1e-9, **options: Any) -> None:
     """Autograd against finite differences, of the mean and of the separate losses."""
     ours = tensors(problem)
     names, leaves = list(ours.leaves), list(ours.leaves.values())
@@ -85,7 +89,21 @@ def check_gradcheck(implementation: Loss, problem: Problem, **options: Any) -> N
             moved = replace(ours, **dict(zip(names, arrays, strict=True)))
             return moved.loss(implementation, reduction=reduction, **options)
 
-        assert torch.autograd.gradcheck(function, leaves, eps=1e-6, atol=1e-9, rtol=1e-6)
+        assert torch.autograd.gradcheck(function, leaves, eps=STEP, atol=absolute, rtol=1e-6)
+
+
+def difference_bits(problem: Problem) -> float:
+    """The error of a finite difference, as an absolute size: last bits of the loss over the step, and its curvature.
+
+    The loss bends most where a probability turns over, which it does within 1 or tau of a logit: its third derivative
+    is some multiple of the third power of what a logit moves by in these units, per unit of an entry.
+    """
+    weight = 1.0 if problem.weights is None else max(1.0, float(problem.weights.max()))
+    arrays = (problem.features, problem.classifier, problem.teacher_table)
+    entries = max(1.0, *(float(np.abs(array).max()) for array in arrays))
+    tau = problem.temperature
+    bent = entries**3 + problem.gamma * tau * (entries / tau) ** 3 * (1 + largest_logit(problem) / tau)
+    return weight * (value_bits(problem) / STEP + STEP**2 * bent) + 1e-9
 
 
 def check_near_certain_and_extreme(implementation: Loss, logit: float, dtype: torch.dtype, relative: float) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor
 from tiedlm.losses.linear import Implementation, linear_augmented_cross_entropy
 
 TEMPERATURE, GAMMA = 20.0, 0.65
+LIGER, CUT = "liger_kernel", "cut_cross_entropy"
+"""Packages that are no dependency of ours: their losses are measured where somebody has installed them."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,13 @@ def torch_chunked(case: Case) -> Tensor:
 
 def liger(case: Case) -> Tensor:
     """Return the fused cross-entropy of Liger kernels (a GPU's)."""
-    theirs = importlib.import_module("liger_kernel.transformers.functional")
+    theirs = importlib.import_module(f"{LIGER}.transformers.functional")
     return theirs.liger_fused_linear_cross_entropy(case.features, case.classifier, case.targets)
 
 
 def cut(case: Case, form: str) -> Tensor:
     """Return Apple's cut cross-entropy (a GPU's): `cce` leaves out small gradients, `cce_exact` none."""
-    theirs = importlib.import_module("cut_cross_entropy")
+    theirs = importlib.import_module(CUT)
     return theirs.linear_cross_entropy(case.features, case.classifier, case.targets, impl=form)
 
 
@@ -138,9 +140,9 @@ VARIANTS = [
     Variant("cross_entropy", "plain", stock),
     Variant("torch_linear", "plain", torch_linear),
     Variant("torch_linear_chunked", "plain", torch_chunked),
-    Variant("liger", "plain", liger, devices=("cuda",), needs="liger_kernel"),
-    Variant("cut", "plain", lambda case: cut(case, "cce"), devices=("cuda",), needs="cut_cross_entropy"),
-    Variant("cut_exact", "plain", lambda case: cut(case, "cce_exact"), devices=("cuda",), needs="cut_cross_entropy"),
+    Variant("liger", "plain", liger, devices=("cuda",), needs=LIGER),
+    Variant("cut", "plain", lambda case: cut(case, "cce"), devices=("cuda",), needs=CUT),
+    Variant("cut_exact", "plain", lambda case: cut(case, "cce_exact"), devices=("cuda",), needs=CUT),
     Variant("naive", "detached", lambda case: naive(case, detach=True), large=False),
     Variant("naive", "through", lambda case: naive(case, detach=False), large=False),
     *_ours("functional", large=False),

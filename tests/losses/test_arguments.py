@@ -56,6 +56,7 @@ ARRAYS = [
     ),
     ({"features": zeros(3, 2, device="meta")}, r"features is torch\.float32 on meta, but the classifier is .* on cpu"),
     ({"classifier": zeros(4)}, r"classifier is torch\.float32 \[4\], but must be a floating matrix \[words, width\]\."),
+    ({"classifier": torch.zeros(())}, r"classifier is torch\.float32 \[\], but must be a floating matrix"),
     ({"classifier": zeros(0, 2)}, r"classifier is torch\.float32 \[0, 2\], but must be a floating matrix"),
     ({"classifier": zeros(4, 2, dtype=torch.int64)}, r"classifier is torch\.int64 \[4, 2\], but must be a floating"),
     ({"table": zeros(4)}, r"table is torch\.float32 \[4\], but must be a floating matrix \[words, width\]\."),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from support import loss_contract, loss_truth
 from support.compare import assert_close, error
 from support.loss_cases import make, problems, tensors
 from tiedlm.losses.functional import augmented_cross_entropy, linear_augmented_cross_entropy, linear_augmented_terms
+from tiedlm.losses.inputs import LossInputs
 
 
 def logits(seed: int, rows: int = 5, words: int = 9, size: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -258,6 +261,13 @@ def test_the_mean_from_logits_is_over_the_targets_that_count() -> None:
     none_counts = augmented_cross_entropy(z, teacher, torch.full((5,), -7), ignore_index=-7)
     assert none_counts == 0
     assert (torch.autograd.grad(none_counts, z)[0] == 0).all()
+
+
+def test_both_forms_have_the_same_defaults() -> None:
+    common = inspect.signature(augmented_cross_entropy).parameters
+    defaults = {field.name: field.default for field in fields(LossInputs)}
+    for name in ("bias", "temperature", "gamma", "detach_target", "ignore_index", "reduction"):
+        assert common[name].default == defaults[name], name
 
 
 def test_a_vocabulary_of_one_word_is_certain_of_it() -> None:

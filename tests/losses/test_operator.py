@@ -39,6 +39,21 @@ def test_pytorch_s_own_check_of_operators(reduction: str, tied: bool) -> None:
     torch.library.opcheck(operator, call(reduction, tied))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_types_and_shapes_are_told_without_data(dtype: torch.dtype, reduction: Reduction) -> None:
+    ours = tensors(make(1, biased=True, targets=[2, 0, 5, -100, 6, 3]), dtype)
+    real, told = [], []
+    for device, found in (("cpu", real), ("meta", told)):
+        features, classifier, targets, bias = (
+            one.detach().to(device) for one in (ours.features, ours.classifier, ours.targets, ours.leaves["bias"])
+        )
+        inputs = LossInputs(features, classifier.requires_grad_(), targets, bias=bias, reduction=reduction)
+        found += operator(*call_of(inputs, 4, "plain"))[:3]
+    assert [(one.dtype, one.shape) for one in told] == [(one.dtype, one.shape) for one in real]
+    assert real[0].dtype == (dtype if dtype == torch.float64 else torch.float32)
+
+
 @BODIES
 @TIED
 @pytest.mark.parametrize("reduction", ["mean", "none"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -70,3 +71,10 @@ def test_the_mean_of_a_table_of_16_bits_is_summed_in_the_wide_type(group: Ranks)
     mean = shard.mean_of(table, torch.float32)
     assert mean.dtype == torch.float32
     assert torch.allclose(mean, torch.tensor([1.0, 1.002]), rtol=1e-6)
+
+
+def test_what_ranks_agreed_on_cannot_be_changed_afterwards(group: Ranks) -> None:
+    shard = Shard.of(group, 5)
+    for one, name in ((group, "rank"), (shard, "words")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(one, name, 3)

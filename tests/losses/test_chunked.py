@@ -85,7 +85,8 @@ def test_plain_cross_entropy_holds_a_chunk_of_logits_and_no_place_for_soft_targe
     assert recorder.largest == 10 * 211
 
 
-def test_never_holds_more_than_a_chunk_of_logits_under_autocast() -> None:
+def test_never_holds_more_than_a_chunk_of_logits_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "_kept", workspace._Kept())
     ours = tensors(make(5, rows=90, words=211, width=5), torch.float32)
     with torch.autocast("cpu", torch.bfloat16), sweeps_recorded() as recorder:
         ours.gradients(ours.loss(in_chunks(10)))

@@ -1,4 +1,4 @@
-"""What is special to the compiled passes: a row's bits do not depend on the rows beside it or the calls before it."""
+"""What is special to the compiled passes: a row's bits depend on neither the rows beside it nor the threads."""
 
 from __future__ import annotations
 
@@ -6,64 +6,69 @@ import pytest
 import torch
 from torch import Tensor
 
-from support.compare import assert_close
 from tiedlm.losses import passes_compiled
 from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
 from tiedlm.losses.passes_compiled import CompiledPasses
 
-WORDS = 83
+WORDS, ROWS = 83, 40
 PASSES = CompiledPasses()
 
 
-def run(
-    logits: Tensor, teacher_logits: Tensor, targets: Tensor, of_row: Tensor, passes: Passes = PASSES
-) -> list[Tensor]:
-    student = Student(logits.clone(), None, targets)
-    soft, entropy = passes.soft_targets(teacher_logits, None, 20.0, torch.float32)
-    teacher = Teacher(of_row, teacher_logits.clone(), soft, entropy)
-    weights = torch.ones(len(logits))
-    passes.at_teacher(student, teacher, weights, 20.0, 0.65)
-    losses = passes.augmented(student, teacher, 20.0, 0.65, Sink(weights, None))
-    return [*losses, student.logits, soft, entropy]
+def run(count: int, dtype: torch.dtype, passes: Passes = PASSES, biased: bool = False) -> list[Tensor]:
+    """Return losses, divergences, G and R of the first targets, each with three rows, and the bias's gradient."""
+    draw = torch.Generator().manual_seed(0)
+    logits, teacher_logits = ((5 * torch.randn(3 * ROWS, WORDS, generator=draw)).to(dtype) for _ in range(2))
+    bias = torch.randn(WORDS, generator=draw) if biased else None
+    of_row = torch.arange(count).repeat_interleave(3)
+    student = Student(logits[: 3 * count], bias, of_row)
+    teacher = Teacher(of_row, teacher_logits[:count])
+    sink = Sink(torch.linspace(0.5, 1, 3 * ROWS)[: 3 * count], torch.zeros(WORDS) if biased else None, through=True)
+    losses = passes.augmented(student, teacher, 20.0, 0.65, torch.float32, sink)
+    place = [] if sink.at_bias is None else [sink.at_bias]
+    return [*losses, student.logits, teacher.logits, *place]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_row_has_the_same_bits_in_a_chunk_of_any_size(dtype: torch.dtype) -> None:
     """So a training that goes on in another process, whose first chunk is another one, loses nothing."""
-    draw = torch.Generator().manual_seed(0)
-    logits = (5 * torch.randn(40, WORDS, generator=draw)).to(dtype)
-    teacher = (5 * torch.randn(40, WORDS, generator=draw)).to(dtype)
-    targets, of_row = torch.arange(40), torch.arange(40)
-    whole = run(logits, teacher, targets, of_row)
+    whole = run(ROWS, dtype)
     for count in (1, 2, 7, 33):
-        part = run(logits[:count], teacher[:count], targets[:count], of_row[:count])
-        for one, all_rows in zip(part, whole, strict=True):
-            assert torch.equal(one, all_rows[:count])
+        for one, all_rows in zip(run(count, dtype), whole, strict=True):
+            assert torch.equal(one, all_rows[: len(one)])
 
 
-def test_more_forms_than_are_compiled_run_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes_compiled, "MOST_FORMS", 2)
-    for temperature in (1.5, 2.5, 3.5, 4.5):
-        for dtype in (torch.float32, torch.float64):
-            logits = torch.arange(12, dtype=dtype).reshape(3, 4)
-            soft, _ = PASSES.soft_targets(logits, None, temperature, dtype)
-            torch.testing.assert_close(soft, (logits / temperature).softmax(1))
+@pytest.mark.parametrize("threads", [2, 3, 64])
+def test_a_row_has_the_same_bits_on_any_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = run(7, torch.float32, biased=True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    shared, again = (run(7, torch.float32, biased=True) for _ in range(2))
+    for one, other, repeated in zip(alone[:-1], shared[:-1], again[:-1], strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(other, repeated)
+    assert torch.equal(shared[-1], again[-1])
+    torch.testing.assert_close(shared[-1], alone[-1])
 
 
-def test_what_runs_uncompiled_is_worked_out_in_the_wide_type_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes_compiled, "_compiled", lambda function: function)
-    draw = torch.Generator().manual_seed(0)
-    logits, teacher = ((5 * torch.randn(40, WORDS, generator=draw)).bfloat16() for _ in range(2))
-    given = (logits, teacher, torch.arange(40), torch.arange(40))
-    for one, other in zip(run(*given), run(*given, PlainPasses()), strict=True):
-        assert_close(one, other, 1e-4 if one.dtype == torch.float32 else 2**-8)
+def test_float16_has_no_loops_and_goes_through_the_plain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a loop was called")
+
+    monkeypatch.setattr(passes_compiled, "_run", refuse)
+    for one, other in zip(run(5, torch.float16), run(5, torch.float16, PlainPasses()), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(AssertionError):
+        run(5, torch.float32)
 
 
-def test_one_loop_serves_chunks_of_any_number_of_rows_and_one_number_of_words() -> None:
-    torch.compiler.reset()
-    graphs = torch._dynamo.utils.counters["stats"]
-    before = graphs["unique_graphs"]
-    for count, words in enumerate((WORDS, WORDS + 8), start=1):
-        for rows in (5, 9, 14, 2):
-            PASSES.soft_targets(torch.zeros(rows, words), None, 20.0, torch.float32)
-            assert graphs["unique_graphs"] == before + count
+def test_rows_that_lie_apart_are_left_as_they_lie() -> None:
+    """The buffer of a wider chunk; what is beside the columns must stay."""
+    wide = torch.full((6, WORDS + 5), 7.0)
+    logits = wide[:, :WORDS]
+    logits.copy_(torch.randn(6, WORDS, generator=torch.Generator().manual_seed(1)))
+    close = logits.clone()
+    words = torch.arange(6)
+    for place in (logits, close):
+        student, teacher = Student(place[:4], None, words[:4]), Teacher(torch.tensor([0, 0, 1, 1]), place[4:])
+        PASSES.augmented(student, teacher, 20.0, 0.65, torch.float32, Sink(torch.ones(4), None, through=True))
+    assert torch.equal(logits, close)
+    assert bool((wide[:, WORDS:] == 7).all())

@@ -13,18 +13,18 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from tiedlm.errors import ArgumentError
+
 
 class Teacher(NamedTuple):
-    """The soft targets of a chunk's rows, once for each distinct target word."""
+    """What the soft targets of a chunk's rows are made of, once for each distinct target word."""
 
     of_row: Tensor
-    """For each row the index of its target among the distinct ones [C]."""
+    """For each row the index of its target among the distinct ones [C]; sorted, and each is there."""
     logits: Tensor
     """L l [U, V]."""
-    soft: Tensor
-    """y~ [U, V] (eq. 3.7)."""
-    entropy: Tensor
-    """H(y~) in nats [U]."""
+    mask: Tensor | None = None
+    """Words that a soft target may name [V]; None means all."""
 
 
 class Student(NamedTuple):
@@ -39,12 +39,14 @@ class Student(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """What is wanted besides the losses: gradients. That at the logits takes the logits' own place."""
+    """What is wanted besides the losses: gradients. Those at logits take the logits' own place."""
 
     weights: Tensor
     """w, the weight of every row in the loss that is differentiated [C], in the wide type."""
     at_bias: Tensor | None
     """The sum over rows of w (y - e) is added here [V]."""
+    through: bool = False
+    """Whether the gradient through the soft targets is wanted too."""
 
 
 class Passes(Protocol):
@@ -54,24 +56,24 @@ class Passes(Protocol):
     stay as they are.
     """
 
-    def soft_targets(
-        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        """Return y~ [U, V] and H(y~) [U] of the teacher's logits [U, V], over the words that the mask [V] allows."""
-        ...
-
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J of every row [C] (eq. 2.4)."""
         ...
 
     def augmented(
-        self, student: Student, teacher: Teacher, temperature: float, gamma: float, sink: Sink | None
+        self,
+        student: Student,
+        teacher: Teacher,
+        temperature: float,
+        gamma: float,
+        wide: torch.dtype,
+        sink: Sink | None,
     ) -> tuple[Tensor, Tensor]:
-        """Return J (eq. 2.4) and KL(y~ || y^) (eq. 3.2) of every row [C]."""
-        ...
+        """Return J (eq. 2.4) and KL(y~ || y^) (eq. 3.2) of every row [C].
 
-    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
-        """Store R_u = gamma y~_u (D_u - y~_u . D_u) [U, V], the gradient through y~, in place of the teacher's logits.
+        With `sink.through`, the gradient through y~ is stored in place of the teacher's logits:
+
+            R_u = gamma y~_u (D_u - y~_u . D_u)  [U, V]
 
         D_u is the sum of w (log y~ - log y^) over the rows with target u, or what differs from it by a constant of
         the row, which R does not see: (W_u L l_u - the sum of w z) / tau, with W_u the sum of w.
@@ -82,15 +84,6 @@ class Passes(Protocol):
 class PlainPasses:
     """The passes as PyTorch operations, one after the other."""
 
-    def soft_targets(
-        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        """Return y~ and its entropy."""
-        scaled = logits.to(wide) / temperature
-        allowed = scaled if mask is None else scaled.masked_fill(~mask, -torch.inf)
-        soft = allowed.softmax(1)
-        return soft, allowed.amax(1) - soft.amax(1).log() - row_dot(soft, scaled)
-
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J, never by the logarithm of an underflowed y."""
         prediction, losses = _prediction(student, wide)
@@ -99,15 +92,23 @@ class PlainPasses:
         return losses
 
     def augmented(
-        self, student: Student, teacher: Teacher, temperature: float, gamma: float, sink: Sink | None
+        self,
+        student: Student,
+        teacher: Teacher,
+        temperature: float,
+        gamma: float,
+        wide: torch.dtype,
+        sink: Sink | None,
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^)."""
-        wide = teacher.soft.dtype
+        soft, entropy = _soft_targets(teacher, temperature, wide)
+        if sink is not None and sink.through:
+            _store_at_teacher(student, teacher, soft, sink.weights, temperature, gamma)
         scaled = student.logits.to(wide) / temperature
         softened = scaled.softmax(1)
-        target = teacher.soft.index_select(0, teacher.of_row)
+        target = soft.index_select(0, teacher.of_row)
         normaliser = scaled.amax(1) - softened.amax(1).log()
-        divergence = normaliser - row_dot(target, scaled) - teacher.entropy.index_select(0, teacher.of_row)
+        divergence = normaliser - row_dot(target, scaled) - entropy.index_select(0, teacher.of_row)
         prediction, losses = _prediction(student, wide)
         if sink is not None:
             gradient = _hard_gradient(prediction, student.words, sink)
@@ -115,15 +116,40 @@ class PlainPasses:
             student.logits.copy_(gradient)
         return losses, divergence
 
-    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
-        """Store R."""
-        wide = weights.dtype
-        total = weights.new_zeros(len(teacher.logits)).index_add_(0, teacher.of_row, weights)
-        difference = teacher.logits.to(wide) * total.unsqueeze(1)
-        difference.index_add_(0, teacher.of_row, student.logits.to(wide) * weights.unsqueeze(1), alpha=-1)
-        difference.div_(temperature)
-        mean = row_dot(teacher.soft, difference).unsqueeze(1)
-        teacher.logits.copy_(difference.sub_(mean).mul_(teacher.soft).mul_(gamma))
+
+def dense(array: Tensor, by: str) -> Tensor:
+    """Return the array, whose columns have to be neighbours, as what is written into a copy would be lost.
+
+    Raises:
+        ArgumentError: they are not; `by` says who asks, such as "the compiled passes".
+    """
+    if array.stride(-1) != 1 and array.shape[-1] > 1:
+        raise ArgumentError(
+            f"Columns lie {array.stride(-1)} apart in an array of shape {tuple(array.shape)}, but must be neighbours "
+            f"for {by}: give them a contiguous one."
+        )
+    return array
+
+
+def _soft_targets(teacher: Teacher, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return y~ [U, V] (eq. 3.7) and its entropy in nats [U]."""
+    scaled = teacher.logits.to(wide) / temperature
+    allowed = scaled if teacher.mask is None else scaled.masked_fill(~teacher.mask, -torch.inf)
+    soft = allowed.softmax(1)
+    return soft, allowed.amax(1) - soft.amax(1).log() - row_dot(soft, scaled)
+
+
+def _store_at_teacher(
+    student: Student, teacher: Teacher, soft: Tensor, weights: Tensor, temperature: float, gamma: float
+) -> None:
+    """Store R in place of the teacher's logits."""
+    wide = weights.dtype
+    total = weights.new_zeros(len(soft)).index_add_(0, teacher.of_row, weights)
+    difference = teacher.logits.to(wide) * total.unsqueeze(1)
+    difference.index_add_(0, teacher.of_row, student.logits.to(wide) * weights.unsqueeze(1), alpha=-1)
+    difference.div_(temperature)
+    mean = row_dot(soft, difference).unsqueeze(1)
+    teacher.logits.copy_(difference.sub_(mean).mul_(soft).mul_(gamma))
 
 
 def row_dot(left: Tensor, right: Tensor) -> Tensor:

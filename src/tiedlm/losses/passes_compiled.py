@@ -1,193 +1,84 @@
-"""The passes of `passes`, compiled to one loop over the rows each: a row is read while it is in the cache.
+"""The passes of `passes` as loops in C++ (`loops.cpp`), compiled by this machine's compiler at first use.
 
-Two exponentials, two normalisers, the crossing term and G are made of a row that is read twice, and no array over the
-vocabulary is kept but G, y~ and the logits. `torch.compile` writes the loops; without a compiler it cannot, and the
-plain passes run instead (`linear.picked` says which, and why).
+A row of logits is read once, while it is in the cache, and the gradient is written in its place; a soft target is
+worked out once for all rows of its word and never stored. Without a compiler the plain passes run instead
+(`linear.picked` says which, and why).
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import ctypes
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tiedlm.losses.passes import Sink, Student, Teacher, at
+from tiedlm.losses.compiler import compiled_loops
+from tiedlm.losses.passes import PlainPasses, Sink, Student, Teacher, dense
 
+LOOPS = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+"""Types of logits that there are loops for; what is in another (float16) goes through the plain passes."""
 
-class _Normaliser(NamedTuple):
-    """Of a softmax of every row."""
-
-    top: Tensor
-    """Largest logit [C, 1]."""
-    total: Tensor
-    """Sum of the exponentials of what lies below it [C, 1]."""
-
-    @property
-    def logarithm(self) -> Tensor:
-        """log total [C, 1]: exp(z - top - log total) is the softmax, without a division for each word."""
-        return self.total.log()
+_whole, _pointer, _number, _real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int, ctypes.c_double
+_GIVEN = [_whole, _pointer, _whole, _pointer, _pointer, _pointer, _pointer, _pointer, _number]
+_SOFT = [_whole, _pointer, _pointer, _whole, _pointer, _number, _real, _real, _pointer]
+ARGUMENTS = {"cross_entropy": [_whole, *_GIVEN], "augmented": [*_GIVEN, *_SOFT]}
+"""What the functions of `loops.cpp` take, in their order; arrays as pointers."""
 
 
 class CompiledPasses:
-    """`passes.Passes` in compiled loops."""
+    """`passes.Passes` in compiled loops, shared out over as many threads as PyTorch uses.
 
-    def soft_targets(
-        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        """Return y~ and its entropy."""
-        return _run(_soft_targets, logits, mask, temperature, wide)
+    Raises:
+        ArgumentError: from the passes, for columns that lie apart.
+        OSError: likewise, where nothing can be compiled.
+    """
 
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J."""
-        hard = _run(_normaliser, student.logits, student.bias, wide)
-        losses = _cross_entropy(student, hard)
-        if sink is not None:
-            _add_bias(student, hard, sink)
-            _run(_hard_gradient, student.logits, student.bias, hard, sink.weights.unsqueeze(1))
-            _set_targets(student, sink, torch.expm1(-losses))
+        if student.logits.dtype not in LOOPS:
+            return PlainPasses().cross_entropy(student, wide, sink)
+        losses = student.logits.new_empty(len(student.logits), dtype=wide)
+        _run("cross_entropy", student.logits.dtype, len(losses), *_given(student, wide, sink, losses))
         return losses
 
     def augmented(
-        self, student: Student, teacher: Teacher, temperature: float, gamma: float, sink: Sink | None
+        self,
+        student: Student,
+        teacher: Teacher,
+        temperature: float,
+        gamma: float,
+        wide: torch.dtype,
+        sink: Sink | None,
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^)."""
-        rows = (student.logits, student.bias, teacher.soft, teacher.of_row.unsqueeze(1))
-        hard, soft, crossing = _run(_normalisers, *rows, temperature)
-        losses = _cross_entropy(student, hard)
-        divergence = soft.total.log().squeeze(1) + crossing - teacher.entropy.index_select(0, teacher.of_row)
-        if sink is not None:
-            _add_bias(student, hard, sink)
-            softened = _softened(at(student.logits, student.words).unsqueeze(1), soft, temperature).squeeze(1)
-            spread = softened - teacher.soft[teacher.of_row, student.words]
-            _run(_gradient, *rows, hard, soft, sink.weights.unsqueeze(1), temperature, gamma)
-            _set_targets(student, sink, torch.expm1(-losses) + gamma * spread)
-        return losses, divergence
-
-    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
-        """Store R."""
-        scaled = _run(_scaled, student.logits, weights.unsqueeze(1))
-        students = torch.zeros_like(teacher.soft).index_add_(0, teacher.of_row, scaled)
-        total = weights.new_zeros(len(teacher.logits)).index_add_(0, teacher.of_row, weights)
-        _run(_teacher_gradient, teacher.logits, teacher.soft, students, total.unsqueeze(1), temperature, gamma)
+        if student.logits.dtype not in LOOPS:
+            return PlainPasses().augmented(student, teacher, temperature, gamma, wide, sink)
+        losses, divergences = student.logits.new_empty(2, len(student.logits), dtype=wide)
+        distinct, own = len(teacher.logits), dense(teacher.logits, BY)
+        starts = torch.searchsorted(teacher.of_row.contiguous(), torch.arange(distinct + 1))
+        mask = None if teacher.mask is None else teacher.mask.contiguous()
+        soft = (distinct, starts, own, own.stride(0), mask, sink is not None and sink.through)
+        given = _given(student, wide, sink, losses)
+        _run("augmented", own.dtype, *given, *soft, 1 / temperature, gamma, divergences)
+        return losses, divergences
 
 
-def _run(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call the compiled function; the number of rows may differ from call to call, that of words is compiled in.
-
-    What is by rows has two axes (weights are [C, 1]), what is by words has one.
-
-    The loops of a row are then the same whatever chunks came before, so that a training that is continued in another
-    process gives the same bits.
-    """
-    for argument in arguments:
-        for tensor in argument if isinstance(argument, _Normaliser) else (argument,):
-            if isinstance(tensor, Tensor) and tensor.dim() == 2:
-                torch._dynamo.maybe_mark_dynamic(tensor, 0)
-    with torch._dynamo.config.patch(recompile_limit=MOST_FORMS):
-        return _compiled(function)(*arguments)
+BY = "the compiled passes"
 
 
-MOST_FORMS = 64
-"""Forms of a loop (by vocabulary, type, bias) that one process compiles; what goes beyond runs uncompiled."""
+def _given(student: Student, wide: torch.dtype, sink: Sink | None, losses: Tensor) -> tuple[Any, ...]:
+    """Return what both loops take: words, logits, bias, targets, weights, where results go, threads."""
+    logits = dense(student.logits, BY)
+    bias = None if student.bias is None else student.bias.to(wide).contiguous()
+    weights = None if sink is None else sink.weights.to(wide).contiguous()
+    at_bias = None if sink is None or sink.at_bias is None else dense(sink.at_bias, BY)
+    rows = (logits.shape[1], logits, logits.stride(0), bias, student.words.contiguous())
+    return (*rows, weights, losses, at_bias, torch.get_num_threads())
 
 
-@functools.cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    return torch.compile(function)
-
-
-def _soft_targets(logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
-    converted = logits.to(wide)
-    allowed = converted if mask is None else torch.where(mask, converted, -torch.inf)
-    top = allowed.amax(1, keepdim=True)
-    logarithm = ((allowed - top) * (1 / temperature)).exp().sum(1, keepdim=True).log()
-    soft = ((allowed - top) * (1 / temperature) - logarithm).exp()
-    return soft, logarithm.squeeze(1) - (soft * ((converted - top) * (1 / temperature))).sum(1)
-
-
-def _normaliser(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> _Normaliser:
-    biased = _biased(logits, bias, wide)
-    top = biased.amax(1, keepdim=True)
-    return _Normaliser(top, (biased - top).exp().sum(1, keepdim=True))
-
-
-def _normalisers(
-    logits: Tensor, bias: Tensor | None, teacher: Tensor, of_row: Tensor, temperature: float
-) -> tuple[_Normaliser, _Normaliser, Tensor]:
-    """Return the normalisers of y and y^, and y~ . (top - z) / tau [C]."""
-    wide = logits.to(teacher.dtype)
-    top = wide.amax(1, keepdim=True)
-    below = (wide - top) * (1 / temperature)
-    crossing = -(teacher[of_row.squeeze(1)] * below).sum(1)
-    return _normaliser(logits, bias, teacher.dtype), _Normaliser(top, below.exp().sum(1, keepdim=True)), crossing
-
-
-def _hard_gradient(logits: Tensor, bias: Tensor | None, hard: _Normaliser, weights: Tensor) -> None:
-    logits.copy_(weights * _predicted(logits, bias, hard))
-
-
-def _gradient(
-    logits: Tensor,
-    bias: Tensor | None,
-    teacher: Tensor,
-    of_row: Tensor,
-    hard: _Normaliser,
-    soft: _Normaliser,
-    weights: Tensor,
-    temperature: float,
-    gamma: float,
-) -> None:
-    """Store w [y + gamma (y^ - y~)] over the logits: G but for the entries of the targets."""
-    spread = _softened(logits, soft, temperature) - teacher[of_row.squeeze(1)]
-    logits.copy_(weights * (_predicted(logits, bias, hard) + gamma * spread))
-
-
-def _scaled(logits: Tensor, weights: Tensor) -> Tensor:
-    return logits.to(weights.dtype) * weights
-
-
-def _teacher_gradient(
-    logits: Tensor, teacher: Tensor, students: Tensor, total: Tensor, temperature: float, gamma: float
-) -> None:
-    difference = (logits.to(teacher.dtype) * total - students) * (1 / temperature)
-    mean = (teacher * difference).sum(1, keepdim=True)
-    logits.copy_(gamma * teacher * (difference - mean))
-
-
-def _summed_over_rows(logits: Tensor, bias: Tensor, hard: _Normaliser, weights: Tensor) -> Tensor:
-    return (weights * _predicted(logits, bias, hard)).sum(0)
-
-
-def _predicted(logits: Tensor, bias: Tensor | None, hard: _Normaliser) -> Tensor:
-    return (_biased(logits, bias, hard.top.dtype) - hard.top - hard.logarithm).exp()
-
-
-def _softened(logits: Tensor, soft: _Normaliser, temperature: float) -> Tensor:
-    return ((logits.to(soft.top.dtype) - soft.top) * (1 / temperature) - soft.logarithm).exp()
-
-
-def _biased(logits: Tensor, bias: Tensor | None, wide: torch.dtype) -> Tensor:
-    return logits.to(wide) if bias is None else logits.to(wide) + bias.to(wide)
-
-
-def _cross_entropy(student: Student, hard: _Normaliser) -> Tensor:
-    chosen = at(student.logits, student.words).to(hard.top.dtype)
-    biased = chosen if student.bias is None else chosen + student.bias.to(hard.top.dtype)[student.words]
-    return (hard.top.squeeze(1) - biased) + hard.total.log().squeeze(1)
-
-
-def _set_targets(student: Student, sink: Sink, values: Tensor) -> None:
-    """Store w times the values [C] at the rows' targets, worked out apart so that they too are rounded once."""
-    index = torch.arange(len(values), device=values.device)
-    student.logits.index_put_((index, student.words), (sink.weights * values).to(student.logits.dtype))
-
-
-def _add_bias(student: Student, hard: _Normaliser, sink: Sink) -> None:
-    if sink.at_bias is None:
-        return
-    assert student.bias is not None
-    sink.at_bias.add_(_run(_summed_over_rows, student.logits, student.bias, hard, sink.weights.unsqueeze(1)))
-    sink.at_bias.index_add_(0, student.words, -sink.weights)
+def _run(name: str, dtype: torch.dtype, *arguments: Any) -> None:
+    """Call the loop for this type; the arrays among the arguments live until it is done."""
+    loop = getattr(compiled_loops(), f"{name}_{LOOPS[dtype]}")
+    loop.argtypes, loop.restype = ARGUMENTS[name], None
+    loop(*(one.data_ptr() if isinstance(one, Tensor) else one for one in arguments))

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import triton_kernels, triton_teacher
-from tiedlm.losses.passes import Sink, Student, Teacher
+from tiedlm.losses.passes import Sink, Student, Teacher, dense
 
 BLOCK = 4096
 """Columns of a row at one time."""
 TEACHER_BLOCK = 512
 """Columns at one time where rows are summed: few, as a chunk of one frequent word has no other work to share out."""
+BY = "Triton's passes"
 BIAS_TILE = (16, 128)
 """Rows and columns at one time where the gradient of the bias is summed over all rows."""
 
@@ -55,16 +56,6 @@ class TritonPasses:
         _check_runs("cuda")
         self.block = block
 
-    def soft_targets(
-        self, logits: Tensor, mask: Tensor | None, temperature: float, wide: torch.dtype
-    ) -> tuple[Tensor, Tensor]:
-        """Return y~ and its entropy."""
-        (U, V), block = logits.shape, self._block(logits)
-        soft, entropies = logits.new_empty(U, V, dtype=wide), logits.new_empty(U, dtype=wide)
-        arguments = (soft, entropies, *_rows(logits), _whole(mask), V, 1 / temperature)
-        _launch(triton_teacher.soft_targets, (U,), block, *arguments)
-        return soft, entropies
-
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J."""
         (C, V), block = student.logits.shape, self._block(student.logits)
@@ -77,13 +68,22 @@ class TritonPasses:
         return losses
 
     def augmented(
-        self, student: Student, teacher: Teacher, temperature: float, gamma: float, sink: Sink | None
+        self,
+        student: Student,
+        teacher: Teacher,
+        temperature: float,
+        gamma: float,
+        wide: torch.dtype,
+        sink: Sink | None,
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^)."""
-        (C, V), block, soft = student.logits.shape, self._block(student.logits), teacher.soft
+        soft, entropy = self._soft_targets(teacher, temperature, wide)
+        if sink is not None and sink.through:
+            self._store_at_teacher(student, teacher, soft, sink.weights, temperature, gamma)
+        (C, V), block = student.logits.shape, self._block(student.logits)
         losses, divergences, hard, softened = (soft.new_empty(size) for size in (C, C, (C, 3), (C, 2)))
         read, coolness, of_row = _read(student), 1 / temperature, teacher.of_row.contiguous()
-        arguments = (hard, softened, *read, *_rows(soft), teacher.entropy, of_row, V, coolness)
+        arguments = (hard, softened, *read, *_rows(soft), entropy, of_row, V, coolness)
         _launch(triton_kernels.augmented, (C,), block, losses, divergences, *arguments)
         if sink is not None:
             self._add_bias_gradient(student, hard, sink)
@@ -91,12 +91,29 @@ class TritonPasses:
             _launch(triton_kernels.augmented_gradient, (C,), block, *arguments)
         return losses, divergences
 
-    def at_teacher(self, student: Student, teacher: Teacher, weights: Tensor, temperature: float, gamma: float) -> None:
-        """Store R; the rows of one target have to be neighbours, as `Teacher.of_row` is sorted."""
+    def _soft_targets(self, teacher: Teacher, temperature: float, wide: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return y~ [U, V] and its entropy [U]."""
+        logits = teacher.logits
+        (U, V), block = logits.shape, self._block(logits)
+        soft, entropies = logits.new_empty(U, V, dtype=wide), logits.new_empty(U, dtype=wide)
+        arguments = (soft, entropies, *_rows(logits), _whole(teacher.mask), V, 1 / temperature)
+        _launch(triton_teacher.soft_targets, (U,), block, *arguments)
+        return soft, entropies
+
+    def _store_at_teacher(
+        self,
+        student: Student,
+        teacher: Teacher,
+        soft: Tensor,
+        weights: Tensor,
+        temperature: float,
+        gamma: float,
+    ) -> None:
+        """Store R in place of the teacher's logits."""
         (U, V), block = teacher.logits.shape, min(TEACHER_BLOCK, self._block(teacher.logits))
         starts = torch.searchsorted(teacher.of_row.contiguous(), torch.arange(U + 1, device=weights.device))
         grid = (U, -(-V // block))
-        rows = (*_rows(teacher.logits), *_rows(teacher.soft), *_rows(student.logits))
+        rows = (*_rows(teacher.logits), *_rows(soft), *_rows(student.logits))
         arguments = (weights.new_empty(grid), *rows, weights.contiguous(), starts, V, 1 / temperature)
         _launch(triton_teacher.teacher_means, grid, block, *arguments)
         blocks = _power_of_two(grid[1])
@@ -112,7 +129,7 @@ class TritonPasses:
             return
         C, V = student.logits.shape
         rows, block = BIAS_TILE[0], min(BIAS_TILE[1], self._block(student.logits))
-        arguments = (_dense(sink.at_bias), hard, *_read(student), sink.weights.contiguous(), C, V)
+        arguments = (dense(sink.at_bias, BY), hard, *_read(student), sink.weights.contiguous(), C, V)
         _launch(triton_kernels.add_bias_gradient, (-(-V // block),), block, *arguments, ROWS=rows)
 
 
@@ -136,17 +153,7 @@ def _power_of_two(count: int) -> int:
 
 def _rows(array: Tensor) -> tuple[Tensor, int]:
     """Return the array and the distance of its rows."""
-    return _dense(array), array.stride(0)
-
-
-def _dense(array: Tensor) -> Tensor:
-    """Return the array, whose columns have to be neighbours, as what is written into a copy would be lost."""
-    if array.stride(-1) != 1 and array.shape[-1] > 1:
-        raise ArgumentError(
-            f"Columns lie {array.stride(-1)} apart in an array of shape {tuple(array.shape)}, but must be neighbours "
-            "for Triton's passes: give them a contiguous one."
-        )
-    return array
+    return dense(array, BY), array.stride(0)
 
 
 def _whole(array: Tensor | None) -> Tensor | None:

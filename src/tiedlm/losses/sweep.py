@@ -62,11 +62,9 @@ class _Sweeper:
         vectors = self._vectors(distinct)
         at_features, at_vectors = self._logits(features, vectors)
         student = Student(at_features, problem.bias, words)
-        teacher = Teacher(of_row, at_vectors, *self._soft_targets(at_vectors))
-        options = (problem.temperature, problem.gamma)
-        if weights is not None and self.through:
-            self.passes.at_teacher(student, teacher, weights, *options)
-        losses = self.passes.augmented(student, teacher, *options, self._sink(weights))
+        teacher = Teacher(of_row, at_vectors, problem.vocabulary_mask)
+        options = (problem.temperature, problem.gamma, problem.wide)
+        losses = self.passes.augmented(student, teacher, *options, self._sink(weights, self.through))
         if weights is not None:
             self._add_gradients(features, rows, vectors, distinct)
         return torch.stack(losses)
@@ -96,12 +94,8 @@ class _Sweeper:
         own = self.problem.classifier if self.problem.table is None else self.problem.table
         return (own.index_select(0, distinct).to(self.problem.wide) - self.center).to(self.problem.products)
 
-    def _soft_targets(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        problem = self.problem
-        return self.passes.soft_targets(logits, problem.vocabulary_mask, problem.temperature, problem.wide)
-
-    def _sink(self, weights: Tensor | None) -> Sink | None:
-        return None if weights is None else Sink(weights, self.sums.bias)
+    def _sink(self, weights: Tensor | None, through: bool = False) -> Sink | None:
+        return None if weights is None else Sink(weights, self.sums.bias, through)
 
     def _rows(self, vectors: Tensor, after: Tensor) -> Tensor:
         """Return R [U, V], which stands below G."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SLOW = "compil"
-"""Tests with this in their names call a compiler, which takes seconds."""
+"""Tests with this in their names may call a compiler, which takes seconds."""
 CALL_A_COMPILER = {"test_linear", "test_operator"}
 """Modules with such tests among others; only the module that is changed gets them from its own."""
 COMPILED = {"passes_compiled", "compiler"}

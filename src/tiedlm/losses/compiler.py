@@ -19,7 +19,8 @@ from pathlib import Path
 from tiedlm.files import published
 from tiedlm.locations import cache_dir
 
-SOURCE = Path(__file__).with_name("loops.cpp")
+FOLDER = Path(__file__).with_name("loops")
+SOURCE = FOLDER / "loops.cpp"
 FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-shared", "-fPIC")
 """Not -ffast-math, under which what is not a number would pass for one."""
 TRIED = (
@@ -67,7 +68,8 @@ def _compiler() -> str:
 
 
 def _key(compiler: str) -> str:
-    parts = (SOURCE.read_text(), FLAGS, TRIED, _run([compiler, "--version"]), sys.platform, _processor())
+    sources = [file.read_text() for file in sorted(FOLDER.iterdir())]
+    parts = (sources, FLAGS, TRIED, _run([compiler, "--version"]), sys.platform, _processor())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 

@@ -23,7 +23,7 @@ Implementation = Literal["auto", "functional", "chunked", "compiled", "triton"]
 IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled", "triton")
 PASSES: dict[str, PassesName] = {"chunked": "plain", "compiled": "compiled", "triton": "triton"}
 """What each chunked implementation does between the products."""
-COMPILED_LOGITS = 5_000_000
+COMPILED_LOGITS = 500_000
 """Logits of a call, N x V, from which "auto" compiles: below, a training may end before the compiler's seconds pay."""
 
 

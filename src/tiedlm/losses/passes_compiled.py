@@ -1,4 +1,4 @@
-"""The passes of `passes` as loops in C++ (`loops.cpp`), compiled by this machine's compiler at first use.
+"""The passes of `passes` as loops in C++ (`loops/`), compiled by this machine's compiler at first use.
 
 A row of logits is read once, while it is in the cache, and the gradient is written in its place; a soft target is
 worked out once for all rows of its word and never stored. Without a compiler the plain passes run instead
@@ -23,7 +23,7 @@ _whole, _pointer, _number, _real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
 _GIVEN = [_whole, _pointer, _whole, _pointer, _pointer, _pointer, _pointer, _pointer, _number]
 _SOFT = [_whole, _pointer, _pointer, _whole, _pointer, _number, _real, _real, _pointer]
 ARGUMENTS = {"cross_entropy": [_whole, *_GIVEN], "augmented": [*_GIVEN, *_SOFT]}
-"""What the functions of `loops.cpp` take, in their order; arrays as pointers."""
+"""What the functions of `loops/loops.cpp` take, in their order; arrays as pointers."""
 
 
 class CompiledPasses:

@@ -54,6 +54,22 @@ def test_windows_from_the_middle_are_the_tail_of_all_windows(sizes: tuple[int, i
         assert torch.equal(targets, expected_targets)
 
 
+@given(SIZES, st.integers(1, 30), st.integers(0, 30))
+def test_a_shorter_first_window_moves_all_others(sizes: tuple[int, int, int, int], first: int, start: int) -> None:
+    count, length, _, steps = sizes
+    steps = min(steps, length)
+    first = min(first, steps)
+    streams = Streams(np.arange(count * length, dtype=np.uint16), count, end_id=END_ID)
+    windows = list(streams.windows(steps, first=first))
+    assert torch.cat([targets for _, targets in windows]).T.flatten().tolist() == list(range(count * length))
+    assert len(windows) == streams.window_count(steps, first)
+    assert len(windows[0][0]) == first
+    assert all(len(inputs) == steps for inputs, _ in windows[1:-1])
+    start = min(start, len(windows))
+    tail = list(streams.windows(steps, start, first))
+    assert [targets.tolist() for _, targets in tail] == [targets.tolist() for _, targets in windows[start:]]
+
+
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int32, np.int64])
 def test_windows_are_int64_tensors_of_steps_by_streams(dtype: type[np.integer]) -> None:
     streams = Streams(np.full(40, 65_000 if dtype is np.uint16 else 70_000, dtype=dtype), 4, end_id=1)
@@ -171,3 +187,7 @@ def test_arguments_out_of_range() -> None:
             streams.windows(2, start)
         assert str(raised.value) == f"start is {start}, but must be from 0 to 2, the number of windows."
     assert list(streams.windows(2, 2)) == []
+    for first in (0, 3):
+        with pytest.raises(ArgumentError) as raised:
+            streams.windows(2, 0, first)
+        assert str(raised.value) == f"first is {first}, but must be from 1 to 2, the steps of a window."

@@ -42,7 +42,7 @@ def test_round_trip_through_json() -> None:
 
 def test_weight_decay_is_written_where_there_is_some_and_older_configs_have_none() -> None:
     value = to_json(TrainingConfig())
-    assert "weight_decay" not in value
+    assert not {"weight_decay", "moving_windows"} & set(value)
     assert from_json(TrainingConfig, value) == TrainingConfig()
     some = TrainingConfig(weight_decay=1e-7)
     assert to_json(some) == value | {"weight_decay": 1e-7}

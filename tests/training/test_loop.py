@@ -96,7 +96,7 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
     config: RunConfig, tmp_path: Path, stop_at: tuple[int, int], model: ModelConfig | None
 ) -> None:
     if model is not None:
-        slow = replace(config.training, learning_rate=0.3, weight_decay=1e-4)
+        slow = replace(config.training, learning_rate=0.3, weight_decay=1e-4, moving_windows=True)
         config = replace(config, model=model, training=slow)
     whole = run(config, tmp_path, "whole")
 
@@ -114,6 +114,27 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
     records = folder.journal.records()
     assert [r["event"] for r in records].count("epoch") == 3
     assert records[-1]["event"] == "end"
+
+
+def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, real = [], loop.generator
+
+    def counted(seed: int, purpose: str, counter: int) -> torch.Generator:
+        drawn.append(counter)
+        return real(seed, purpose, counter)
+
+    monkeypatch.setattr(loop, "generator", counted)
+    recorder = Recorder()
+    run(replace(config, training=replace(config.training, moving_windows=True)), tmp_path, "run", display=recorder)
+    assert len(set(drawn)) == len(drawn) == len(recorder.windows)
+    ends = [report for report in recorder.windows if report.window == report.windows]
+    assert [report.epoch for report in ends] == [1, 2, 3]
+    resting = Recorder()
+    run(config, tmp_path, "resting", display=resting)
+    moved, rested = ([report.loss for report in one.windows] for one in (recorder, resting))
+    assert moved != rested
 
 
 def test_other_seeds_give_other_weights_and_the_same_seed_the_same(config: RunConfig, tmp_path: Path) -> None:

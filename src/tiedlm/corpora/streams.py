@@ -68,11 +68,16 @@ class Streams:
         """The id of `<eos>`, which the first stream reads first."""
         self._table = ids[: self.words].reshape(streams, self.length)  # a view, also of a memory-mapped array
 
-    def window_count(self, steps: int) -> int:
+    def window_count(self, steps: int, first: int | None = None) -> int:
         """Return the number of windows of `steps` words a stream, the last and perhaps shorter one included.
+
+        Args:
+            steps: T, 1 or more.
+            first: words of the first window, from 1 to T; None means T.
 
         Raises:
             CorpusError: a stream is shorter than one window.
+            ArgumentError: an argument out of its range.
         """
         if steps < 1:
             raise ArgumentError(f"steps is {steps}, but must be 1 or more.")
@@ -82,30 +87,36 @@ class Streams:
                 f"{self.length:,}, but a window has {steps:,} steps. Use a longer text, fewer streams, or at most "
                 f"{self.length:,} steps."
             )
-        return -(-self.length // steps)
+        if first is not None and not 1 <= first <= steps:
+            raise ArgumentError(f"first is {first}, but must be from 1 to {steps}, the steps of a window.")
+        return 1 + -(-(self.length - (first or steps)) // steps)
 
-    def windows(self, steps: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def windows(
+        self, steps: int, start: int = 0, first: int | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Return an iterator of (inputs [T, B], targets [T, B]), int64 on the CPU, from window `start` on.
 
         Args:
             steps: T; the last window has what is left, from 1 to T.
             start: the first window to give, from 0 to the number of windows (then there is none); costs nothing.
+            first: words of window 0, from 1 to T, so that all later windows begin elsewhere; None means T.
 
         Raises:
             CorpusError: a stream is shorter than one window.
-            ArgumentError: `steps` or `start` out of range.
+            ArgumentError: an argument out of its range.
         """
-        count = self.window_count(steps)
+        count = self.window_count(steps, first)
         if not 0 <= start <= count:
             raise ArgumentError(f"start is {start}, but must be from 0 to {count:,}, the number of windows.")
-        return self._windows(steps, range(start, count))
+        return self._windows(steps, range(start, count), (first or steps) - steps)
 
-    def _windows(self, steps: int, numbers: range) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _windows(self, steps: int, numbers: range, offset: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         windows_a_release = max(1, WORDS_A_RELEASE // (steps * self.count))
         for number in numbers:
             if number % windows_a_release == 0:
                 _release(self._table)
-            yield self._window(number * steps, min((number + 1) * steps, self.length))
+            begin = number * steps + offset
+            yield self._window(max(begin, 0), min(begin + steps, self.length))
 
     def _window(self, first: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
         table = np.empty((stop - first + 1, self.count), dtype=np.int64)  # inputs are rows 0…T-1, targets rows 1…T

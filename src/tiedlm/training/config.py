@@ -34,6 +34,8 @@ class TrainingConfig:
     """Contiguous streams trained side by side (B)."""
     steps: int = 35
     """Words of a window, through which gradients flow (T)."""
+    moving_windows: bool = later(False)
+    """Draw for every epoch how long its first window is (1 to `steps`), so that windows begin elsewhere each time."""
     weight_decay: float = later(0.0)
     """Factor on half the squared norm of all parameters, which is added to that loss before the gradient is clipped."""
 

@@ -35,7 +35,7 @@ from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
 from tiedlm.training.record import Record
 from tiedlm.training.reports import advice, epoch_record, epoch_report, window_report
-from tiedlm.training.schedule import learning_rate
+from tiedlm.training.schedule import first_window, learning_rate
 from tiedlm.training.scores import score, score_best
 from tiedlm.training.share import Share
 from tiedlm.training.start import continued, started
@@ -122,7 +122,7 @@ class Training:
         self.share = Share(ranks, config.training.streams)
         self.state = replace(state, carried=self.share.carried(state.carried))
         self.streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
-        self.windows = self.streams.window_count(config.training.steps)
+        self.windows = self.streams.window_count(config.training.steps) + config.training.moving_windows
         self.optimizer = torch.optim.SGD(state.model.parameters(), lr=config.training.learning_rate)
         self.record = Record(folder, ranks, self.share, config.runtime.save_seconds)
 
@@ -142,9 +142,11 @@ class Training:
         """Train the windows of the epoch that are missing."""
         progress, training = self.state.progress, self.config.training
         self.optimizer.param_groups[0]["lr"] = learning_rate(training, progress.epoch)
-        for inputs, targets in self.streams.windows(training.steps, start=progress.window):
+        first = first_window(self.config, progress.generation, progress.epoch)
+        count = self.streams.window_count(training.steps, first)
+        for inputs, targets in self.streams.windows(training.steps, progress.window, first):
             self.train_one_window(inputs, targets)
-            self.display.window(window_report(progress, training, self.windows))
+            self.display.window(window_report(progress, training, count))
             stop, overdue = self.ranks.any(interrupt.asked, self.record.overdue)
             if stop or overdue:
                 self.record.save(self.state)

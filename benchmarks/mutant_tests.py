@@ -34,7 +34,7 @@ OTHERS = {
     "module": ["test_linear"],
     "operator": ["test_linear", "test_chunked"],
     "passes": ["test_linear", "test_chunked", "test_operator"],
-    "passes_compiled": ["test_passes_compiled", "test_linear"],
+    "passes_compiled": ["test_passes_compiled", "test_chunked", "test_linear"],
     "problem": ["test_sweep", "test_chunked", "test_operator", "test_linear"],
     "shard_operator": SHARDS,
     "shard_sweep": SHARDS,

@@ -5,8 +5,7 @@
 The problems are those of the tests: odd sizes, tied or not, biased or not, one distinct target or all different,
 ignored targets, masks, weights, temperatures from 0.5 to 1,000, all in float64. What is found is written to
 `benchmarks/results/proofs.json` part by part; parts that are there for the same sources are not done again. The status
-is 1 where anything failed. Compiled loops are left out, as each number of words would be compiled anew: the tests hold
-them against the plain ones.
+is 1 where anything failed.
 """
 
 from __future__ import annotations
@@ -62,6 +61,7 @@ def implementations() -> dict[str, Callable[[int], Loss]]:
     return {
         "functional": lambda _: functional.linear_augmented_cross_entropy,
         "chunked": sized(chunked.linear_augmented_cross_entropy),
+        "compiled": sized(functools.partial(chunked.linear_augmented_cross_entropy, passes="compiled")),
         "vocabulary-parallel": sized(parallel),
     }
 
@@ -158,7 +158,8 @@ def run(options: argparse.Namespace) -> Part:
 
 def sources_sha256() -> str:
     """Return a checksum of the losses' sources and of the oracle."""
-    files = [*sorted(Path(functional.__file__).parent.glob("*.py")), Path(augmented_loss.__file__)]
+    folder = Path(functional.__file__).parent
+    files = [*sorted(folder.glob("*.py")), *sorted((folder / "loops").iterdir()), Path(augmented_loss.__file__)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

@@ -18,30 +18,39 @@ from support.dispatch import Recorder, sweeps_recorded
 from support.loss_cases import Loss, make, problems, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional, workspace
+from tiedlm.losses.call import PassesName
+from tiedlm.losses.compiler import missing_compiler
+
+PASSES: tuple[PassesName, ...] = ("plain",) if missing_compiler() else ("plain", "compiled")
+EACH_PASSES = pytest.mark.parametrize("passes", PASSES)
 
 
-def in_chunks(rows: int | None) -> Loss:
-    return functools.partial(chunked.linear_augmented_cross_entropy, chunk_rows=rows)
+def in_chunks(rows: int | None, passes: PassesName = "plain") -> Loss:
+    return functools.partial(chunked.linear_augmented_cross_entropy, chunk_rows=rows, passes=passes)
 
 
-@given(problems(), st.booleans(), st.sampled_from([1, 2, 3, 5, 9, 100, None]))
-@settings(max_examples=100)
-def test_agrees_with_the_oracle(problem: Problem, detach_target: bool, chunk_rows: int | None) -> None:
-    loss_truth.check_oracle(in_chunks(chunk_rows), problem, detach_target=detach_target)
+@given(problems(), st.booleans(), st.sampled_from([1, 2, 3, 5, 9, 100, None]), st.sampled_from(PASSES))
+@settings(max_examples=150)
+def test_agrees_with_the_oracle(
+    problem: Problem, detach_target: bool, chunk_rows: int | None, passes: PassesName
+) -> None:
+    loss_truth.check_oracle(in_chunks(chunk_rows, passes), problem, detach_target=detach_target)
 
 
+@EACH_PASSES
 @pytest.mark.parametrize("targets", [[2] * 4, [5, 0, 3, 1], [-100, 4, -100, 4], [-100] * 4])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("biased", [True, False])
-def test_gradients_are_the_finite_differences(targets: list[int], tied: bool, biased: bool) -> None:
+def test_gradients_are_the_finite_differences(targets: list[int], tied: bool, biased: bool, passes: PassesName) -> None:
     problem = make(1, rows=4, words=6, tied=tied, biased=biased, targets=targets, temperature=2.0)
-    loss_truth.check_gradcheck(in_chunks(3), problem)
+    loss_truth.check_gradcheck(in_chunks(3, passes), problem)
 
 
+@EACH_PASSES
 @pytest.mark.parametrize("chunk_rows", [1, 4, None])
-def test_contract(chunk_rows: int | None) -> None:
-    loss_contract.check_contract(in_chunks(chunk_rows))
-    loss_contract.check_terms(functools.partial(chunked.linear_augmented_terms, chunk_rows=chunk_rows))
+def test_contract(chunk_rows: int | None, passes: PassesName) -> None:
+    loss_contract.check_contract(in_chunks(chunk_rows, passes))
+    loss_contract.check_terms(functools.partial(chunked.linear_augmented_terms, chunk_rows=chunk_rows, passes=passes))
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.finished_run import make_run, recipe_config
+from support.invented_analysis import instead_of_measuring
 from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
@@ -55,12 +56,15 @@ def test_what_is_missing_is_launched_with_its_means(
 
 
 def test_what_is_finished_is_published_and_what_is_begun_keeps_its_config(
-    tiedlm: Callable[..., Any], project: Path, launched: Launched
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    measured = instead_of_measuring(monkeypatch)
     make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
-    answer = tiedlm("reproduce", RE, "--seeds", "0", "--precision", "bfloat16", "--project", project)
+    options = ["--seeds", "0", "--precision", "bfloat16", "--data-dir", project, "--project", project]
+    answer = tiedlm("reproduce", RE, *options)
     assert answer.status == 0, answer.error
-    assert (project / "results" / RE / "seed-0" / "scores.json").exists()
+    assert (project / "results" / RE / "seed-0" / "analysis.json").exists()
+    assert measured == [(f"{RE}-seed-0", project)]
     [(jobs, _)] = launched
     assert [job.config.runtime.precision for job in jobs] == ["float32", "bfloat16"]
     assert "1 trainings are finished, 1 are not" in answer.output

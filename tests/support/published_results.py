@@ -5,14 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from support.invented_analysis import analysis
 from tiedlm.config import to_json
 from tiedlm.corpora.parts import source_of
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.layout import FIRST_PROVENANCE, FIRST_TRAINING, PROVENANCE, answered_for, checksum
+from tiedlm.reproduction.layout import (
+    ANALYSIS,
+    FIRST_PROVENANCE,
+    FIRST_TRAINING,
+    PROVENANCE,
+    VERSION,
+    WITHOUT_ANALYSIS,
+    answered_for,
+    checksum,
+)
 from tiedlm.reproduction.provenance import provenance
 from tiedlm.training.config import RunConfig
 
@@ -30,6 +41,7 @@ def add_result(
     seconds: float = SECONDS,
     processor: str = "a processor",
     config: RunConfig | None = None,
+    chances: Mapping[str, float] | None = None,
 ) -> Path:
     """Write the result of one seed and return its folder.
 
@@ -40,12 +52,13 @@ def add_result(
         tests: test perplexity after the first training, and after each later one; valid is 5 above.
         protocol, seconds, processor: as they are written down.
         config: in place of the recipe's.
+        chances: mean probability of each measure; None: a result of the version without an analysis.
     """
     whole = to_json(replace(config or recipe(name), seed=seed))
     inner: dict[str, bytes] = {}
     for number, test in enumerate(tests):
         weights = hashlib.sha256(f"{name} {seed} {number}".encode()).hexdigest()
-        inner = _contents(whole, test, weights, inner, protocol, seconds, processor)
+        inner = _contents(whole, test, weights, inner, protocol, seconds, processor, chances)
     folder = results / name / f"seed-{seed}"
     for path, content in inner.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +105,7 @@ def _contents(
     protocol: str,
     seconds: float,
     processor: str,
+    chances: Mapping[str, float] | None,
 ) -> dict[str, bytes]:
     origin = json.loads(first[PROVENANCE]) if first else None
     environment = _environment(config, None if origin is None else origin["weights_sha256"], processor)
@@ -103,12 +117,14 @@ def _contents(
         "metrics.jsonl": b"".join(json.dumps(record).encode() + b"\n" for record in metrics),
         "scores.json": _json(scores),
     }
+    files |= {} if chances is None else {ANALYSIS: _json(analysis(scores, chances))}
+    version = WITHOUT_ANALYSIS if chances is None else VERSION
     told = provenance(
         config=config,
         environment=environment,
         metrics=metrics,
         weights_sha256=weights,
-        files={name: files[name] for name in answered_for(2 if first else 1)},
+        files={name: files[name] for name in answered_for(2 if first else 1, version)},
         first=json.loads(files[FIRST_PROVENANCE]) if first else None,
     )
     return files | {PROVENANCE: _json(told)}

@@ -58,7 +58,7 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
     except KeyboardInterrupt:
         print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
-    _publish(outcomes, results)
+    _publish(outcomes, results, wanted.data_dir)
     check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
     left = sum(outcome.state is not State.FINISHED for outcome in outcomes)
     print(f"{len(outcomes) - left} trainings are finished, {left} are not: the same command goes on with them.")
@@ -77,8 +77,9 @@ def _new(config: RunConfig, precision: Precision | None) -> RunConfig:
     return replace(config, runtime=replace(config.runtime, precision=precision))
 
 
-def _publish(outcomes: Sequence[Outcome], results: Path) -> None:
+def _publish(outcomes: Sequence[Outcome], results: Path, data_dir: Path | None) -> None:
     """Publish what is finished; a second training takes the place of its first, which it holds."""
     for outcome in outcomes:
         if outcome.state is State.FINISHED:
-            print(publish(outcome.job.run_dir, results, replace=outcome.job.start_from is not None))
+            again = outcome.job.start_from is not None
+            print(publish(outcome.job.run_dir, results, replace=again, data_dir=data_dir))

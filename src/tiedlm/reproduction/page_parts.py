@@ -14,6 +14,12 @@ from tiedlm.reproduction.ordering import Ordering
 from tiedlm.reproduction.ordering_tables import orders, steps
 from tiedlm.reproduction.paired import LEAST_SEEDS
 from tiedlm.reproduction.standing import SLACK, standing
+from tiedlm.reproduction.table4 import pairs
+from tiedlm.reproduction.table4_tables import READING as CLAIMS_READING
+from tiedlm.reproduction.table4_tables import TITLES as CLAIMS
+from tiedlm.reproduction.table4_tables import claims
+from tiedlm.reproduction.table4_words import READING as WORDS_READING
+from tiedlm.reproduction.table4_words import next_words_table
 from tiedlm.reproduction.tables import TITLES, table
 
 READING = f"""\
@@ -64,6 +70,8 @@ def reproduction_part(rows: Mapping[str, Row], found: Sequence[Ordering], points
     parts = [verdict(rows), READING]
     for name in TITLES:
         parts.append(_section(table(name, rows)))
+    parts += [_section(claims(name, pairs(rows))) for name in CLAIMS]
+    parts += [CLAIMS_READING, _section(next_words_table(rows)), WORDS_READING]
     parts += [_section(orders(found)), _section(steps(found)), TESTS]
     parts += [f"### {FIGURE_1_TITLE}", _figure1(points), "### Figure 2: validation perplexity by epoch", _figure2(rows)]
     return "\n\n".join(part.strip("\n") for part in parts)

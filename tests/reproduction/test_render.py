@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_what_was_edited_is_found_and_made_anew(project: Path) -> None:
 
 def test_a_figure_without_results_goes(project: Path) -> None:
     write(project)
-    (project / "results/figure1/points.json").unlink()
+    shutil.rmtree(project / "results/figure1")
     gone = {path.as_posix() for path, content in changes(project).items() if content is None}
     assert gone == {f"docs/tables/figure1.{form}" for form in ("md", "tex", "csv")} | {
         "docs/figures/figure1.png",

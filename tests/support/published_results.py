@@ -76,18 +76,32 @@ def add_group(results: Path, group: str, tests: dict[str, list[tuple[float, ...]
 def points(**changes: Any) -> dict[str, Any]:
     """Return the content of `figure1/points.json`, three runs a point."""
     near = {0.0: 0.985, 0.5: 0.4, 1.0: 0.05}
-    beta = [{"tau": 10.0, "beta": b, "distances": [d - 0.01, d, d + 0.01]} for b, d in near.items()]
-    tau = [{"tau": t, "beta": 1.0, "distances": [0.5 / t, 0.6 / t, 0.55 / t]} for t in (1.0, 2.0, 5.0, 10.0)]
-    told = {"format": 1, "words": 10_000, "units": 300, "environment": {}, "command": "tiedlm theory"}
-    return told | {"panels": {"beta": beta, "tau": tau}} | changes
+    beta = [{"tau": 10.0, "beta": b, "distances": by_run(d - 0.01, d, d + 0.01)} for b, d in near.items()]
+    taus = {1.0: 0.5, 2.0: 0.25, 5.0: 0.1}
+    tau = [{"tau": t, "beta": 1.0, "distances": by_run(d, 1.2 * d, 1.1 * d)} for t, d in taus.items()]
+    told = {"format": 2, "units": 300, "words_by_run": {"0": 9_990, "1": 10_000, "2": 10_010}, "runs": [0, 1, 2]}
+    return told | {"panels": {"beta": beta, "tau": [*tau, beta[-1]]}} | changes
+
+
+def by_run(*distances: float) -> dict[str, float]:
+    """Return number of the run → distance, from run 0 on."""
+    return {str(run): distance for run, distance in enumerate(distances)}
 
 
 def add_points(results: Path, **changes: Any) -> Path:
-    """Write `figure1/points.json` and return its path."""
+    """Write the folder `figure1` and return the path of its points."""
     path = results / "figure1" / "points.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(points(**changes)))
+    seal_points(path.parent)
     return path
+
+
+def seal_points(folder: Path) -> None:
+    """Write the provenance of the folder `figure1`, of what stands there."""
+    files = {"points.json": hashlib.sha256((folder / "points.json").read_bytes()).hexdigest()}
+    told = {"format": "tiedlm-figure1", "version": 1, "command": "tiedlm reproduce figure1", "files": files}
+    (folder / PROVENANCE).write_bytes(_json(told | {"checksum": checksum(told)}))
 
 
 def reseal(folder: Path, **changes: Any) -> None:

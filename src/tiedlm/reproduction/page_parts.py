@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.figure1 import TITLE as FIGURE_1_TITLE
 from tiedlm.reproduction.figure1 import figure1_table
+from tiedlm.reproduction.figure1 import standing as standing_of_figure1
 from tiedlm.reproduction.figure1_points import Points
 from tiedlm.reproduction.figure2 import panels
 from tiedlm.reproduction.grid import Grid
@@ -85,7 +86,7 @@ def _figure1(points: Points | None) -> str:
     if points is None:
         return "Not run."
     return (
-        f"![{FIGURE_1_TITLE}](figures/figure1.png)\n\n{figure1_table(points).markdown()}\n"
+        f"![{FIGURE_1_TITLE}](figures/figure1.png)\n\n{figure1_table(points).markdown()}\n{standing_of_figure1(points)}\n"
         f"Chance, the distance of two random subspaces of {points.units} of {points.words:,} dimensions: "
         f"sqrt(1 - d/V) = {points.chance:.3f}."
     )

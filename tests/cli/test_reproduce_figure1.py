@@ -35,10 +35,18 @@ def test_runs_budget_and_places_are_passed_on(tiedlm, asked, tmp_path):
 
 
 def test_without_options_five_runs_are_made(tiedlm, asked, tmp_path):
-    before = torch.get_num_threads()
     tiedlm("reproduce", "figure1", "--project", tmp_path)
     assert asked[0] == [([0, 1, 2, 3, 4], tmp_path / "results" / "figure1", None, None, 1)]
-    assert torch.get_num_threads() == before
+
+
+def test_threads_are_put_back(tiedlm, asked, tmp_path):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        tiedlm("reproduce", "figure1", "--project", tmp_path)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(("out_of_time", "why"), [(True, "the time is up"), (False, "other processes are at them")])

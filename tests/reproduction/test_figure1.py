@@ -60,6 +60,10 @@ def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, monk
     means, _, _ = empty.axes[0].containers[0]
     assert list(means.get_xdata()) == [0.0, 1.0]
     assert empty.axes[0].containers[0].get_label() == "ours, mean ± sd, 1–3 runs"
+    assert [axes.get_title(loc="left") for axes in empty.axes] == [
+        "(a) over β, τ = 10, unfinished",
+        "(b) over τ, β = 1",
+    ]
     assert list(figure1_table(found).rows[1])[3:5] == ["–", "not run"]
     assert list(figure1_table(found).rows[0])[3:5] == ["1", "0.980"]
     assert standing(found).startswith(

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
-from filelock import FileLock
 
 from support.small_text import write_texts
 from support.tiny_run import Silence
@@ -156,12 +155,27 @@ def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path, trained, monke
     assert len(trained) == POINTS
 
 
+def test_a_run_that_another_process_has_finished_since_is_not_repeated(tmp_path, trained, monkeypatch):
+    measure(tmp_path / "whole")
+    del trained[:]
+
+    def finished_meanwhile(path):
+        if not trained:
+            (tmp_path / "out" / "runs").mkdir(parents=True, exist_ok=True)
+            for record in (tmp_path / "whole" / "runs").glob("*.json"):
+                (tmp_path / "out" / "runs" / record.name).write_bytes(record.read_bytes())
+        return original(path)
+
+    original = vars(figure1_runs)["_taken"]
+    monkeypatch.setattr(figure1_runs, "_taken", finished_meanwhile)
+    assert measure(tmp_path / "out") == Left(finished=0, missing=0, out_of_time=False)
+    assert trained == []
+
+
 def test_a_lock_is_one(tmp_path):
     path = tmp_path / "somewhere" / "state.safetensors"
     with vars(figure1_runs)["_taken"](path) as first:
         assert first == path
-        with FileLock(path.with_suffix(".other")):
-            pass
         with vars(figure1_runs)["_taken"](path) as second:
             assert second is None
     with vars(figure1_runs)["_taken"](path) as again:

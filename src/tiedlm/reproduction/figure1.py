@@ -69,7 +69,7 @@ def _draw_panel(axes: Axes, name: str, letter: str, points: Points) -> None:
     told = {getattr(p, name): p.distance for p in FIGURE_1_POINTS if p.panel == name and p.distance is not None}
     if told:
         axes.plot(list(told), list(told.values()), "x", color=PAPER, ms=7, mew=1.8, label="the paper")
-    _describe(axes, name, letter, panel)
+    _describe(axes, name, letter, points)
 
 
 def _draw_means(axes: Axes, measured: Mapping[float, Sample]) -> None:
@@ -84,11 +84,13 @@ def _label(measured: Mapping[float, Sample]) -> str:
     return f"ours, mean ± sd, {runs[0] if len(runs) == 1 else f'{runs[0]}–{runs[-1]}'} runs"
 
 
-def _describe(axes: Axes, name: str, letter: str, panel: tuple[Point, ...]) -> None:
+def _describe(axes: Axes, name: str, letter: str, points: Points) -> None:
+    panel, lacking = points.panels[name], points.missing()
     fixed = {"beta": "tau", "tau": "beta"}[name]
     symbol = {"beta": "β", "tau": "τ"}
     value = f", {symbol[fixed]} = {getattr(panel[0], fixed):g}" if panel else ": not run"
-    titled(axes, f"({letter}) over {symbol[name]}{value}")
+    unfinished = ", unfinished" if any((point.tau, point.beta) in lacking for point in panel) else ""
+    titled(axes, f"({letter}) over {symbol[name]}{value}{unfinished}")
     axes.set_xlabel(symbol[name])
     axes.set_ylim(0, 1.05)
     if letter == "a":

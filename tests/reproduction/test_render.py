@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.invented_analysis import CHANCES
 from support.published_results import add_group, add_points, add_result
 from tiedlm.errors import RunError
 from tiedlm.reproduction import render
@@ -29,6 +30,8 @@ def make(folder: Path) -> Path:
         (folder / page).parent.mkdir(exist_ok=True, parents=True)
         (folder / page).write_text(f"Words.\n\n{BEGIN}\n{END}\n")
     add_group(folder / "results", "ptb-small", {"vd": [(88.0,)], "re": [(87.0, 85.0)]})
+    for model in ("vd", "real"):
+        add_result(folder / "results", f"ptb-medium-{model}", 0, 80.0, chances=CHANCES)
     add_points(folder / "results")
     return folder
 
@@ -65,6 +68,12 @@ def test_every_table_and_figure_is_made(shared: Path) -> None:
     for page in ("README.md", "docs/reproduction.md"):
         assert "`ptb-small-re`" in (shared / page).read_text()
         assert (shared / page).read_text().startswith("Words.\n")
+
+
+def test_what_was_measured_stands_in_tables_and_page(shared: Path) -> None:
+    for name in ("docs/tables/table4.md", "docs/reproduction.md"):
+        assert "| `ptb-medium` | 1 / 1 | 1 | 1.000 [1.000, 1.000] |" in (shared / name).read_text()
+    assert "ptb-medium-real, seed 0" in (shared / "docs/tables/table4-words.md").read_text()
 
 
 def test_rendered_again_nothing_changes(project: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
 from support.invented_analysis import analysis, instead_of_measuring
-from support.published_results import reseal
+from support.published_results import without_analysis
 from support.small_text import small_config, with_epochs
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
@@ -94,14 +94,6 @@ def test_publishing_again_changes_nothing_and_measures_nothing(tmp_path, measure
     assert publish(run.path, tmp_path / "results") == target
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
     assert measured == [("run", tmp_path / "data")]
-
-
-def without_analysis(target: Path) -> None:
-    """Make a result one of the version that had no analysis."""
-    (target / "analysis.json").unlink()
-    told = json.loads((target / "provenance.json").read_bytes())
-    told["files"].pop("analysis.json")
-    reseal(target, files=told["files"], version=1)
 
 
 def test_an_analysis_that_lacks_is_added(tmp_path, measured):

@@ -111,6 +111,13 @@ def reseal(folder: Path, **changes: Any) -> None:
     (folder / PROVENANCE).write_bytes(_json(told | {"checksum": checksum(told)}))
 
 
+def without_analysis(folder: Path) -> None:
+    """Make a result one of the version that had no analysis."""
+    (folder / ANALYSIS).unlink()
+    files = json.loads((folder / PROVENANCE).read_bytes())["files"]
+    reseal(folder, files={name: value for name, value in files.items() if name != ANALYSIS}, version=1)
+
+
 def _contents(
     config: dict[str, Any],
     test: float,

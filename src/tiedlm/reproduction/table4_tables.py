@@ -27,8 +27,8 @@ interval of 95 %: a bootstrap over contiguous blocks of the test text, {RESAMPLE
 blocks for both models, seeds summed. It tells of other texts, and nothing of other trainings. "Less for" names the
 words whose interval ends below 1. A mean over every word is bound to how often the word does come, so the second
 table leaves out the places where it comes. "Near" sums over the ten words whose vectors, each model's own, are
-nearest to that of the word that comes. "Not measured": results of a version that did not measure; `tiedlm publish
-RUN` adds it."""
+nearest to that of the word that comes. "Not measured": results of a version that did not measure; where their runs
+are still there, `tiedlm reproduce` and `tiedlm publish RUN` add it."""
 
 
 def claims(name: str, found: Sequence[Pair]) -> Grid:

@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+import pytest
+
 from support.finished_run import RECIPE, make_run, scores
+from support.invented_analysis import instead_of_measuring
 from tiedlm.reproduction.result import read_result
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch):
+    """The runs that are measured, each with the folder of its corpus."""
+    return instead_of_measuring(monkeypatch)
 
 
 def test_a_run_is_published_and_its_folder_is_told(tiedlm, tmp_path):
@@ -34,3 +43,9 @@ def test_a_run_of_no_recipe_is_refused(tiedlm, tiny, tmp_path):
     assert answer.status == 2
     assert answer.error.startswith("tiedlm: error: There is no recipe 'small'.")
     assert not (tmp_path / "results").exists()
+
+
+def test_the_folder_of_the_corpus_is_passed_on(tiedlm, tmp_path, measured):
+    options = ("--results", tmp_path / "results", "--data-dir", tmp_path / "data")
+    assert tiedlm("publish", make_run(tmp_path / "run").path, *options).status == 0
+    assert measured == [("run", tmp_path / "data")]

@@ -75,9 +75,21 @@ def test_the_verdict_and_figure_1_stand_below(tiedlm, project) -> None:
     assert "2 of the paper's 30 rows stand" in output
     assert "Figure 1: not run." in output
     add_points(project / "results")
-    assert (
-        "Figure 1: 3 points over beta, 4 points over tau." in tiedlm("reproduce", "--list", "--project", project).output
-    )
+    assert "Figure 1: 18 of 18 runs." in tiedlm("reproduce", "--list", "--project", project).output
+
+
+def test_figure_1_has_a_list_of_its_own(tiedlm, project) -> None:
+    assert tiedlm("reproduce", "--list", "figure1", "--project", project).output.startswith("Figure 1: not run.")
+    as_json = ("reproduce", "--list", "figure1", "--json", "--project", project)
+    assert json.loads(tiedlm(*as_json).output) == {"figure1": None}
+    add_points(project / "results", runs=[0, 1, 2, 3])
+    output = tiedlm("reproduce", "--list", "figure1", "--project", project).output
+    assert "0.050 ± 0.010  about 0.06" in output
+    assert "Missing: runs 3 of every point." in output
+    assert "ptb-small" not in output
+    told = json.loads(tiedlm(*as_json).output)["figure1"]
+    assert told["chance"] == pytest.approx(0.97**0.5)
+    assert told["missing"][0] == {"tau": 10.0, "beta": 0.0, "runs": [3]}
 
 
 def test_as_json_every_missing_training_has_its_command(tiedlm, project) -> None:

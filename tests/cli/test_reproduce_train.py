@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from support.finished_run import make_run, recipe_config
+from support.invented_analysis import instead_of_measuring
+from support.published_results import without_analysis
 from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
+from tiedlm.reproduction.publish import publish
+from tiedlm.reproduction.result import read_result
 
 RE = "ptb-small-re"
 Launched = list[tuple[list[Any], dict[str, Any]]]
@@ -55,15 +59,32 @@ def test_what_is_missing_is_launched_with_its_means(
 
 
 def test_what_is_finished_is_published_and_what_is_begun_keeps_its_config(
-    tiedlm: Callable[..., Any], project: Path, launched: Launched
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    measured = instead_of_measuring(monkeypatch)
     make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
-    answer = tiedlm("reproduce", RE, "--seeds", "0", "--precision", "bfloat16", "--project", project)
+    options = ["--seeds", "0", "--precision", "bfloat16", "--data-dir", project, "--project", project]
+    answer = tiedlm("reproduce", RE, *options)
     assert answer.status == 0, answer.error
-    assert (project / "results" / RE / "seed-0" / "scores.json").exists()
+    assert (project / "results" / RE / "seed-0" / "analysis.json").exists()
+    assert measured == [(f"{RE}-seed-0", project)]
     [(jobs, _)] = launched
     assert [job.config.runtime.precision for job in jobs] == ["float32", "bfloat16"]
     assert "1 trainings are finished, 1 are not" in answer.output
+
+
+def test_a_result_that_was_not_measured_is_measured_first(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead_of_measuring(monkeypatch)
+    monkeypatch.setattr(reproduce_train, "missing", lambda *_: [])
+    run = make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
+    target = publish(run.path, project / "results")
+    without_analysis(target)
+    answer = tiedlm("reproduce", RE, "--project", project)
+    assert answer.status == 0, answer.error
+    assert f"{target} was measured\nNothing is missing" in answer.output
+    assert read_result(target).analysis is not None
 
 
 def test_a_begun_run_of_another_config_is_refused_before_anything_is_trained(

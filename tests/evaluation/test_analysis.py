@@ -75,7 +75,7 @@ def test_the_probability_of_the_target_is_that_of_the_score():
 def test_all_figures_are_plain_json(found):
     whole = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert set(whole) == {"score", "bands", "feature_norm_squared", "geometry", "probability"}
-    assert set(whole["probability"]) == {"<unk>", "near", "target"}
+    assert set(whole["probability"]) == {"<unk>", "<unk>, everywhere", "near", "target"}
     low, high = whole["probability"]["<unk>"]["interval"]
     assert low < whole["probability"]["<unk>"]["mean"] < high
 

@@ -39,6 +39,12 @@ def test_words_that_do_not_count_by_hand():
     assert found.standard_error == pytest.approx(4 / 9)
 
 
+def test_sums_by_block_by_hand():
+    (found,) = means([1, 100, 2, 2], [True, False, True, True], blocks=2).by_block()
+    assert (found.sums, found.counts) == ([1, 4], [1, 2])
+    assert all(isinstance(count, int) for count in found.counts)
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 5, 20])
 def test_how_a_text_is_cut_into_windows_changes_nothing(at_once):
     values = [math.sin(k) for k in range(17)]

@@ -39,18 +39,33 @@ def mean(values):
 @pytest.mark.parametrize("window_steps", [1, 4, 6])
 def test_a_text_by_a_loop(window_steps):
     found = measured(window_steps=window_steps).estimates()
-    assert list(found) == ["<unk>", "a", "the", "near", "target"]  # the vocabulary lacks "an"
+    everywhere = ["<unk>, everywhere", "a, everywhere", "the, everywhere"]
+    assert list(found) == ["<unk>", "a", "the", *everywhere, "near", "target"]  # the vocabulary lacks "an"
     rows = [BIGRAMS[before].tolist() for before in BEFORE]
     for name, word in {"<unk>": UNK, "a": A, "the": THE}.items():
         one = found[name]
         assert one is not None
         assert one.mean == mean([row[word] for row, target in zip(rows, TEXT, strict=True) if target != word])
         assert one.words == 5
+        over_all = found[f"{name}, everywhere"]
+        assert over_all is not None
+        assert over_all.mean == mean([row[word] for row in rows])
+        assert over_all.words == 6
     near, target = found["near"], found["target"]
     assert near is not None
     assert near.mean == mean([sum(row[w] for w in NEAR[t].tolist()) for row, t in zip(rows, TEXT, strict=True)])
     assert target is not None
     assert target.mean == mean([row[t] for row, t in zip(rows, TEXT, strict=True)])
+
+
+def test_blocks_sum_up_to_the_means():
+    mass = measured()
+    assert list(mass.by_block()) == list(mass.names)
+    for name, (sums, counts) in mass.by_block().items():
+        one = mass.estimates()[name]
+        assert one is not None
+        assert (len(sums), len(counts), sum(counts)) == (3, 3, one.words)
+        assert sum(sums) / sum(counts) == pytest.approx(one.mean)
 
 
 def test_two_models_on_one_text():

@@ -146,8 +146,8 @@ def test_another_text_than_published(tmp_path: Path) -> None:
 
 
 def test_a_newer_version(tmp_path: Path) -> None:
-    reseal(add_result(tmp_path, RE, 0, 87.0), version=2)
-    with pytest.raises(RunError, match="is of version 2"):
+    reseal(add_result(tmp_path, RE, 0, 87.0), version=3)
+    with pytest.raises(RunError, match="is of version 3"):
         collect(tmp_path)
 
 

@@ -25,7 +25,7 @@ def result(**changes: Any) -> Result:
         "environment": environment(),
         "metrics": journal(),
         "scores": scores(),
-        "provenance": {"weights_sha256": "aa"},
+        "provenance": {"weights_sha256": "aa", "version": 1},
         "first_training": None,
     }
     return Result(**copy.deepcopy(fields) | changes)

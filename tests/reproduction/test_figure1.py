@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from support.published_results import add_points
 from support.published_results import points as told
 from tiedlm.reproduction import figure1 as module
-from tiedlm.reproduction.figure1 import figure1, figure1_table
+from tiedlm.reproduction.figure1 import figure1, figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
 
 
@@ -32,8 +32,14 @@ def figure(points: Points, monkeypatch: pytest.MonkeyPatch) -> Figure:
 def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(figure: Figure) -> None:
     beta, tau = figure.axes
     lines = {str(line.get_label()): line for line in beta.lines}
-    assert list(lines["ours, mean"].get_xdata()) == [0.0, 0.5, 1.0]  # pyright: ignore[reportArgumentType]
-    assert list(lines["ours, mean"].get_ydata()) == pytest.approx([0.985, 0.4, 0.05])  # pyright: ignore[reportArgumentType]
+    means, caps, _ = beta.containers[0]
+    assert beta.containers[0].get_label() == "ours, mean ± sd, 3 runs"
+    assert list(means.get_xdata()) == [0.0, 0.5, 1.0]
+    assert list(means.get_ydata()) == pytest.approx([0.985, 0.4, 0.05])
+    assert [list(cap.get_ydata()) for cap in caps] == [
+        pytest.approx([0.975, 0.39, 0.04]),
+        pytest.approx([0.995, 0.41, 0.06]),
+    ]
     assert lines["chance, 0.985"].get_ydata()[0] == pytest.approx(0.97**0.5)  # pyright: ignore[reportIndexIssue]
     assert (list(lines["the paper"].get_xdata()), list(lines["the paper"].get_ydata())) == ([1.0], [0.06])  # pyright: ignore[reportArgumentType]
     runs = [line for line in beta.lines if line.get_marker() == "."]
@@ -41,6 +47,36 @@ def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(figure: Fig
     assert beta.get_title(loc="left") == "(a) over β, τ = 10"
     assert tau.get_title(loc="left") == "(b) over τ, β = 1"
     assert "the paper" not in {line.get_label() for line in tau.lines}
+
+
+def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panels = told()["panels"]
+    panels["beta"][1]["distances"], panels["beta"][0]["distances"] = {}, {"1": 0.98}
+    add_points(tmp_path, panels=panels)
+    found, empty = read_points(tmp_path), Figure()
+    assert found is not None
+    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
+    figure1(found)
+    means, _, _ = empty.axes[0].containers[0]
+    assert list(means.get_xdata()) == [0.0, 1.0]
+    assert empty.axes[0].containers[0].get_label() == "ours, mean ± sd, 1–3 runs"
+    assert [axes.get_title(loc="left") for axes in empty.axes] == [
+        "(a) over β, τ = 10, unfinished",
+        "(b) over τ, β = 1",
+    ]
+    assert list(figure1_table(found).rows[1])[3:5] == ["–", "not run"]
+    assert list(figure1_table(found).rows[0])[3:5] == ["1", "0.980"]
+    assert standing(found).startswith(
+        "Figure 1: 13 of 18 runs. Missing: runs 0 2 of (τ 10, β 0); runs 0 1 2 of (τ 10, β 0.5). "
+    )
+
+
+def test_how_much_there_is_of_the_figure_is_told(tmp_path: Path) -> None:
+    assert "not run" in standing(None)
+    add_points(tmp_path)
+    assert standing(read_points(tmp_path)) == "Figure 1: 18 of 18 runs."
+    add_points(tmp_path, runs=[0, 1, 2, 3, 4])
+    assert "18 of 30 runs. Missing: runs 3 4 of every point." in standing(read_points(tmp_path))
 
 
 def test_an_empty_panel_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,8 @@ def test_rows_are_selected_by_target_and_by_part_of_their_names() -> None:
     ("targets", "only", "message"),
     [
         (("table5",), (), r"no table, figure or row 'table5'\. Did you mean"),
-        (("figure1",), (), r"no table, figure or row 'figure1'"),
+        (("figure1",), (), r"figure1 is made of runs of its own"),
+        (("figur1",), (), r"no table, figure or row 'figur1'\. Did you mean 'figure1'"),
         (("ptb-small-rael",), (), r"Did you mean 'ptb-small-real'"),
         ((), ("smal",), r"No row has 'smal' in its name\. Did you mean 'small'"),
         (("table2",), ("medium",), r"No row of table2 has medium in its name"),

@@ -10,17 +10,25 @@ from pathlib import Path
 import pytest
 
 from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
+from support.invented_analysis import analysis, instead_of_measuring
+from support.published_results import without_analysis
 from support.small_text import small_config, with_epochs
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError, RunError
-from tiedlm.reproduction import differences
+from tiedlm.reproduction import differences, measurement
 from tiedlm.reproduction.publish import publish
 from tiedlm.reproduction.result import read_result
 from tiedlm.training import loop
 
-NAMES = ["config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
+NAMES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch) -> list[tuple[str, Path | None]]:
+    """The runs that are measured, each with the folder of its corpus."""
+    return instead_of_measuring(monkeypatch)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -36,6 +44,7 @@ def test_a_finished_run_is_published_under_its_recipe_and_seed(tmp_path):
     result = read_result(target)
     assert result.config == run.read_json("config")
     assert result.scores == scores()
+    assert result.analysis == analysis(scores())
     assert result.first_training is None
     assert result.provenance["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert result.provenance["training_seconds"] == 2.0 * EPOCHS
@@ -75,15 +84,62 @@ def test_a_third_training_brings_both(tmp_path):
     second = make_run(tmp_path / "2", weights=b"2", parent=first)
     target = publish(make_run(tmp_path / "3", weights=b"3", parent=second).path, tmp_path / "results")
     assert read_result(target).provenance["trainings"] == 3
-    assert len(files(target)) == 15
+    assert len(files(target)) == 18
 
 
-def test_publishing_again_changes_nothing(tmp_path):
+def test_publishing_again_changes_nothing_and_measures_nothing(tmp_path, measured):
     run = make_run(tmp_path / "run")
-    target = publish(run.path, tmp_path / "results")
+    target = publish(run.path, tmp_path / "results", data_dir=tmp_path / "data")
     before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
     assert publish(run.path, tmp_path / "results") == target
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
+    assert measured == [("run", tmp_path / "data")]
+
+
+def test_an_analysis_that_lacks_is_added(tmp_path, measured):
+    run = make_run(tmp_path / "run")
+    target = publish(run.path, tmp_path / "results")
+    before = files(target)
+    without_analysis(target)
+    assert read_result(target).analysis is None
+    assert publish(run.path, tmp_path / "results") == target
+    assert files(target) == before
+    assert len(measured) == 2
+
+
+def test_the_first_training_is_measured_once(tmp_path, measured):
+    first = make_run(tmp_path / "first", weights=b"1")
+    second = make_run(tmp_path / "second", weights=b"2", parent=first)
+    publish(first.path, tmp_path / "results")
+    target = publish(second.path, tmp_path / "results", replace=True)
+    assert [name for name, _ in measured] == ["first", "second"]
+    assert (target / "first-training" / "analysis.json").is_file()
+
+
+def test_nothing_is_measured_of_what_is_refused(tmp_path, measured):
+    publish(make_run(tmp_path / "old").path, tmp_path / "results")
+    with pytest.raises(RunError, match="another result already"):
+        publish(make_run(tmp_path / "new", weights=b"better").path, tmp_path / "results")
+    assert [name for name, _ in measured] == ["old"]
+
+
+def test_an_edited_analysis_is_named_and_measured_again_on_demand(tmp_path, measured):
+    run = make_run(tmp_path / "run")
+    target = publish(run.path, tmp_path / "results")
+    before = files(target)
+    (target / "analysis.json").write_text((target / "analysis.json").read_text().replace("0.3", "0.4"))
+    with pytest.raises(RunError, match=r"analysis\.json is damaged or was edited"):
+        publish(run.path, tmp_path / "results")
+    assert publish(run.path, tmp_path / "results", replace=True) == target
+    assert files(target) == before
+    assert len(measured) == 2
+
+
+def test_what_was_measured_of_another_text_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(measurement, "measure", lambda run, data_dir: analysis(scores(test=99.0)))
+    with pytest.raises(RunError, match=r"analysis\.json: .* nats over"):
+        publish(make_run(tmp_path / "run").path, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
 
 
 def test_another_result_is_replaced_only_on_demand(tmp_path):
@@ -193,6 +249,8 @@ def test_the_first_training_must_be_of_the_same_recipe(tmp_path):
 
 
 def test_what_the_training_itself_leaves_is_published(tmp_path, monkeypatch):
+    monkeypatch.undo()  # it is measured here
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
     config = with_epochs(small_config(tmp_path), 1)
     monkeypatch.setattr(differences, "recipe", lambda name: replace(config, seed=0))
     first = loop.train(config, tmp_path / "first", cache_dir=tmp_path / "cache", display=Silence())
@@ -205,3 +263,7 @@ def test_what_the_training_itself_leaves_is_published(tmp_path, monkeypatch):
     assert result.first_training is not None
     assert result.first_training.scores == first.read_json("scores")
     assert {record["event"] for record in result.metrics} == {"start", "epoch", "end"}
+    for stage, run in ((result, second), (result.first_training, first)):
+        assert stage.analysis is not None
+        assert stage.analysis["score"]["nll_nats"] == pytest.approx(run.read_json("scores")["test"]["nll_nats"])
+        assert stage.analysis["blocks"].keys() == stage.analysis["probability"].keys()

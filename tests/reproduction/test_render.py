@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from support.invented_analysis import CHANCES
 from support.published_results import add_group, add_points, add_result
 from tiedlm.errors import RunError
 from tiedlm.reproduction import render
@@ -16,7 +18,9 @@ from tiedlm.reproduction.figure2 import panels
 from tiedlm.reproduction.pages import BEGIN, END
 from tiedlm.reproduction.render import changes, rendered, write
 
-FORMS = {f"docs/tables/{name}.{form}" for name in ("table1", "orders", "figure1") for form in ("md", "tex", "csv")}
+FORMS = {
+    f"docs/tables/{name}.{form}" for name in ("table1", "table4", "orders", "figure1") for form in ("md", "tex", "csv")
+}
 PICTURES = {f"docs/figures/figure{number}.{form}" for number in (1, 2) for form in ("png", "svg")}
 
 
@@ -26,6 +30,8 @@ def make(folder: Path) -> Path:
         (folder / page).parent.mkdir(exist_ok=True, parents=True)
         (folder / page).write_text(f"Words.\n\n{BEGIN}\n{END}\n")
     add_group(folder / "results", "ptb-small", {"vd": [(88.0,)], "re": [(87.0, 85.0)]})
+    for model in ("vd", "real"):
+        add_result(folder / "results", f"ptb-medium-{model}", 0, 80.0, chances=CHANCES)
     add_points(folder / "results")
     return folder
 
@@ -57,11 +63,17 @@ def files(project: Path) -> dict[str, bytes]:
 
 def test_every_table_and_figure_is_made(shared: Path) -> None:
     assert set(files(shared)) >= FORMS | PICTURES
-    assert len(files(shared)) == 2 + 3 * 6 + 4
+    assert len(files(shared)) == 2 + 3 * 9 + 4
     assert (shared / "docs/tables/table1.md").read_text().startswith("# Table 1: perplexity on Penn Treebank")
     for page in ("README.md", "docs/reproduction.md"):
         assert "`ptb-small-re`" in (shared / page).read_text()
         assert (shared / page).read_text().startswith("Words.\n")
+
+
+def test_what_was_measured_stands_in_tables_and_page(shared: Path) -> None:
+    for name in ("docs/tables/table4.md", "docs/reproduction.md"):
+        assert "| `ptb-medium` | 1 / 1 | 1 | 1.000 [1.000, 1.000] |" in (shared / name).read_text()
+    assert "ptb-medium-real, seed 0" in (shared / "docs/tables/table4-words.md").read_text()
 
 
 def test_rendered_again_nothing_changes(project: Path) -> None:
@@ -98,7 +110,7 @@ def test_what_was_edited_is_found_and_made_anew(project: Path) -> None:
 
 def test_a_figure_without_results_goes(project: Path) -> None:
     write(project)
-    (project / "results/figure1/points.json").unlink()
+    shutil.rmtree(project / "results/figure1")
     gone = {path.as_posix() for path, content in changes(project).items() if content is None}
     assert gone == {f"docs/tables/figure1.{form}" for form in ("md", "tex", "csv")} | {
         "docs/figures/figure1.png",

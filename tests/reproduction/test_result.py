@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.finished_run import make_run
+from support.invented_analysis import instead_of_measuring
 from tiedlm.errors import RunError
 from tiedlm.files import sha256
 from tiedlm.reproduction.differences import check_is_recipe
@@ -19,8 +20,9 @@ RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Path:
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The result of a second training."""
+    instead_of_measuring(monkeypatch)
     first = make_run(tmp_path / "first", weights=b"1")
     return publish(make_run(tmp_path / "second", weights=b"2", parent=first).path, tmp_path / "results")
 
@@ -54,7 +56,9 @@ def test_that_check_can_fail(published, tmp_path):
 
 
 @pytest.mark.parametrize("inner", ["", "first-training/"])
-@pytest.mark.parametrize("name", ["config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"])
+@pytest.mark.parametrize(
+    "name", ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
+)
 def test_an_edited_or_missing_file_is_named(published, inner, name):
     path = published / (inner + name)
     content = path.read_bytes()
@@ -90,7 +94,8 @@ def test_a_folder_without_provenance_is_no_result(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "is of version 2, but this tiedlm reads versions up to 1"),
+        ({"version": 3}, "is of version 3, but this tiedlm reads versions up to 2"),
+        ({"version": 1}, "does not agree with its own checksum"),
         ({"version": 0}, "does not agree with its own checksum"),
         ({"format": "other"}, "belongs to another program"),
         ({"trainings": 1}, "does not agree with its own checksum"),
@@ -119,6 +124,15 @@ def test_a_provenance_with_its_checksum_made_anew_does_not_hide_the_first_traini
     told = json.loads(path.read_bytes()) | {"trainings": 1}
     path.write_text(json.dumps(told | {"checksum": checksum(told)}))
     with pytest.raises(RunError, match="first-training is no part of a result"):
+        read_result(published)
+
+
+def test_a_provenance_that_does_not_answer_for_the_analysis_is_refused(published):
+    path = published / "provenance.json"
+    told = json.loads(path.read_bytes())
+    del told["files"]["analysis.json"]
+    path.write_text(json.dumps(told | {"checksum": checksum(told)}))
+    with pytest.raises(RunError, match=r"provenance\.json is damaged or was edited: it does not answer for analysis"):
         read_result(published)
 
 

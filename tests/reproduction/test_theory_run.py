@@ -65,14 +65,14 @@ def test_word_vectors_start_and_stay_at_norm_1(stretch):
     ones = torch.ones(WORDS)
     assert torch.allclose(initial_model(TINY, WORDS, 0).table.norm(dim=1), ones)
     seen = []
-    run_theory(TINY, stretch, 0, progress=lambda epoch, model: seen.append(model.table.detach().norm(dim=1)))
+    run_theory(TINY, stretch, 0, progress=lambda standing: seen.append(standing.model.table.detach().norm(dim=1)))
     assert len(seen) == TINY.epochs
     assert all(torch.allclose(norms, ones, atol=1e-6) for norms in seen)
 
 
 def test_the_vectors_are_trained(stretch):
     seen = [initial_model(TINY, WORDS, 0).table.detach().clone()]
-    run_theory(TINY, stretch, 0, progress=lambda epoch, model: seen.append(model.table.detach().clone()))
+    run_theory(TINY, stretch, 0, progress=lambda standing: seen.append(standing.model.table.detach().clone()))
     assert all((after - before).abs().max() > 1e-7 for before, after in itertools.pairwise(seen))
 
 

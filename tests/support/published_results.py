@@ -5,14 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from support.invented_analysis import analysis
 from tiedlm.config import to_json
 from tiedlm.corpora.parts import source_of
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.layout import FIRST_PROVENANCE, FIRST_TRAINING, PROVENANCE, answered_for, checksum
+from tiedlm.reproduction.layout import (
+    ANALYSIS,
+    FIRST_PROVENANCE,
+    FIRST_TRAINING,
+    PROVENANCE,
+    VERSION,
+    WITHOUT_ANALYSIS,
+    answered_for,
+    checksum,
+)
 from tiedlm.reproduction.provenance import provenance
 from tiedlm.training.config import RunConfig
 
@@ -30,6 +41,7 @@ def add_result(
     seconds: float = SECONDS,
     processor: str = "a processor",
     config: RunConfig | None = None,
+    chances: Mapping[str, float] | None = None,
 ) -> Path:
     """Write the result of one seed and return its folder.
 
@@ -40,12 +52,13 @@ def add_result(
         tests: test perplexity after the first training, and after each later one; valid is 5 above.
         protocol, seconds, processor: as they are written down.
         config: in place of the recipe's.
+        chances: mean probability of each measure; None: a result of the version without an analysis.
     """
     whole = to_json(replace(config or recipe(name), seed=seed))
     inner: dict[str, bytes] = {}
     for number, test in enumerate(tests):
         weights = hashlib.sha256(f"{name} {seed} {number}".encode()).hexdigest()
-        inner = _contents(whole, test, weights, inner, protocol, seconds, processor)
+        inner = _contents(whole, test, weights, inner, protocol, seconds, processor, chances)
     folder = results / name / f"seed-{seed}"
     for path, content in inner.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -63,18 +76,32 @@ def add_group(results: Path, group: str, tests: dict[str, list[tuple[float, ...]
 def points(**changes: Any) -> dict[str, Any]:
     """Return the content of `figure1/points.json`, three runs a point."""
     near = {0.0: 0.985, 0.5: 0.4, 1.0: 0.05}
-    beta = [{"tau": 10.0, "beta": b, "distances": [d - 0.01, d, d + 0.01]} for b, d in near.items()]
-    tau = [{"tau": t, "beta": 1.0, "distances": [0.5 / t, 0.6 / t, 0.55 / t]} for t in (1.0, 2.0, 5.0, 10.0)]
-    told = {"format": 1, "words": 10_000, "units": 300, "environment": {}, "command": "tiedlm theory"}
-    return told | {"panels": {"beta": beta, "tau": tau}} | changes
+    beta = [{"tau": 10.0, "beta": b, "distances": by_run(d - 0.01, d, d + 0.01)} for b, d in near.items()]
+    taus = {1.0: 0.5, 2.0: 0.25, 5.0: 0.1}
+    tau = [{"tau": t, "beta": 1.0, "distances": by_run(d, 1.2 * d, 1.1 * d)} for t, d in taus.items()]
+    told = {"format": 2, "units": 300, "words_by_run": {"0": 9_990, "1": 10_000, "2": 10_010}, "runs": [0, 1, 2]}
+    return told | {"panels": {"beta": beta, "tau": [*tau, beta[-1]]}} | changes
+
+
+def by_run(*distances: float) -> dict[str, float]:
+    """Return number of the run → distance, from run 0 on."""
+    return {str(run): distance for run, distance in enumerate(distances)}
 
 
 def add_points(results: Path, **changes: Any) -> Path:
-    """Write `figure1/points.json` and return its path."""
+    """Write the folder `figure1` and return the path of its points."""
     path = results / "figure1" / "points.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(points(**changes)))
+    seal_points(path.parent)
     return path
+
+
+def seal_points(folder: Path) -> None:
+    """Write the provenance of the folder `figure1`, of what stands there."""
+    files = {"points.json": hashlib.sha256((folder / "points.json").read_bytes()).hexdigest()}
+    told = {"format": "tiedlm-figure1", "version": 1, "command": "tiedlm reproduce figure1", "files": files}
+    (folder / PROVENANCE).write_bytes(_json(told | {"checksum": checksum(told)}))
 
 
 def reseal(folder: Path, **changes: Any) -> None:
@@ -82,6 +109,13 @@ def reseal(folder: Path, **changes: Any) -> None:
     told = json.loads((folder / PROVENANCE).read_bytes()) | changes
     told["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in told["files"]}
     (folder / PROVENANCE).write_bytes(_json(told | {"checksum": checksum(told)}))
+
+
+def without_analysis(folder: Path) -> None:
+    """Make a result one of the version that had no analysis."""
+    (folder / ANALYSIS).unlink()
+    files = json.loads((folder / PROVENANCE).read_bytes())["files"]
+    reseal(folder, files={name: value for name, value in files.items() if name != ANALYSIS}, version=1)
 
 
 def _contents(
@@ -92,6 +126,7 @@ def _contents(
     protocol: str,
     seconds: float,
     processor: str,
+    chances: Mapping[str, float] | None,
 ) -> dict[str, bytes]:
     origin = json.loads(first[PROVENANCE]) if first else None
     environment = _environment(config, None if origin is None else origin["weights_sha256"], processor)
@@ -103,12 +138,14 @@ def _contents(
         "metrics.jsonl": b"".join(json.dumps(record).encode() + b"\n" for record in metrics),
         "scores.json": _json(scores),
     }
+    files |= {} if chances is None else {ANALYSIS: _json(analysis(scores, chances))}
+    version = WITHOUT_ANALYSIS if chances is None else VERSION
     told = provenance(
         config=config,
         environment=environment,
         metrics=metrics,
         weights_sha256=weights,
-        files={name: files[name] for name in answered_for(2 if first else 1)},
+        files={name: files[name] for name in answered_for(2 if first else 1, version)},
         first=json.loads(files[FIRST_PROVENANCE]) if first else None,
     )
     return files | {PROVENANCE: _json(told)}

@@ -26,7 +26,6 @@ COMMANDS = {
     "analyze": "what a perplexity hides: figures by frequency, norms, where probability goes",
     "publish": "put what a finished run leaves for others into results/",
     "reproduce": "the paper's rows: train what is missing, list what stands, make tables and figures",
-    "figure1": "measure what is missing of the paper's Figure 1",
     "doctor": "versions, device, threads, and where data and runs live",
 }
 """Every command, in the order of the help, with what it does; its module is `tiedlm.cli.<name>`."""

@@ -9,14 +9,15 @@ from typing import Annotated
 
 import tyro
 
-from tiedlm.cli.parsing import RunPath, Switch, parse
+from tiedlm.cli.parsing import Directory, RunPath, Switch, parse
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """Write a finished run's config, environment, thinned metrics, scores and provenance to its results folder.
 
-    No weights are written. Only the recipes as they are have results: seed and runtime may differ, nothing else.
+    Its weights are measured in one more pass over the test text, as `tiedlm analyze` does, and that is written too. No
+    weights are written. Only the recipes as they are have results: seed and runtime may differ, nothing else.
     """
 
     run: RunPath
@@ -25,6 +26,8 @@ class Arguments:
     """The folder of all results."""
     replace: Switch = False
     """Put this result in the place of another one of its recipe and seed."""
+    data_dir: Directory = None
+    """Where the run's corpus is, if not in the usual data folder."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,5 +35,5 @@ def main(arguments: Sequence[str]) -> int:
     given = parse(Arguments, arguments, "publish")
     from tiedlm.reproduction.publish import publish
 
-    print(publish(given.run, given.results, replace=given.replace))
+    print(publish(given.run, given.results, replace=given.replace, data_dir=given.data_dir))
     return 0

@@ -13,11 +13,14 @@ from tiedlm.cli.budget import budget_seconds
 from tiedlm.cli.parsing import Directory, Switch, parse
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching import parse_seeds
-from tiedlm.reproduction.plan import SEEDS
+from tiedlm.reproduction.figure1_records import RUNS
+from tiedlm.reproduction.plan import FIGURE_1, SEEDS
 from tiedlm.training.config import Precision
 
 TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--data-dir")
 """Options of trainings."""
+OF_FIGURE_1 = ("--seeds", "--budget", "--data-dir")
+"""Those of the runs of Figure 1, which are the same everywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +28,9 @@ class Arguments:
     """Train what the paper's rows lack, show how far they are, or make tables and figures anew from the results.
 
     With targets alone it trains: cheapest first, several at once, going on with what was cut, and publishes what is
-    finished. Targets are tables and figures (table1, table2, table3, table4, figure2) and rows, which have their
-    recipes' names; none means all rows, to list.
+    finished. Targets are tables and figures (table1, table2, table3, table4, figure1, figure2) and rows, which have
+    their recipes' names; none means all rows, to list. figure1 is named alone: its runs are those of the theory
+    experiment, one after the other, and the command given several times at once shares them.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()
@@ -38,7 +42,7 @@ class Arguments:
     json: Switch = False
     """List as JSON, with every missing training and its command."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
-    """Train these seeds, as in 0-2 or 0,2,5; without it 0-2."""
+    """Train these seeds, as in 0-2 or 0,2,5; without it 0-2. For figure1, these runs of each point; without it 0-4."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
     """Stop training after so long, as in 9m or 1h30m; the same command again goes on."""
     jobs: int | None = None
@@ -79,6 +83,8 @@ def _check(given: Arguments) -> None:
             "Name what to reproduce, as in `tiedlm reproduce table1 --only small`, or give --list, to see what there "
             "is and what is missing, or --render."
         )
+    if FIGURE_1 in given.targets and len(given.targets) > 1:
+        raise ArgumentError(f"{FIGURE_1} is made of runs of its own, and of no rows: name it alone.")
     doing, has_effect = _what_has_effect(given)
     useless = [
         name for name, value in _options(given).items() if value not in (None, False, ()) and name not in has_effect
@@ -92,7 +98,9 @@ def _what_has_effect(given: Arguments) -> tuple[str, tuple[str, ...]]:
     if given.render:
         return "with --render", ("--check",)
     if given.list:
-        return "with --list", ("TARGET", "--only", "--json")
+        return "with --list", ("TARGET", "--only", "--json") if given.targets != (FIGURE_1,) else ("TARGET", "--json")
+    if given.targets == (FIGURE_1,):
+        return f"with {FIGURE_1}", ("TARGET", *OF_FIGURE_1)
     return "without --list or --render", ("TARGET", "--only", *TRAINING)
 
 
@@ -103,14 +111,22 @@ def _options(given: Arguments) -> dict[str, object]:
 
 
 def _train(given: Arguments) -> int:
+    budget = None if given.budget is None else budget_seconds(given.budget)
+    seeds = None if given.seeds is None else parse_seeds(given.seeds)
+    if given.targets == (FIGURE_1,):
+        from tiedlm.cli.reproduce_figure1 import reproduce_figure1
+
+        return reproduce_figure1(
+            given.project / "results", seeds or RUNS, budget_seconds=budget, data_dir=given.data_dir
+        )
     from tiedlm.cli.reproduce_list import here
     from tiedlm.cli.reproduce_train import Wanted, reproduce
 
     wanted = Wanted(
         targets=given.targets,
         only=given.only,
-        seeds=SEEDS if given.seeds is None else parse_seeds(given.seeds),
-        budget_seconds=None if given.budget is None else budget_seconds(given.budget),
+        seeds=seeds or SEEDS,
+        budget_seconds=budget,
         at_once=given.jobs,
         precision=given.precision,
         data_dir=given.data_dir,

@@ -13,10 +13,11 @@ from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.collect import Row, collect
+from tiedlm.reproduction.figure1 import figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
 from tiedlm.reproduction.ordering import headline
 from tiedlm.reproduction.page_parts import verdict
-from tiedlm.reproduction.plan import Step, missing, select
+from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
 from tiedlm.training.duration import duration
 from tiedlm.training.environment import device_name, processor
 
@@ -30,6 +31,10 @@ def print_list(results: Path, targets: Sequence[str], only: Sequence[str], *, js
     Raises:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged.
     """
+    points = read_points(results)
+    if list(targets) == [FIGURE_1]:
+        _print_figure1(points, json=json)
+        return
     rows, machine = collect(results), here()
     names = select(targets, only)
     steps = missing(names, rows, machine)
@@ -38,7 +43,7 @@ def print_list(results: Path, targets: Sequence[str], only: Sequence[str], *, js
         return
     cells = [_cells(rows[name], [step for step in steps if step.recipe == name], machine) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
-    print(f"\n{verdict(rows)}{_figure1(read_points(results))}")
+    print(f"\n{verdict(rows)}{standing(points)}")
 
 
 def here() -> str:
@@ -75,11 +80,21 @@ def _cost(steps: Sequence[Step], here: str) -> str:
     return f"{told} on {', '.join(elsewhere)}" if elsewhere else told
 
 
-def _figure1(points: Points | None) -> str:
-    if points is None:
-        return "Figure 1: not run."
-    counts = ", ".join(f"{len(panel)} points over {name}" for name, panel in points.panels.items())
-    return f"Figure 1: {counts}."
+def _print_figure1(points: Points | None, *, json: bool) -> None:
+    """Print the points of Figure 1, and what of it is missing."""
+    if json:
+        print_json({"figure1": None if points is None else _points_json(points)})
+        return
+    if points is not None:
+        grid = figure1_table(points)
+        print_table(grid.headings, grid.rows, align=grid.align)
+        print()
+    print(standing(points))
+
+
+def _points_json(points: Points) -> dict[str, Any]:
+    missing = [{"tau": tau, "beta": beta, "runs": runs} for (tau, beta), runs in points.missing().items()]
+    return {**asdict(points), "chance": points.chance, "missing": missing}
 
 
 def _as_json(names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.cli.train_seeds import check_finished
 from tiedlm.cli.training_run import config_of
@@ -35,7 +36,7 @@ class Wanted:
 
 
 def reproduce(results: Path, here: str, wanted: Wanted) -> int:
-    """Train and publish what rows lack, and return the exit status.
+    """Measure, train and publish what rows lack, and return the exit status.
 
     Args:
         results: the folder of all results; what is finished is added to it.
@@ -46,7 +47,10 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged or of another
             config, what `launch` raises, or trainings that failed.
     """
-    steps = missing(select(wanted.targets, wanted.only), collect(results), here, wanted.seeds)
+    names, rows = select(wanted.targets, wanted.only), collect(results)
+    for run in unmeasured(names, rows, wanted.seeds):
+        print(f"{publish(run, results, data_dir=wanted.data_dir)} was measured")
+    steps = missing(names, rows, here, wanted.seeds)
     found = trainings(steps)
     if not found:
         print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
@@ -58,7 +62,7 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
     except KeyboardInterrupt:
         print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
-    _publish(outcomes, results)
+    _publish(outcomes, results, wanted.data_dir)
     check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
     left = sum(outcome.state is not State.FINISHED for outcome in outcomes)
     print(f"{len(outcomes) - left} trainings are finished, {left} are not: the same command goes on with them.")
@@ -77,8 +81,9 @@ def _new(config: RunConfig, precision: Precision | None) -> RunConfig:
     return replace(config, runtime=replace(config.runtime, precision=precision))
 
 
-def _publish(outcomes: Sequence[Outcome], results: Path) -> None:
+def _publish(outcomes: Sequence[Outcome], results: Path, data_dir: Path | None) -> None:
     """Publish what is finished; a second training takes the place of its first, which it holds."""
     for outcome in outcomes:
         if outcome.state is State.FINISHED:
-            print(publish(outcome.job.run_dir, results, replace=outcome.job.start_from is not None))
+            again = outcome.job.start_from is not None
+            print(publish(outcome.job.run_dir, results, replace=again, data_dir=data_dir))

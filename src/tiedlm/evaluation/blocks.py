@@ -14,7 +14,7 @@ would vary over trainings from other seeds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -45,6 +45,15 @@ class Estimate:
         return self.mean - NORMAL_95 * self.standard_error, self.mean + NORMAL_95 * self.standard_error
 
 
+class BlockSums(NamedTuple):
+    """One measure's sums over the blocks of a text, in order."""
+
+    sums: list[float]
+    """Of the measure, over the words that count."""
+    counts: list[int]
+    """Words that count."""
+
+
 @final
 class BlockMeans:
     """Sums by block of several measures of each word of a text.
@@ -72,6 +81,11 @@ class BlockMeans:
         """Return the mean of each measure; None for one that no word counted for."""
         means, shares = self._linear()
         return self._told(means, shares)
+
+    def by_block(self) -> list[BlockSums]:
+        """Return the sums that each mean is made of."""
+        pairs = zip(self._sums.T.tolist(), self._counts.T.long().tolist(), strict=True)
+        return [BlockSums(sums, counts) for sums, counts in pairs]
 
     def differences(self, other: BlockMeans) -> list[Estimate | None]:
         """Return the mean of each measure less that of `other`, which must have taken the same words.

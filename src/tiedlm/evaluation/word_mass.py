@@ -3,7 +3,7 @@
 The paper looks at four contexts and says that under REAL the words `<unk>`, "a", "an" and "the" receive less
 probability, and the neighbours of the target more. Here each is a mean over all words of a text:
 
-    frequent words    p(w | context), over the words of the text that are not w themselves
+    frequent words    p(w | context), over the words of the text that are not w themselves; and over every word
     neighbours        the sum of p over the k words whose vectors are nearest to the target's
     target            p of the word that came
 """
@@ -16,17 +16,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.text import UNKNOWN
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import ArgumentError
-from tiedlm.evaluation.blocks import BLOCKS, BlockMeans, Estimate
+from tiedlm.evaluation.blocks import BLOCKS, BlockMeans, BlockSums, Estimate
+from tiedlm.evaluation.measures import FREQUENT_WORDS, TARGET, everywhere
 from tiedlm.evaluation.predictions import Predictions
-
-FREQUENT_WORDS = (UNKNOWN, "a", "an", "the")
-"""The words that the paper names."""
-
-TARGET = "target"
-"""The name of the measure that is the probability of the word that came."""
 
 
 @final
@@ -46,7 +40,7 @@ class WordMass:
         present = [word for word in FREQUENT_WORDS if word in vocabulary.id_of]
         self._ids = torch.tensor(vocabulary.ids(present))
         self._neighbours = list(neighbours.values())
-        self.names = (*present, *neighbours, TARGET)
+        self.names = (*present, *map(everywhere, present), *neighbours, TARGET)
         """What is measured, in order."""
         self._means = BlockMeans(len(self.names), text_words, blocks)
 
@@ -58,7 +52,8 @@ class WordMass:
         near = [
             probabilities.gather(1, each.to(targets.device)[targets]).sum(1, keepdim=True) for each in self._neighbours
         ]
-        values = torch.cat([probabilities[:, ids], *near, probabilities.gather(1, targets[:, None])], dim=1)
+        of_words = probabilities[:, ids]
+        values = torch.cat([of_words, of_words, *near, probabilities.gather(1, targets[:, None])], dim=1)
         counted = torch.ones_like(values, dtype=torch.bool)
         counted[:, : len(ids)] = targets[:, None] != ids
         self._means.add(values, counted)
@@ -66,6 +61,10 @@ class WordMass:
     def estimates(self) -> dict[str, Estimate | None]:
         """Return the mean of each measure, by name; None where no word of the text counts for it."""
         return dict(zip(self.names, self._means.estimates(), strict=True))
+
+    def by_block(self) -> dict[str, BlockSums]:
+        """Return the sums that the means are made of, block by block, by the measure's name."""
+        return dict(zip(self.names, self._means.by_block(), strict=True))
 
     def differences(self, other: WordMass) -> dict[str, Estimate | None]:
         """Return the mean of each measure less that of another model on the same text, by name.

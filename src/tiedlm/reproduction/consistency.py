@@ -7,19 +7,22 @@ import math
 from tiedlm.corpora.parts import source_of
 from tiedlm.errors import RunError
 from tiedlm.reproduction.layout import FIRST_TRAINING, METRICS, NOT_USED, Result
+from tiedlm.reproduction.measured import check_analysis
 
 
 def check_result(result: Result) -> None:
     """Refuse a result whose parts contradict each other, or the published counts of its corpus.
 
     Raises:
-        RunError: scores that are not exp(nll_nats / words), other counts than published, epochs missing or double.
+        RunError: scores that are not exp(nll_nats / words), other counts than published, epochs missing or double, an
+            analysis of another text.
     """
     try:
         for split in ("valid", "test"):
             _check_score(result, split)
         _check_epochs(result)
         _check_first_training(result)
+        check_analysis(result)
     except (KeyError, TypeError, ArithmeticError) as error:
         raise RunError(f"{result.path} is not a result: {error!r} where its figures should be. {NOT_USED}") from error
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tiedlm.reproduction.drawing import pictures, titled
 from tiedlm.reproduction.figure1_points import Point, Points
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.published_claims import FIGURE_1_POINTS
+from tiedlm.reproduction.samples import Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,26 +36,61 @@ def figure1_table(points: Points) -> Grid:
     return Grid(title=TITLE, headings=headings, align="lrrrrl", rows=rows)
 
 
+def standing(points: Points | None) -> str:
+    """Return in a sentence or two how much of the figure there is, and how to get the rest."""
+    if points is None:
+        return "Figure 1: not run. `tiedlm reproduce figure1` runs it."
+    left = sum(map(len, points.missing().values()))
+    told = f"Figure 1: {points.wanted() - left} of {points.wanted()} runs."
+    if not left:
+        return told
+    return f"{told} Missing: {_missing(points)}. `tiedlm reproduce figure1` goes on with it."
+
+
+def _missing(points: Points) -> str:
+    """Return which runs are missing, points that lack the same ones together."""
+    places: dict[str, list[str]] = {}
+    for (tau, beta), runs in points.missing().items():
+        places.setdefault(" ".join(map(str, runs)), []).append(f"(τ {tau:g}, β {beta:g})")
+    every = points.wanted() // len(points.runs)
+    return "; ".join(
+        f"runs {runs} of {'every point' if len(those) == every else ', '.join(those)}" for runs, those in places.items()
+    )
+
+
 def _draw_panel(axes: Axes, name: str, letter: str, points: Points) -> None:
     panel = points.panels[name]
-    places = [getattr(point, name) for point in panel]
-    for place, point in zip(places, panel, strict=True):
-        axes.plot(
-            [place] * point.distances.n, list(point.distances.by_seed.values()), ".", color=OURS, alpha=0.35, ms=4
-        )
-    axes.plot(places, [point.distances.mean for point in panel], "o-", color=OURS, ms=4, lw=1.4, label="ours, mean")
+    measured = {getattr(point, name): point.distances for point in panel if point.distances is not None}
+    for place, sample in measured.items():
+        axes.plot([place] * sample.n, list(sample.by_seed.values()), ".", color=OURS, alpha=0.35, ms=4)
+    if measured:
+        _draw_means(axes, measured)
     axes.axhline(points.chance, color=CHANCE, lw=1, ls="--", label=f"chance, {points.chance:.3f}")
     told = {getattr(p, name): p.distance for p in FIGURE_1_POINTS if p.panel == name and p.distance is not None}
     if told:
         axes.plot(list(told), list(told.values()), "x", color=PAPER, ms=7, mew=1.8, label="the paper")
-    _describe(axes, name, letter, panel)
+    _describe(axes, name, letter, points)
 
 
-def _describe(axes: Axes, name: str, letter: str, panel: tuple[Point, ...]) -> None:
+def _draw_means(axes: Axes, measured: Mapping[float, Sample]) -> None:
+    means = [sample.mean for sample in measured.values()]
+    spreads = [sample.sd or 0.0 for sample in measured.values()]
+    form = {"color": OURS, "ms": 4, "lw": 1.4, "elinewidth": 1.0, "capsize": 2.5}
+    axes.errorbar(list(measured), means, yerr=spreads, fmt="o-", label=_label(measured), **form)
+
+
+def _label(measured: Mapping[float, Sample]) -> str:
+    runs = sorted({sample.n for sample in measured.values()})
+    return f"ours, mean ± sd, {runs[0] if len(runs) == 1 else f'{runs[0]}–{runs[-1]}'} runs"
+
+
+def _describe(axes: Axes, name: str, letter: str, points: Points) -> None:
+    panel, lacking = points.panels[name], points.missing()
     fixed = {"beta": "tau", "tau": "beta"}[name]
     symbol = {"beta": "β", "tau": "τ"}
     value = f", {symbol[fixed]} = {getattr(panel[0], fixed):g}" if panel else ": not run"
-    titled(axes, f"({letter}) over {symbol[name]}{value}")
+    unfinished = ", unfinished" if any((point.tau, point.beta) in lacking for point in panel) else ""
+    titled(axes, f"({letter}) over {symbol[name]}{value}{unfinished}")
     axes.set_xlabel(symbol[name])
     axes.set_ylim(0, 1.05)
     if letter == "a":
@@ -63,10 +100,15 @@ def _describe(axes: Axes, name: str, letter: str, panel: tuple[Point, ...]) -> N
 
 
 def _row(name: str, point: Point) -> list[str]:
-    sample = point.distances
     told = [
         known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == (name, point.tau, point.beta)
     ]
-    spread = "" if sample.sd is None else f" ± {sample.sd:.3f}"
     letter = {"beta": "(a)", "tau": "(b)"}[name]
-    return [letter, f"{point.beta:g}", f"{point.tau:g}", str(sample.n), f"{sample.mean:.3f}{spread}", *(told or ["–"])]
+    return [letter, f"{point.beta:g}", f"{point.tau:g}", *_figures(point.distances), *(told or ["–"])]
+
+
+def _figures(sample: Sample | None) -> list[str]:
+    if sample is None:
+        return ["–", "not run"]
+    spread = "" if sample.sd is None else f" ± {sample.sd:.3f}"
+    return [str(sample.n), f"{sample.mean:.3f}{spread}"]

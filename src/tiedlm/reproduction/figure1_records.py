@@ -1,51 +1,86 @@
-"""What is on the disk of Figure 1: a record of every run, and `points.json`, which is made of all of them."""
+"""The grid of Figure 1, and a record of every finished run of it, in `results/figure1/runs/`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiedlm.checkpoint.saving import saving
 from tiedlm.config import to_json
 from tiedlm.errors import RunError
-from tiedlm.files import read_json, write_json
+from tiedlm.files import read_json
 from tiedlm.reproduction.theory_setting import TheoryConfig
 
-FORMAT = 1
+FORMAT = 2
+"""Of a record."""
 BETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Panel (a), at `PANEL_TEMPERATURE`: from cross-entropy alone to the augmented term alone."""
 TEMPERATURES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Panel (b), with the augmented term alone."""
 PANEL_TEMPERATURE = 10.0
 """tau of panel (a), as in the paper."""
+RUNS = (0, 1, 2, 3, 4)
+"""Runs of each point where none are named; the paper made 10."""
+_NUMBER = re.compile(r"-run-(\d+)\.json$")
 
 
-class Point(NamedTuple):
-    """A point of the figure."""
+class Setting(NamedTuple):
+    """A point of the grid."""
 
     tau: float
     beta: float
 
+    def __str__(self) -> str:
+        return f"tau {self.tau:g}, beta {self.beta:g}"
 
-Records = Mapping[tuple[Point, int], dict[str, Any]]
+
+Records = Mapping[tuple[Setting, int], dict[str, Any]]
 """(point, number of the run) → record."""
 
 
-def panels() -> dict[str, list[Point]]:
+def panels() -> dict[str, list[Setting]]:
     """Return the points of both panels; tau = 10 with beta = 1 is in both, and measured once."""
     return {
-        "beta": [Point(PANEL_TEMPERATURE, beta) for beta in BETAS],
-        "tau": [Point(tau, 1.0) for tau in TEMPERATURES],
+        "beta": [Setting(PANEL_TEMPERATURE, beta) for beta in BETAS],
+        "tau": [Setting(tau, 1.0) for tau in TEMPERATURES],
     }
 
 
-def record_path(out: Path, point: Point, run: int) -> Path:
+def settings() -> list[Setting]:
+    """Return every point once."""
+    return list(dict.fromkeys(point for panel in panels().values() for point in panel))
+
+
+def record_path(out: Path, point: Setting, run: int) -> Path:
     """Return where the record of a run is."""
     return out / "runs" / f"tau-{point.tau:g}-beta-{point.beta:g}-run-{run}.json"
 
 
-def read_record(out: Path, config: TheoryConfig, point: Point, run: int) -> dict[str, Any]:
+def read_records(out: Path, training: TheoryConfig) -> dict[tuple[Setting, int], dict[str, Any]]:
+    """Return the records of all finished runs, by point and number.
+
+    Args:
+        out: the folder of the figure's results.
+        training: how they should have been trained, up to temperature and beta.
+
+    Raises:
+        RunError: a record is damaged, or of another training.
+    """
+    return {
+        (point, run): read_record(out, replace(training, temperature=point.tau, beta=point.beta), point, run)
+        for point in settings()
+        for run in _runs_of(out, point)
+    }
+
+
+def _runs_of(out: Path, point: Setting) -> list[int]:
+    paths = (out / "runs").glob(f"tau-{point.tau:g}-beta-{point.beta:g}-run-*.json")
+    return sorted(int(found[1]) for path in paths if (found := _NUMBER.search(path.name)))
+
+
+def read_record(out: Path, config: TheoryConfig, point: Setting, run: int) -> dict[str, Any]:
     """Return the record of a run.
 
     Raises:
@@ -58,47 +93,13 @@ def read_record(out: Path, config: TheoryConfig, point: Point, run: int) -> dict
         if not isinstance(record, dict) or record.get(name) != value:
             raise RunError(
                 f"{path} is of another training than is asked for: its {name} should be {value}. Nothing was "
-                "overwritten. Move the folder away to make the figure anew, or name another one."
+                "overwritten. Move the folder away to make the figure anew."
             )
-    if not 0 <= record.get("outcome", {}).get("distance", -1) <= 1:
+    outcome = record.get("outcome")
+    if not isinstance(outcome, dict) or not _is_share(outcome.get("distance")):
         raise RunError(f"{path} holds no distance: it is damaged or was edited. Move it away to have the run repeated.")
     return record
 
 
-def write_points(out: Path, records: Records, runs: int) -> Path:
-    """Write `points.json` and return its path.
-
-    Args:
-        out: the folder of the figure's results.
-        records: of every run of every point.
-        runs: runs a point.
-    """
-    first = [records[Point(PANEL_TEMPERATURE, 1.0), run] for run in range(runs)]
-    words = [record["outcome"]["words"] for record in first]
-    content = {
-        "format": FORMAT,
-        "panels": {name: [_entry(point, records, runs) for point in panel] for name, panel in panels().items()},
-        "words": round(sum(words) / len(words)),
-        "words_by_run": words,
-        "units": first[0]["config"]["units"],
-        "config": {name: value for name, value in first[0]["config"].items() if name not in ("temperature", "beta")},
-        "environment": first[0]["environment"],
-        "command": f"tiedlm figure1 --runs {runs} --epochs {first[0]['config']['epochs']}",
-    }
-    path = out / "points.json"
-    with saving(path):
-        write_json(path, content)
-    return path
-
-
-def _entry(point: Point, records: Records, runs: int) -> dict[str, Any]:
-    """Return a point with the figures of each run: the distance, and whether a table has collapsed."""
-    outcomes = [records[point, run]["outcome"] for run in range(runs)]
-    entry: dict[str, Any] = {"tau": point.tau, "beta": point.beta}
-    entry["distances"] = [outcome["distance"] for outcome in outcomes]
-    for table in ("vectors", "classifier"):
-        for figure in ("mean_norm", "mean_cosine", "effective_directions"):
-            entry[f"{table}_{figure}"] = [outcome[table][figure] for outcome in outcomes]
-    for figure in ("feature_norm_squared", "cross_entropy_nats", "augmented"):
-        entry[figure] = [outcome[figure] for outcome in outcomes]
-    return entry
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1

@@ -5,10 +5,12 @@
     ├── environment.json   versions, machine, threads, corpus; of the run's own files and folders no path
     ├── metrics.jsonl      the run's journal, thinned to one record an epoch and the events around it
     ├── scores.json        perplexity, nats and words of valid and test, and the protocol
+    ├── analysis.json      what was measured of the weights on the test text (see `measured`)
     ├── provenance.json    sha256 of weights, texts and the files above; code, device, time, the commands that repeat it
-    └── first-training/    for a second training: the same five files of the run whose weights it started from
+    └── first-training/    for a second training: the same six files of the run whose weights it started from
 
-A result is read whole or not at all: `provenance.json` holds the sha256 of every other file, and one of itself.
+A result is read whole or not at all: `provenance.json` holds the sha256 of every other file, and one of itself. Version
+1 of a result has no `analysis.json`; it stands, and tables say of it "not measured".
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from typing import Any, final
 from tiedlm.files import json_sha256
 
 FORMAT = "tiedlm-result"
-VERSION = 1
+WITHOUT_ANALYSIS, VERSION = 1, 2
+"""Versions of a result that are read; the newest is written."""
 
 METRICS, PROVENANCE, FIRST_TRAINING = "metrics.jsonl", "provenance.json", "first-training"
+ANALYSIS = "analysis.json"
 FIRST_PROVENANCE = f"{FIRST_TRAINING}/{PROVENANCE}"
 FILES = ("config.json", "environment.json", METRICS, "scores.json")
 
@@ -42,11 +46,14 @@ class Result:
     provenance: dict[str, Any]
     first_training: Result | None
     """The result of the training whose weights this one started from."""
+    analysis: dict[str, Any] | None = None
+    """What was measured of the weights; None in a result of version 1."""
 
 
-def answered_for(trainings: int) -> tuple[str, ...]:
+def answered_for(trainings: int, version: int = VERSION) -> tuple[str, ...]:
     """Return the names of the files whose sha256 `provenance.json` holds."""
-    return (*FILES, FIRST_PROVENANCE) if trainings > 1 else FILES
+    measured = () if version == WITHOUT_ANALYSIS else (ANALYSIS,)
+    return (*FILES, *measured, *((FIRST_PROVENANCE,) if trainings > 1 else ()))
 
 
 def checksum(provenance: dict[str, Any]) -> str:

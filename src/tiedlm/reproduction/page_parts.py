@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.figure1 import TITLE as FIGURE_1_TITLE
 from tiedlm.reproduction.figure1 import figure1_table
+from tiedlm.reproduction.figure1 import standing as standing_of_figure1
 from tiedlm.reproduction.figure1_points import Points
 from tiedlm.reproduction.figure2 import panels
 from tiedlm.reproduction.grid import Grid
@@ -14,6 +15,12 @@ from tiedlm.reproduction.ordering import Ordering
 from tiedlm.reproduction.ordering_tables import orders, steps
 from tiedlm.reproduction.paired import LEAST_SEEDS
 from tiedlm.reproduction.standing import SLACK, standing
+from tiedlm.reproduction.table4 import pairs
+from tiedlm.reproduction.table4_tables import READING as CLAIMS_READING
+from tiedlm.reproduction.table4_tables import TITLES as CLAIMS
+from tiedlm.reproduction.table4_tables import claims
+from tiedlm.reproduction.table4_words import READING as WORDS_READING
+from tiedlm.reproduction.table4_words import next_words_table
 from tiedlm.reproduction.tables import TITLES, table
 
 READING = f"""\
@@ -64,6 +71,8 @@ def reproduction_part(rows: Mapping[str, Row], found: Sequence[Ordering], points
     parts = [verdict(rows), READING]
     for name in TITLES:
         parts.append(_section(table(name, rows)))
+    parts += [_section(claims(name, pairs(rows))) for name in CLAIMS]
+    parts += [CLAIMS_READING, _section(next_words_table(rows)), WORDS_READING]
     parts += [_section(orders(found)), _section(steps(found)), TESTS]
     parts += [f"### {FIGURE_1_TITLE}", _figure1(points), "### Figure 2: validation perplexity by epoch", _figure2(rows)]
     return "\n\n".join(part.strip("\n") for part in parts)
@@ -77,7 +86,7 @@ def _figure1(points: Points | None) -> str:
     if points is None:
         return "Not run."
     return (
-        f"![{FIGURE_1_TITLE}](figures/figure1.png)\n\n{figure1_table(points).markdown()}\n"
+        f"![{FIGURE_1_TITLE}](figures/figure1.png)\n\n{figure1_table(points).markdown()}\n{standing_of_figure1(points)}\n"
         f"Chance, the distance of two random subspaces of {points.units} of {points.words:,} dimensions: "
         f"sqrt(1 - d/V) = {points.chance:.3f}."
     )

@@ -32,7 +32,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "table4": (BASELINE, AUGMENTED),
     "figure2": tuple(name for name, row in PUBLISHED.items() if row.corpus == "ptb" and row.size in SIZES),
 }
-"""Tables and figures → the rows whose runs they are made of. Figure 1 is made of no rows."""
+"""Tables and figures → the rows whose runs they are made of."""
+FIGURE_1 = "figure1"
+"""The target that is made of no rows, but of runs of its own."""
 
 
 @final
@@ -73,10 +75,12 @@ def select(targets: Sequence[str], only: Sequence[str] = ()) -> list[str]:
 
 
 def _rows_of(target: str, known: Sequence[str]) -> tuple[str, ...]:
+    if target == FIGURE_1:
+        raise ArgumentError(f"{FIGURE_1} is made of runs of its own, and of no rows: name it alone.")
     if target not in known:
         raise ArgumentError(
-            f"There is no table, figure or row {target!r}.{suggestion(target, known)} Tables and figures: "
-            f"{', '.join(TARGETS)}; rows: `tiedlm reproduce --list`."
+            f"There is no table, figure or row {target!r}.{suggestion(target, [*known, FIGURE_1])} Tables and figures: "
+            f"{', '.join([*TARGETS, FIGURE_1])}; rows: `tiedlm reproduce --list`."
         )
     return TARGETS.get(target, (target,))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tiedlm.reproduction.differences import differences
-from tiedlm.reproduction.layout import FORMAT, VERSION, checksum
+from tiedlm.reproduction.layout import ANALYSIS, FORMAT, VERSION, WITHOUT_ANALYSIS, checksum
 
 
 def provenance(
@@ -26,13 +26,13 @@ def provenance(
         config, environment: of the run.
         metrics: its records, one for each epoch among them.
         weights_sha256: of its weights.
-        files: name → content of what it answers for.
+        files: name → content of what it answers for; without an analysis, the result is of the version that has none.
         first: the provenance of the training whose weights it started from.
     """
     corpus = environment["corpus"]
     body = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if ANALYSIS in files else WITHOUT_ANALYSIS,
         "trainings": 1 if first is None else first["trainings"] + 1,
         "weights_sha256": weights_sha256,
         "texts_sha256": {split: entry["text_sha256"] for split, entry in corpus["splits"].items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +13,83 @@ from tiedlm.errors import RunError
 from tiedlm.files import json_bytes
 from tiedlm.reproduction.consistency import check_result
 from tiedlm.reproduction.differences import check_is_recipe
-from tiedlm.reproduction.layout import FIRST_PROVENANCE, FIRST_TRAINING, METRICS, PROVENANCE, Result, answered_for
+from tiedlm.reproduction.layout import (
+    ANALYSIS,
+    FIRST_PROVENANCE,
+    FIRST_TRAINING,
+    METRICS,
+    PROVENANCE,
+    VERSION,
+    WITHOUT_ANALYSIS,
+    Result,
+    answered_for,
+)
 from tiedlm.reproduction.place import place
 from tiedlm.reproduction.provenance import provenance
+from tiedlm.reproduction.replacing import analyses_of, check_free, differing
 
 THINNED = ("window",)
 """Events of the journal that are not published: many, and no figure is made of them."""
 
+Analyses = Callable[[RunFolder, str], bytes]
+"""A run folder, and the sha256 of its weights → content of its `analysis.json`."""
 
-def publish(run: Path, results: Path, *, replace: bool = False) -> Path:
+
+def publish(run: Path, results: Path, *, replace: bool = False, data_dir: Path | None = None) -> Path:
     """Write the result of a finished run and return its folder, `results/<recipe>/seed-<seed>`.
 
-    The folder appears whole or not at all. A run that is published already changes nothing. A training that started
-    from another run's weights brings that run's result along, so that run's folder must still be where it was.
+    The folder appears whole or not at all. A run that is published already changes nothing; where its result is of a
+    version without an analysis, that is added. A training that started from another run's weights brings that run's
+    result along, so that run's folder must still be where it was. The weights are measured in one pass over the test
+    text, those of which there is an analysis already excepted.
 
     Args:
         run: the run folder.
         results: the folder of all results.
-        replace: overwrite a result of this recipe and seed that is another one.
+        replace: overwrite a result of this recipe and seed that is another one, and measure the run in any case.
+        data_dir: where the run's corpus is; None looks in the usual data folder.
 
     Raises:
         RunError: a run that is missing, damaged, unfinished or contradicts itself; another result is there already; the
             disk is full or fails.
         ConfigError: the run's config is not that of a recipe, up to seed and runtime.
+        CorpusError: its corpus is missing or unusable.
     """
     folder = RunFolder.open(run)
-    contents = _contents(folder)
+    unmeasured = _contents(folder, None)
     config = folder.read_json("config")
     target = results / config["recipe"] / f"seed-{config['seed']}"
-    if _differing(target, contents):
-        _check_free(target, contents, replace)
+    if not replace:
+        check_free(target, unmeasured)
+    known = analyses_of(target, even_damaged=replace)
+    if replace:
+        known.pop(json.loads(unmeasured[PROVENANCE])["weights_sha256"], None)
+    contents = _contents(folder, _measuring(known, data_dir))
+    if differing(target, contents):
         place(target, contents)
     return target
 
 
-def _contents(folder: RunFolder) -> dict[str, bytes]:
+def _measuring(known: dict[str, bytes], data_dir: Path | None) -> Analyses:
+    """Return what measures a run unless there is an analysis of its weights: `known`, by their sha256."""
+
+    def analysis(folder: RunFolder, weights_sha256: str) -> bytes:
+        if weights_sha256 in known:
+            return known[weights_sha256]
+        from tiedlm.reproduction.measurement import measure  # here, so that what measures nothing loads no torch
+
+        return json_bytes(measure(folder.path, data_dir))
+
+    return analysis
+
+
+def _contents(folder: RunFolder, analyses: Analyses | None) -> dict[str, bytes]:
     """Return name → content of a run's result, checked; names of the first training's files have its folder's name."""
     config, environment = folder.read_json("config"), folder.read_json("environment")
     try:
         check_is_recipe(config)
         _check_finished(folder)
-        return _built(folder, config, environment)
+        return _built(folder, config, environment, analyses)
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{folder.path} lacks what a result tells ({error!r}): its files were written by another version of "
@@ -60,22 +97,27 @@ def _contents(folder: RunFolder) -> dict[str, bytes]:
         ) from error
 
 
-def _built(folder: RunFolder, config: dict[str, Any], environment: dict[str, Any]) -> dict[str, bytes]:
-    first = _first_training(folder, environment["parent"])
+def _built(
+    folder: RunFolder, config: dict[str, Any], environment: dict[str, Any], analyses: Analyses | None
+) -> dict[str, bytes]:
+    first = _first_training(folder, environment["parent"], analyses)
     metrics = [record for record in folder.journal.records() if record["event"] not in THINNED]
+    weights_sha256 = hashlib.sha256(folder.read("weights")).hexdigest()
     files = {
         **first,
         "config.json": json_bytes(config),
         "environment.json": json_bytes(_without_paths(environment)),
         METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in metrics),
         "scores.json": json_bytes(folder.read_json("scores")),
+        **({} if analyses is None else {ANALYSIS: analyses(folder, weights_sha256)}),
     }
+    version = WITHOUT_ANALYSIS if analyses is None else VERSION
     told = provenance(
         config=config,
         environment=environment,
         metrics=metrics,
-        weights_sha256=hashlib.sha256(folder.read("weights")).hexdigest(),
-        files={name: files[name] for name in answered_for(2 if first else 1)},
+        weights_sha256=weights_sha256,
+        files={name: files[name] for name in answered_for(2 if first else 1, version)},
         first=json.loads(first[FIRST_PROVENANCE]) if first else None,
     )
     contents = {**files, PROVENANCE: json_bytes(told)}
@@ -83,12 +125,12 @@ def _built(folder: RunFolder, config: dict[str, Any], environment: dict[str, Any
     return contents
 
 
-def _first_training(folder: RunFolder, parent: dict[str, Any] | None) -> dict[str, bytes]:
+def _first_training(folder: RunFolder, parent: dict[str, Any] | None, analyses: Analyses | None) -> dict[str, bytes]:
     if parent is None:
         return {}
     try:
         origin = RunFolder.open(parent["path"])
-        contents = _contents(origin)
+        contents = _contents(origin, analyses)
     except RunError as error:
         raise RunError(
             f"{folder.path} started from the weights of another run, whose result belongs to its own: {error}"
@@ -106,7 +148,8 @@ def _result(path: Path, contents: dict[str, bytes], prefix: str = "") -> Result:
     inner = f"{prefix}{FIRST_TRAINING}/"
     first = _result(path, contents, inner) if f"{inner}{PROVENANCE}" in contents else None
     metrics = [json.loads(line) for line in contents[prefix + METRICS].splitlines()]
-    return Result(path=path, metrics=metrics, first_training=first, **values)
+    analysis = json.loads(contents.get(prefix + ANALYSIS, b"null"))
+    return Result(path=path, metrics=metrics, first_training=first, analysis=analysis, **values)
 
 
 def _check_finished(folder: RunFolder) -> None:
@@ -123,18 +166,3 @@ def _without_paths(environment: dict[str, Any]) -> dict[str, Any]:
     if environment["parent"] is not None:
         public["parent"] = {name: value for name, value in environment["parent"].items() if name != "path"}
     return public
-
-
-def _differing(target: Path, contents: dict[str, bytes]) -> list[str]:
-    """Return the names of files that differ between a published result and `contents`, or are in one of them only."""
-    there = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_file()}
-    names = sorted({*there, *contents})
-    return [name for name in names if name not in there or there[name].read_bytes() != contents.get(name)]
-
-
-def _check_free(target: Path, contents: dict[str, bytes], replace: bool) -> None:
-    if target.exists() and not replace:
-        raise RunError(
-            f"{target} holds another result already ({', '.join(_differing(target, contents))} differ). Nothing was "
-            "changed. Give --replace to put this one in its place, or another folder with --results."
-        )

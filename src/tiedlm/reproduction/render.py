@@ -17,6 +17,10 @@ from tiedlm.reproduction.ordering import orderings
 from tiedlm.reproduction.ordering_tables import orders, steps
 from tiedlm.reproduction.page_parts import readme_part, reproduction_part
 from tiedlm.reproduction.pages import with_part
+from tiedlm.reproduction.table4 import pairs
+from tiedlm.reproduction.table4_tables import TITLES as CLAIMS
+from tiedlm.reproduction.table4_tables import claims, claims_csv
+from tiedlm.reproduction.table4_words import next_words_csv, next_words_table
 from tiedlm.reproduction.tables import TITLES, table, table_csv
 
 TABLES, FIGURES = Path("docs", "tables"), Path("docs", "figures")
@@ -72,6 +76,10 @@ def _tables(rows: Mapping[str, Row], points: Points | None) -> Outputs:
     for name in TITLES:
         outputs |= _in_every_form(name, table(name, rows), table_csv(name, rows))
     outputs |= _in_every_form("orders", orders(found)) | _in_every_form("steps", steps(found))
+    compared = pairs(rows)
+    for name in CLAIMS:
+        outputs |= _in_every_form(name, claims(name, compared), claims_csv(name, compared))
+    outputs |= _in_every_form("table4-words", next_words_table(rows), next_words_csv(rows))
     return outputs | _in_every_form("figure1", None if points is None else figure1_table(points))
 
 

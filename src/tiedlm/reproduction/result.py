@@ -10,12 +10,14 @@ from tiedlm.errors import RunError
 from tiedlm.files import read_json, sha256
 from tiedlm.reproduction.consistency import check_result
 from tiedlm.reproduction.layout import (
+    ANALYSIS,
     FIRST_TRAINING,
     FORMAT,
     METRICS,
     NOT_USED,
     PROVENANCE,
     VERSION,
+    WITHOUT_ANALYSIS,
     Result,
     answered_for,
     checksum,
@@ -42,6 +44,7 @@ def read_result(folder: Path) -> Result:
         scores=scores,
         provenance=provenance,
         first_training=first,
+        analysis=None if provenance["version"] == WITHOUT_ANALYSIS else read_json(folder / ANALYSIS),
     )
     check_result(result)
     return result
@@ -60,15 +63,17 @@ def _read_provenance(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} is of version {version}, but this tiedlm reads versions up to {VERSION}. Install a newer tiedlm."
         )
-    if version != VERSION or provenance.get("checksum") != checksum(provenance):
+    if version not in (WITHOUT_ANALYSIS, VERSION) or provenance.get("checksum") != checksum(provenance):
         _raise_damaged(path, "it does not agree with its own checksum")
     return provenance
 
 
 def _check_files(folder: Path, provenance: dict[str, Any]) -> None:
-    names = answered_for(provenance["trainings"])
+    names = answered_for(provenance["trainings"], provenance["version"])
     for name in names:
-        path, expected = folder / name, provenance["files"][name]
+        path, expected = folder / name, provenance["files"].get(name)
+        if expected is None:
+            _raise_damaged(folder / PROVENANCE, f"it does not answer for {name}")
         if not path.is_file():
             raise RunError(f"{path} is missing. {RESTORE}")
         if (found := sha256(path)) != expected:

@@ -1,13 +1,13 @@
 """One run of the paper's theory experiment (Inan et al. 2017, section 6.2): a small training, and where it ends.
 
 A stretch of the training text, chosen at random, with a vocabulary of its own words; an untied LSTM without any
-regularisation; word vectors held at norm 1; the loss of equation 6.1. What the paper leaves open is chosen here, in
-`theory_setting`, and `docs/theory.md` says why.
+regularisation; word vectors held at norm 1; the loss of equation 6.1. What the paper leaves open is chosen here, and
+in `theory_setting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from tiedlm.errors import CorpusError, TrainingError
 from tiedlm.models.config import LSTMConfig
 from tiedlm.models.lstm import LSTMLanguageModel
 from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
+from tiedlm.reproduction.theory_state import Standing, go_on_from
 from tiedlm.seeding import generator
 from tiedlm.theory.collapse import spread
 from tiedlm.theory.distance import subspace_distance
@@ -57,7 +58,8 @@ def run_theory(
     run: int,
     *,
     device: str = "cpu",
-    progress: Callable[[int, LSTMLanguageModel], None] | None = None,
+    progress: Callable[[Standing], None] | None = None,
+    state: Mapping[str, Tensor] | None = None,
 ) -> TheoryOutcome:
     """Train one run and return what it came to; on one machine the same arguments give the same outcome.
 
@@ -66,15 +68,18 @@ def run_theory(
         stretch: what to train on.
         run: its number, from which the initial weights are drawn.
         device: where to train.
-        progress: is told the number of each epoch that has ended, and given the model.
+        progress: is given the run as it stands after each epoch.
+        state: what `Standing.tensors` returned before the last epoch, to go on from; None begins.
 
     Raises:
         TrainingError: the loss is no longer finite.
+        ArgumentError: the state is that of another run.
     """
     model = initial_model(config, stretch.words, run).to(device)
     optimizers = _optimizers(model, config)
+    done = 0 if state is None else go_on_from(state, model, optimizers[-1])
     sums = torch.zeros(3, device=device)
-    for epoch in range(1, config.epochs + 1):
+    for epoch in range(done + 1, config.epochs + 1):
         _set_rates(optimizers, rate_share(epoch, config.epochs))
         sums = _train_epoch(model, optimizers, stretch, config)
         if not bool(sums.isfinite().all()):
@@ -82,7 +87,7 @@ def run_theory(
                 f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
             )
         if progress is not None:
-            progress(epoch, model)
+            progress(Standing(epoch=epoch, model=model, adam=optimizers[-1]))
     return _outcome(model, sums, config)
 
 

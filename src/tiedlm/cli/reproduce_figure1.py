@@ -1,0 +1,52 @@
+"""`tiedlm reproduce figure1`: trains the runs of the theory experiment that are missing, within a budget."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.reproduction.figure1_points import PLACE
+from tiedlm.reproduction.figure1_runs import Left, measure_figure1
+from tiedlm.training.display import PlainDisplay
+
+THREADS = 1
+"""Threads of a run: its products are small, and commands beside each other fill the cores."""
+
+
+def reproduce_figure1(results: Path, runs: Sequence[int], *, budget_seconds: int | None, data_dir: Path | None) -> int:
+    """Train what is missing of Figure 1, say what is left, and return the exit status.
+
+    Args:
+        results: the folder of all results; the figure's is made in it.
+        runs: numbers of the runs that each point should have.
+        budget_seconds: when to stop; None: no limit.
+        data_dir: folder with corpora; None is the usual one.
+
+    Raises:
+        TiedlmError: as `measure_figure1`.
+    """
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(THREADS)
+        left = measure_figure1(runs, results / PLACE, data_dir, PlainDisplay(), budget_seconds=budget_seconds)
+    except KeyboardInterrupt:
+        print("tiedlm: interrupted; what was done is kept, and the same command goes on with it", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        torch.set_num_threads(before)
+    print(_told(left))
+    return 0
+
+
+def _told(left: Left) -> str:
+    if not left.missing:
+        return "Nothing is missing: `tiedlm reproduce --render` draws the figure of what there is."
+    why = "the time is up" if left.out_of_time else "other processes are at them"
+    return (
+        f"{left.finished} runs are finished, {left.missing} are not ({why}): the same command goes on with them. "
+        "`tiedlm reproduce --render` draws the figure of what there is."
+    )

@@ -1,0 +1,80 @@
+"""A run under way keeps its state and stops in time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from support.tiny_run import Silence
+from tiedlm.errors import RunError
+from tiedlm.models.config import LSTMConfig
+from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.reproduction.figure1_watch import OutOfTimeError, Watch
+from tiedlm.reproduction.theory_state import Standing
+
+
+class Told(Silence):
+    """Keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def standing():
+    import torch
+
+    model = LSTMLanguageModel(LSTMConfig(units=2, layers=1), 5)
+    adam = torch.optim.Adam(model.layers.parameters())
+    return lambda epoch: Standing(epoch=epoch, model=model, adam=adam)
+
+
+def test_the_state_is_kept_but_after_the_last_epoch(tmp_path, standing):
+    path = tmp_path / "state"
+    watch = Watch("run 0", 3, path, Silence(), None)
+    assert watch.state() is None
+    watch(standing(3))
+    assert not path.exists()
+    watch(standing(2))
+    found = Watch("run 0", 3, path, Silence(), None).state()
+    assert found is not None
+    assert int(found["epoch"]) == 2
+
+
+def test_seconds_before_an_interruption_count(tmp_path, standing, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    first = Watch("run 0", 3, tmp_path / "state", Silence(), None)
+    now[0] = 7.0
+    first(standing(1))
+    now[0] = 100.0
+    again = Watch("run 0", 3, tmp_path / "state", Silence(), None)
+    again.state()
+    now[0] = 103.0
+    assert again.seconds() == 10.0
+
+
+@pytest.mark.parametrize(("deadline", "stops"), [(9.0, True), (21.0, False), (None, False)])
+def test_a_run_stops_where_the_next_epoch_would_end_too_late(tmp_path, standing, monkeypatch, deadline, stops):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    display = Told()
+    watch = Watch("run 0", 3, tmp_path / "state", display, deadline)
+    now[0] = 10.0
+    if stops:
+        with pytest.raises(OutOfTimeError):
+            watch(standing(1))
+        assert display.lines == ["run 0: kept after epoch 1 of 3, 10s"]
+    else:
+        watch(standing(1))
+    assert (tmp_path / "state").exists()
+
+
+def test_a_damaged_state_is_told(tmp_path):
+    (tmp_path / "state").write_bytes(b"nonsense")
+    with pytest.raises(RunError, match=r"state is damaged .* Delete it to begin that run anew"):
+        Watch("run 0", 3, tmp_path / "state", Silence(), None).state()

@@ -38,7 +38,7 @@ def test_a_text_that_was_changed_in_the_meantime_is_an_error(words: list[str]) -
 
 def test_of_a_part_only_the_training_words_of_its_stretch(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a\n" * (MIDDLE // 2) + "b c d")
-    splits = dict.fromkeys(("train", "test"), Split(ids=np.zeros(1), words=1, unknown=0, lines=1))
+    splits: dict[str, Split] = dict.fromkeys(("train", "test"), Split(ids=np.zeros(1), words=1, unknown=0, lines=1))
     corpus = Corpus("wikitext-2-half2", VOCABULARY, splits, dict.fromkeys(splits, tmp_path / "a.txt"), {})
     assert MIDDLE % 2 == 1
     assert list(split_words(corpus, "train")) == ["c", "d", "<eos>"]

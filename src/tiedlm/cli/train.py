@@ -42,8 +42,7 @@ class Options:
     resume: Run = None
     """Run folder to go on with, exactly where it stopped. Its config is fixed."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
-    """Train each of these seeds, as in 0-4 or 0,2,5, several at once, and show mean and spread. The same command again
-    goes on with what was cut."""
+    """Train each of these seeds, as in 0-4 or 0,2,5, several at once; the same command goes on with what was cut."""
     jobs: int | None = None
     """With --seeds, how many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     data_dir: Directory = None

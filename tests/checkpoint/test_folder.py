@@ -177,6 +177,21 @@ def test_a_missing_file_is_named(folder):
         folder.read("vocabulary")
 
 
+def test_a_check_of_the_whole_folder_finds_a_missing_file_of_any_role(folder):
+    folder.journal.append({"event": "start"})
+    folder.commit({"weights": b"w", "progress": b"{}"}, journal=folder.journal)
+    folder.check_whole()
+    for path in folder.path.iterdir():
+        if path.name.startswith(".lock") or path.name == "manifest.json":
+            continue
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(RunError, match=path.name):
+            folder.check_whole()
+        path.write_bytes(content)
+    folder.check_whole()
+
+
 def test_read_json_and_read_tensors(folder):
     folder.commit({"state": tensors_to_bytes({"h": torch.arange(3)}), "weights": b"text", "progress": b"\xff"})
     assert folder.read_json("config") == {"seed": 0}

@@ -22,6 +22,17 @@ def test_the_same_seed_gives_the_same_text(tiedlm, tiny):
     assert "<eos>" not in first
 
 
+def test_without_a_seed_it_is_seed_0(tiedlm, tiny):
+    seeded = [tiedlm("generate", tiny / "run", "--seed", seed).output for seed in range(6)]
+    assert tiedlm("generate", tiny / "run").output == seeded[0]
+    assert len(set(seeded)) == 6
+
+
+def test_the_most_probable_words_need_no_seed(tiedlm, tiny):
+    answer = tiedlm("generate", tiny / "run", "--temperature", 0, "--words", 5)
+    assert (answer.status, answer.error) == (0, "")
+
+
 def test_an_unknown_word_is_drawn_only_where_it_is_allowed(tiedlm, tiny):
     arguments = ["generate", tiny / "run", "--words", 400, "--temperature", 1000]
     assert "<unk>" not in tiedlm(*arguments).output
@@ -43,6 +54,8 @@ def test_unknown_words_of_the_prompt_are_named_beside_the_text(tiedlm, tiny):
         (["--top-k", "0"], "top_k is 0"),
         (["--top-k", "22"], "top_k is 22, but must be at most 21"),
         (["--top-k", "2", "--temperature", "0"], "top_k has no effect at temperature 0"),
+        (["--seed", "0", "--temperature", "0"], "seed has no effect at temperature 0"),
+        (["--device", "abacus"], "no kind of device 'abacus'"),
         (["--prompt", "a \udcff"], "not UTF-8"),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -120,6 +121,34 @@ def test_a_full_disk_under_the_output_is_an_error(arguments):
         done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=BUFFERED)
     assert done.returncode == 2
     assert done.stderr == "tiedlm: error: reading or writing failed: No space left on device\n"
+
+
+def test_a_request_to_end_clears_away_what_was_begun(tmp_path):
+    code = (
+        "import sys, tempfile, time, types; from tiedlm.cli import main\n"
+        "def wait(arguments):\n"
+        "    with tempfile.TemporaryDirectory(dir=sys.argv[1]):\n"
+        "        print('begun', flush=True); time.sleep(600)\n"
+        "main.import_module = lambda name: types.SimpleNamespace(main=wait)\n"
+        "sys.exit(main.main(['recipes']))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        assert list(tmp_path.iterdir())
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate()
+    assert (process.returncode, error) == (130, "tiedlm: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_handling_of_a_request_to_end_is_the_commands_own(tiedlm, command):
+    found = []
+    command(lambda arguments: found.append(signal.getsignal(signal.SIGTERM)))
+    tiedlm("recipes")
+    assert found == [signal.default_int_handler]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_word_that_the_terminal_lacks_is_printed_escaped():

@@ -71,3 +71,9 @@ def test_a_count_out_of_range_is_refused(tiedlm, tiny, count):
     answer = tiedlm("predict", tiny / "run", "the", "--count", count)
     assert answer.status == 2
     assert f"count is {count}, but must be from 1 to 21" in answer.error
+
+
+def test_a_device_that_is_not_here_is_refused(tiedlm, tiny):
+    answer = tiedlm("predict", tiny / "run", "the", "--device", "abacus")
+    assert (answer.status, answer.output) == (2, "")
+    assert "no kind of device 'abacus'" in answer.error

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tiedlm.cli.recipe_config import recipe_config, switches, with_absolute_paths, with_corpus
+from tiedlm.cli.recipe_config import recipe_config, switches, with_absolute_paths, with_corpus, with_loss
 from tiedlm.cli.words import Words
 from tiedlm.config import to_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
+from tiedlm.losses.config import LossConfig
 from tiedlm.recipes.catalogue import recipe
 
 FILES = {"corpus.train": "a.txt", "corpus.valid": "b.txt", "corpus.test": "c.txt"}
@@ -27,6 +28,26 @@ def test_a_config_file(tmp_path):
     for name in ("mine.json", "mine"):
         (tmp_path / name).write_text(json.dumps(to_json(config)))
         assert recipe_config(str(tmp_path / name)) == config
+
+
+def test_a_config_file_by_its_name_without_the_ending(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = replace(recipe("ptb-small-al"), recipe="mine", seed=7)
+    for name in ("mine.json", "ptb-small-al.json"):
+        (tmp_path / name).write_text(json.dumps(to_json(config)))
+    assert recipe_config("mine") == config
+    assert recipe_config("ptb-small-al") == recipe("ptb-small-al")
+
+
+@pytest.mark.parametrize("gamma", ["0", "0.0", "-0"])
+def test_a_weight_of_zero_takes_the_whole_augmented_term_out(gamma):
+    found = with_loss(recipe("ptb-small-real"), Words([], {"loss.gamma": gamma}))
+    assert found == replace(recipe("ptb-small-real"), loss=LossConfig())
+
+
+@pytest.mark.parametrize("options", [{}, {"loss.gamma": "0.3"}, {"loss.gamma": "x"}])
+def test_any_other_weight_leaves_the_loss_as_it_is(options):
+    assert with_loss(recipe("ptb-small-real"), Words([], options)) == recipe("ptb-small-real")
 
 
 @pytest.mark.parametrize(

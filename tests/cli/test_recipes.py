@@ -26,6 +26,14 @@ def test_every_recipe_is_a_row(tiedlm):
             assert row.split()[-1] == str(config.training.epochs)
 
 
+def test_one_recipe_alone(tiedlm):
+    _, row = tiedlm("recipes", "ptb-small-real").output.splitlines()
+    assert row.split()[0] == "ptb-small-real"
+    found = from_json(RunConfig, json.loads(tiedlm("recipes", "ptb-small-real", "--json").output))
+    assert found == recipe("ptb-small-real")
+    assert "Did you mean 'ptb-small-real'" in tiedlm("recipes", "ptb-smal-real").error
+
+
 def test_as_json_they_are_whole_configs(tiedlm):
     found = json.loads(tiedlm("recipes", "--json").output)
     assert {name: from_json(RunConfig, value) for name, value in found.items()} == {

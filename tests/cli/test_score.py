@@ -59,13 +59,22 @@ def test_lines_and_words_sum_to_the_total(tiedlm, tiny, option):
 
 def test_the_words_of_a_line_in_plain_form(tiedlm, tiny):
     lines = [line.split("\t") for line in tiedlm("score", tiny / "run", "--per-word").output.splitlines()]
-    assert lines[0] == ["line", "place", "word", "nll_nats"]
-    assert [line[:3] for line in lines if line[0] == "31"] == [
-        ["31", "1", "the"],
-        ["31", "2", "dog"],
-        ["31", "3", "<unk>"],
-        ["31", "4", "<eos>"],
+    assert lines[0] == ["line", "place", "word", "unknown", "nll_nats"]
+    assert [line[:4] for line in lines if line[0] == "31"] == [
+        ["31", "1", "the", "0"],
+        ["31", "2", "dog", "0"],
+        ["31", "3", "zigzags", "1"],
+        ["31", "4", "<eos>", "0"],
     ]
+
+
+def test_the_words_of_a_text_file_are_those_that_it_spells(tiedlm, tiny, tmp_path):
+    (tmp_path / "a.txt").write_text("the wug\n<unk> dog")
+    answer = tiedlm("score", tiny / "run", "--per-word", "--json", "--text", tmp_path / "a.txt")
+    *rows, report = [json.loads(line) for line in answer.output.splitlines()]
+    assert [row["word"] for row in rows] == ["the", "wug", "<eos>", "<unk>", "dog", "<eos>"]
+    assert [row["unknown"] for row in rows] == [False, True, False, True, False, False]
+    assert report["unknown"] == 2
 
 
 def test_the_lines_in_plain_form(tiedlm, tiny):
@@ -85,6 +94,8 @@ def test_the_lines_in_plain_form(tiedlm, tiny):
         (["--text", "nowhere.txt"], "nowhere.txt does not exist"),
         (["--text", "/"], "is a folder"),
         (["--split", "tset"], "'tset'"),
+        (["--device", "abacus"], "no kind of device 'abacus'"),
+        (["--device", "cuda:999"], "'cuda:999' cannot be used here"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tiedlm, tiny, arguments, told):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from support.small_text import small_config
 from tiedlm.cli import training_run
 from tiedlm.config import from_json, to_json
+from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.training.config import RunConfig
@@ -84,6 +86,12 @@ def test_fields_of_the_recipe_are_changed_and_no_others(tiedlm, asked):
         "model": original["model"] | {"tied": False},
     }
     assert options == {"run_dir": None, "start_from": None, "data_dir": None}
+
+
+def test_the_augmented_term_is_taken_out_by_its_weight_alone(tiedlm, asked):
+    assert tiedlm("train", "ptb-small-real", "--loss.gamma", 0).status == 0
+    assert tiedlm("train", "ptb-small-real", "--loss.gamma", 0, "--loss.temperature", None).status == 0
+    assert [config.loss for config, _ in asked] == [LossConfig(), LossConfig()]
 
 
 def test_fields_of_a_recurrent_highway_network_are_changed_and_only_it_has_them(tiedlm, asked):
@@ -174,7 +182,9 @@ def test_the_help_lists_the_recipes_and_with_one_its_values(tiedlm):
         (["ptb-rhn-vd", "--model.keep-hidden", "0.5"], "--model.keep-hidden"),
         (["ptb-rhn-vd", "--model.depth", "0"], "model.depth is 0"),
         (["ptb-rhn-vd", "--training.weight-decay", "-1"], "training.weight_decay is -1.0"),
-        (["ptb-small-vd", "ptb-small-re"], "ptb-small-re"),
+        (["ptb-small-vd", "ptb-small-re"], "2 are named: ptb-small-vd, ptb-small-re"),
+        (["ptb-small-real", "--loss.gamma", "0", "--loss.temperature", "20"], "no effect without the augmented term"),
+        (["ptb-small-real", "--loss.gamma", "zero"], "--loss.gamma"),
         (["ptb-small-vd", "--resume", "nowhere"], "There is no run folder"),
         (["--resume"], "--resume"),
         (["ptb-small-vd", "--resume"], "--resume"),
@@ -215,3 +225,13 @@ def test_a_finished_run_stays_as_it_is(tiedlm, tiny):
     assert answer.status == 0
     assert "is finished already" in answer.output
     assert {path.name: path.read_bytes() for path in (tiny / "run").iterdir()} == before
+
+
+@pytest.mark.parametrize("pattern", ["weights-*", "vocabulary.json", "journal.jsonl"])
+def test_a_damaged_run_is_not_called_finished(tiedlm, tiny, tmp_path, pattern):
+    shutil.copytree(tiny / "run", tmp_path / "run")
+    (damaged,) = (tmp_path / "run").glob(pattern)
+    damaged.write_bytes(damaged.read_bytes()[:-2])
+    answer = tiedlm("train", "--resume", tmp_path / "run")
+    assert (answer.status, answer.output) == (2, "")
+    assert f"{damaged} is damaged" in answer.error

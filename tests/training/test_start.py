@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support.small_text import small_config
-from tiedlm.errors import CorpusError, RunError
+from tiedlm.errors import ConfigError, CorpusError, RunError
 from tiedlm.training.start import continued, started
 from tiedlm.training.state import read_progress
 
@@ -48,3 +48,20 @@ def test_starting_from_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> Non
     with pytest.raises(RunError):
         started(config, tmp_path / "run", tmp_path, None, tmp_path / "cache")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    elsewhere = replace(config, runtime=replace(config.runtime, device="cuda:999"))
+    with pytest.raises(ConfigError, match="'cuda:999' cannot be used here"):
+        started(elsewhere, tmp_path / "run", None, None, tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_run_with_any_damaged_file_does_not_go_on(tmp_path: Path) -> None:
+    folder = started(small_config(tmp_path / "text"), tmp_path / "run", None, None, tmp_path / "cache")
+    vocabulary = tmp_path / "run" / "vocabulary.json"
+    vocabulary.write_bytes(vocabulary.read_bytes().replace(b"the", b"teh"))
+    with pytest.raises(RunError, match=r"vocabulary\.json is damaged"):
+        continued(folder, None, tmp_path / "cache")

@@ -103,6 +103,16 @@ class RunFolder:
         except ArgumentError as error:
             raise RunError(f"The {role} of {self.path} are not readable as tensors: {error} {RESTORE}") from error
 
+    def check_whole(self) -> None:
+        """Compare every file with the manifest, the journal as far as it counts.
+
+        Raises:
+            RunError: a file is missing or damaged.
+        """
+        for role in self._manifest.files:
+            self.read(role)
+        self.journal.check()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only writer inside the block, and see what the last writer saved. May be nested.

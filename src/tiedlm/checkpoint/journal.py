@@ -41,6 +41,10 @@ class Journal:
                 os.truncate(self.path, before)
                 raise
 
+    def check(self) -> None:
+        """Raise a RunError unless the lines that count are those that were committed."""
+        self._read_committed()
+
     def rewind(self) -> None:
         """Cut off the lines that no commit has counted.
 

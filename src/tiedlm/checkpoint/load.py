@@ -11,6 +11,7 @@ from torch import Tensor
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
 from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.devices import usable_device
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import ModelConfig
@@ -28,16 +29,22 @@ class Run:
     vocabulary: Vocabulary
     """The words the model knows, in order of id."""
     model: LanguageModel
-    """The model with the weights that were best on the validation text, in evaluation mode, on the CPU."""
+    """The model with the weights that were best on the validation text, in evaluation mode, on the device asked for."""
 
 
-def load_run(path: Path | str) -> Run:
+def load_run(path: Path | str, *, device: str = "cpu") -> Run:
     """Return the trained run in the folder `path`, every file's checksum compared.
 
+    Args:
+        path: the run folder.
+        device: where the model is to live, `cpu`, `cuda` or another that PyTorch names; whichever it was trained on.
+
     Raises:
+        ConfigError: a device that does not exist here.
         RunError: the folder is missing, no run folder, damaged or of a newer version; no weights have been saved yet;
             or config, vocabulary and weights do not go together.
     """
+    place = usable_device(device)
     folder = RunFolder.open(path)
     if not folder.has("weights"):
         raise RunError(
@@ -48,7 +55,7 @@ def load_run(path: Path | str) -> Run:
     config = folder.read_json("config")
     vocabulary, model = _build(folder, config)
     _load_weights(model, tensors, folder)
-    return Run(folder=folder, config=config, vocabulary=vocabulary, model=model.eval())
+    return Run(folder=folder, config=config, vocabulary=vocabulary, model=model.eval().to(place))
 
 
 def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, LanguageModel]:

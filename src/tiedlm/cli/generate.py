@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from tiedlm.cli.parsing import RunPath, Switch, parse
+from tiedlm.cli.parsing import Device, RunPath, Switch, parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,14 @@ class Arguments:
     """Words to draw; the end of a line counts as one."""
     temperature: float = 1.0
     """1 draws from the model's own distribution, less prefers what is probable, 0 takes the most probable word."""
-    seed: int = 0
-    """Seed of the draws."""
+    seed: int | None = None
+    """Seed of the draws, by default 0; not with temperature 0, where nothing is drawn."""
     top_k: Annotated[int | None, tyro.conf.arg(metavar="WORDS")] = None
     """Draw among so many most probable words only."""
     allow_unknown: Switch = False
     """Let `<unk>` be drawn; without it the other words share its probability."""
+    device: Device = "cpu"
+    """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         temperature=given.temperature, top_k=given.top_k, seed=given.seed, allow_unknown=given.allow_unknown
     )
     prompt = context_words(given.prompt)
-    run = load_run(given.run)
+    run = load_run(given.run, device=given.device)
     if unknown := unknown_words(run.vocabulary, prompt):
         print(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", file=sys.stderr)
     drawn = generate(run.model, run.vocabulary, prompt, given.words, sampling)

@@ -1,15 +1,18 @@
 """The command `tiedlm`: finds the command's module, calls it, and tells every error in one message.
 
 Nothing but this file and the errors is imported until the command is known, so that help and mistakes are answered at
-once. Exit status: 0 well; 2 an error that a user can mend; 130 interrupted; 141 the reader of a pipe has gone.
+once. Exit status: 0 well; 2 an error that a user can mend; 130 interrupted, or asked to end (SIGTERM); 141 the reader
+of a pipe has gone.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 from tiedlm.errors import ArgumentError, TiedlmError, suggestion
@@ -40,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _print_what_the_terminal_lacks_escaped()
     try:
-        status = _status(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        with _asked_to_end_is_interrupted():
+            status = _status(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return _tell("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -53,6 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         return _tell(f"error: {_in_words(error)}", ERROR)
     return status
+
+
+@contextmanager
+def _asked_to_end_is_interrupted() -> Iterator[None]:
+    """Treat SIGTERM as control-C, so that whatever was begun is cleared away; by default it would end us at once."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _status(arguments: list[str]) -> int:

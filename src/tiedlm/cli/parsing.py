@@ -25,6 +25,8 @@ RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
 """The run folder that a command reads, as its first argument."""
 Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 """A folder, or None for the usual one."""
+Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
+"""Where a model is to live: `cpu`, `cuda` or another device that PyTorch names."""
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 """An option without a value, off unless it is given."""
 

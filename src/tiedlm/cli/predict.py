@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from tiedlm.cli.output import print_json, print_table
-from tiedlm.cli.parsing import RunPath, Switch, parse
+from tiedlm.cli.parsing import Device, RunPath, Switch, parse
 from tiedlm.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Arguments:
     """Words to print."""
     json: Switch = False
     """Print a JSON object a context, one a line."""
+    device: Device = "cpu"
+    """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parse(Arguments, arguments, "predict")
     from tiedlm.checkpoint.load import load_run
 
-    run = load_run(given.run)
+    run = load_run(given.run, device=given.device)
     for number, context in enumerate(_contexts(given)):
         if number and not given.json:
             print()

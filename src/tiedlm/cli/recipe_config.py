@@ -12,7 +12,8 @@ from tiedlm.config import from_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.files import read_json
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.losses.config import LossConfig
+from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.training.config import RunConfig
 
 SECTIONS = ("corpus", "model", "loss", "training", "runtime")
@@ -35,9 +36,11 @@ def recipe_config(name: str) -> RunConfig:
 
 
 def config_file(name: str) -> Path | None:
-    """Return the path where `name` is that of a config file, None where it is a recipe's name."""
-    path = Path(name)
-    return path if path.suffix == ".json" or path.is_file() else None
+    """Return the path where `name` is that of a config file, its ending given or not; None where it is a recipe's."""
+    path, with_ending = Path(name), Path(f"{name}.json")
+    if path.suffix == ".json" or path.is_file():
+        return path
+    return with_ending if name not in recipe_names() and with_ending.is_file() else None
 
 
 def switches() -> set[str]:
@@ -62,6 +65,18 @@ def with_corpus(config: RunConfig, words: Words) -> RunConfig:
     if name == config.corpus.name:
         return config
     return replace(config, corpus=CorpusConfig(name=name, vocabulary_size=config.corpus.vocabulary_size, **files))
+
+
+def with_loss(config: RunConfig, words: Words) -> RunConfig:
+    """Return the config with plain cross-entropy where the words put `loss.gamma` to 0.
+
+    The recipe's temperature goes with its augmented term; one that the words give themselves stays an error.
+    """
+    try:
+        plain = float(words.options.get("loss.gamma", "nan")) == 0
+    except ValueError:  # no number: the parser says so
+        plain = False
+    return replace(config, loss=LossConfig()) if plain else config
 
 
 def with_absolute_paths(corpus: CorpusConfig) -> CorpusConfig:

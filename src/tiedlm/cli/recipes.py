@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.parsing import Switch, parse
@@ -17,18 +20,22 @@ from tiedlm.training.config import RunConfig
 class Arguments:
     """List the recipes: corpus, network, loss and epochs, and the paper's test perplexity where it has the row."""
 
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="[RECIPE]"), tyro.conf.Positional] = None
+    """Name of the only one to show; without it all."""
     json: Switch = False
-    """Print the whole configs as JSON, by name."""
+    """Print whole configs as JSON, by name; of one recipe its config alone, as `tiedlm train` reads it from a file."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     given = parse(Arguments, arguments, "recipes")
+    names = recipe_names() if given.recipe is None else [given.recipe]
     if given.json:
-        print_json({name: to_json(recipe(name)) for name in recipe_names()})
+        configs = {name: to_json(recipe(name)) for name in names}
+        print_json(configs if given.recipe is None else configs[given.recipe])
         return 0
     headings = ("recipe", "corpus", "network", "loss", "epochs", "paper's test")
-    print_table(headings, [_row(name, recipe(name)) for name in recipe_names()], align="llllr")
+    print_table(headings, [_row(name, recipe(name)) for name in names], align="llllr")
     return 0
 
 

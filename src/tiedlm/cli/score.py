@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from tiedlm.cli.output import print_json, print_values
-from tiedlm.cli.parsing import Directory, RunPath, Switch, parse
+from tiedlm.cli.parsing import Device, Directory, RunPath, Switch, parse
 from tiedlm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ class Arguments:
     per_line: Switch = False
     """Print the score of every line, too."""
     per_word: Switch = False
-    """Print the score of every word, too."""
+    """Print the score of every word, too, as the text spells it; `unknown` is 1 where the model read `<unk>`."""
     json: Switch = False
     """Print JSON, with all digits."""
     data_dir: Directory = None
     """Where the run's corpus is, if not in the usual data folder."""
+    device: Device = "cpu"
+    """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 
     def __post_init__(self) -> None:
         if self.text is not None:
@@ -61,11 +63,11 @@ def main(arguments: Sequence[str]) -> int:
     from tiedlm.checkpoint.load import load_run
     from tiedlm.evaluation.perplexity import PROTOCOL, Tally, word_nlls
 
-    run = load_run(given.run)
-    with _scored_text(given, run) as (name, ids):
+    run = load_run(given.run, device=given.device)
+    with _scored_text(given, run) as (name, ids, words):
         tally = Tally(run.vocabulary.unknown_id)
         windows = tally.over(word_nlls(run.model, ids, end_id=run.vocabulary.end_id))
-        _print_details(given, run, windows)
+        _print_details(given, run, windows, words)
     score = tally.score()
     report: dict[str, Any] = {"run": str(run.folder.path), "text": name, "protocol": PROTOCOL}
     if given.json:
@@ -84,24 +86,27 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _scored_text(given: Arguments, run: Run) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """Yield what the text is called, and its ids."""
+def _scored_text(given: Arguments, run: Run) -> Iterator[tuple[str, np.ndarray[Any, Any], Iterator[str]]]:
+    """Yield what the text is called, its ids, and its words as they are spelled."""
+    from tiedlm.evaluation.spelling import spelled_words, split_words
+
     if given.text is not None:
         from tiedlm.evaluation.text import text_as_ids
 
         with text_as_ids(given.text, run.vocabulary) as ids:
-            yield str(given.text), ids
+            yield str(given.text), ids, spelled_words(given.text)
         return
     from tiedlm.evaluation.run_corpus import run_corpus
 
     split = given.split or "test"
     corpus = run_corpus(run.folder, given.data_dir)
-    yield f"{split} split of {corpus.name}", corpus.splits[split].ids
+    yield f"{split} split of {corpus.name}", corpus.splits[split].ids, split_words(corpus, split)
 
 
-def _print_details(given: Arguments, run: Run, windows: Windows) -> None:
+def _print_details(given: Arguments, run: Run, windows: Windows, words: Iterator[str]) -> None:
     """Go through all windows, and print what is asked for on the way."""
     from tiedlm.evaluation.lines import line_scores, word_scores
+    from tiedlm.evaluation.spelling import SpelledScore, spelled_scores
 
     vocabulary = run.vocabulary
     if given.per_line:
@@ -112,12 +117,8 @@ def _print_details(given: Arguments, run: Run, windows: Windows) -> None:
             as_json=given.json,
         )
     elif given.per_word:
-        words = word_scores(windows, end_id=vocabulary.end_id)
-        _print_rows(
-            ("line", "place", "word", "nll_nats"),
-            ((word.line, word.place, vocabulary.words[word.id], word.nll_nats) for word in words),
-            as_json=given.json,
-        )
+        scores = word_scores(windows, end_id=vocabulary.end_id)
+        _print_rows(SpelledScore._fields, spelled_scores(scores, words, vocabulary), as_json=given.json)
     else:
         for _ in windows:
             pass
@@ -130,4 +131,10 @@ def _print_rows(names: Sequence[str], rows: Iterator[tuple[Any, ...]], *, as_jso
         if as_json:
             print_json(dict(zip(names, row, strict=True)), indent=None)
         else:
-            print("\t".join(f"{value:.6f}" if isinstance(value, float) else str(value) for value in row))
+            print("\t".join(map(_cell, row)))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return str(int(value) if isinstance(value, bool) else value)

@@ -10,7 +10,7 @@ from typing import Annotated, final
 import tyro
 
 from tiedlm.cli.parsing import Directory, parse
-from tiedlm.cli.recipe_config import SECTIONS, recipe_config, switches, with_absolute_paths, with_corpus
+from tiedlm.cli.recipe_config import SECTIONS, recipe_config, switches, with_absolute_paths, with_corpus, with_loss
 from tiedlm.cli.words import Words, split_words
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
@@ -32,7 +32,7 @@ class Options:
     """
 
     recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE"), tyro.conf.Positional] = None
-    """Name of a recipe, or path of a config as JSON file; with --resume it may be left out, with --seeds be several."""
+    """Name of a recipe, or of a JSON file with a config; with --resume it may be left out, with --seeds be several."""
     seed: int = 0
     """Seed of the initial weights and of every mask."""
     run_dir: Directory = None
@@ -42,8 +42,7 @@ class Options:
     resume: Run = None
     """Run folder to go on with, exactly where it stopped. Its config is fixed."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
-    """Train each of these seeds, as in 0-4 or 0,2,5, several at once, and show mean and spread. The same command again
-    goes on with what was cut."""
+    """Train each of these seeds, as in 0-4 or 0,2,5, several at once; the same command goes on with what was cut."""
     jobs: int | None = None
     """With --seeds, how many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     data_dir: Directory = None
@@ -81,7 +80,8 @@ def main(arguments: Sequence[str]) -> int:
         _check_one_run(words)
         _check_nothing_changes(words, config, run)
         return training_run.go_on(run, config, given.data_dir)
-    config, given = _asked(words.others[0], arguments, words)
+    name = words.others[0]
+    config, given = _asked(name, [name, *words.rest], words)
     _check_one_run(words)
     return training_run.begin(config, run_dir=given.run_dir, start_from=given.start_from, data_dir=given.data_dir)
 
@@ -98,7 +98,7 @@ def _train_seeds(words: Words) -> int:
 
 def _asked(name: str, arguments: Sequence[str], words: Words) -> tuple[RunConfig, Arguments]:
     """Return the config of a recipe as the arguments change it, and the arguments read."""
-    config = with_corpus(recipe_config(name), words)
+    config = with_loss(with_corpus(recipe_config(name), words), words)
     given = parse(Arguments, arguments, f"train {name}", _defaults(config))
     return _changed(config, given), given
 
@@ -123,6 +123,11 @@ def _changed(config: RunConfig, given: Arguments) -> RunConfig:
 def _check_one_run(words: Words) -> None:
     if "jobs" in words.options:
         raise ConfigError("--jobs has no effect without --seeds: leave it out, or name seeds, as in --seeds 0-4.")
+    if len(words.others) > 1:
+        raise ConfigError(
+            f"One training has one recipe, but {len(words.others)} are named: {', '.join(words.others)}. Leave all but "
+            "one out, or train each of them with --seeds, as in --seeds 0."
+        )
 
 
 def _check_nothing_changes(words: Words, config: RunConfig, run: Path) -> None:

@@ -58,8 +58,14 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
 
 
 def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
-    """Go on with the training in a run folder and return the exit status; one that is finished stays as it is."""
-    if RunFolder.open(run).has("scores"):
+    """Go on with the training in a run folder and return the exit status; one that is finished stays as it is.
+
+    Raises:
+        TiedlmError: as `training.loop.resume`; a folder that is damaged is an error even where nothing is left to do.
+    """
+    folder = RunFolder.open(run)
+    if folder.has("scores"):
+        folder.check_whole()
         _say(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
         return 0
 

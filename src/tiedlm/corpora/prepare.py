@@ -36,6 +36,8 @@ class Corpus:
     """The words of the training text, and no others; for a part of a corpus, the words of the whole one's."""
     splits: dict[str, Split]
     """`train`, `valid` and `test`."""
+    texts: dict[str, Path]
+    """The text file of each split; of a part of a corpus, the whole one's."""
     provenance: dict[str, Any]
     """Plain JSON values: the texts' sha256 and counts, the rules' versions, the licence."""
 
@@ -74,7 +76,7 @@ def prepare(
         check_counts(source, encoded, whole_vocabulary=config.vocabulary_size is None)
     if config.name in PARTS:
         encoded = _with_training_part(encoded, PARTS[config.name])
-    return Corpus(config.name, encoded.vocabulary, encoded.splits, _provenance(config, encoded, origin))
+    return Corpus(config.name, encoded.vocabulary, encoded.splits, texts, _provenance(config, encoded, origin))
 
 
 def _texts(

@@ -30,8 +30,8 @@ class Sampling:
     """Divides the logits: 1 draws from the model's distribution, less is bolder on probable words, 0 takes the best."""
     top_k: int | None = None
     """Draw among so many most probable words only; None draws among all."""
-    seed: int = 0
-    """Seed of the draws: the same seed gives the same words from the same model and context."""
+    seed: int | None = None
+    """Seed of the draws, None is 0: the same seed gives the same words from the same model and context."""
     allow_unknown: bool = False
     """Whether `<unk>` may be drawn."""
 
@@ -42,7 +42,12 @@ class Sampling:
             raise ArgumentError(f"top_k is {self.top_k}, but must be 1 or more.")
         if self.temperature == 0 and self.top_k is not None:
             raise ArgumentError("top_k has no effect at temperature 0, which takes the most probable word.")
-        if self.seed < 0:
+        if self.temperature == 0 and self.seed is not None:
+            raise ArgumentError(
+                "seed has no effect at temperature 0, which takes the most probable word. Leave it out, or give a "
+                "temperature above 0."
+            )
+        if self.seed is not None and self.seed < 0:
             raise ArgumentError(f"seed is {self.seed}, but must be 0 or more.")
 
 
@@ -72,7 +77,7 @@ def generate(
 def _words(
     model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling
 ) -> Iterator[str]:
-    draws = generator(sampling.seed, "generated words")
+    draws = generator(sampling.seed or 0, "generated words")
     features, state = read_context(model, vocabulary, prompt)
     for _ in range(words):
         word = _draw(model, features, vocabulary.unknown_id, sampling, draws)

@@ -30,6 +30,7 @@ def recipe(name: str) -> RunConfig:
     """
     if name not in _RECIPES:
         raise ConfigError(
-            f"There is no recipe {name!r}.{suggestion(name, _RECIPES)} `tiedlm recipes` lists all {len(_RECIPES)}."
+            f"There is no recipe {name!r}.{suggestion(name, _RECIPES)} `tiedlm recipes` lists all {len(_RECIPES)}; "
+            "to make one of your own: `tiedlm recipes RECIPE --json > mine.json`, `tiedlm train mine`."
         )
     return _RECIPES[name]()

@@ -13,6 +13,7 @@ from tiedlm.checkpoint.load import Run, load_run
 from tiedlm.config import from_json, to_json
 from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
+from tiedlm.devices import usable_device
 from tiedlm.errors import RunError
 from tiedlm.files import json_bytes
 from tiedlm.models.build import build_model
@@ -27,13 +28,14 @@ def started(
     config: RunConfig, run_dir: Path, start_from: Path | None, data_dir: Path | None, cache_dir: Path | None
 ) -> RunFolder:
     """Make the run folder of a new training, with the state before its first window."""
+    device = usable_device(config.runtime.device)
     _set_threads(config.runtime.threads)
     parent = None if start_from is None else load_run(start_from)
     corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
     Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id).window_count(
         config.training.steps
     )
-    model = _initial_model(config, corpus, parent).to(config.runtime.device)
+    model = _initial_model(config, corpus, parent).to(device)
     generation = 1 if parent is None else read_progress(parent.folder).generation + 1
     progress = Progress(generation=generation)
     state = TrainingState(model=model, carried=model.initial_state(config.training.streams), progress=progress)
@@ -57,14 +59,15 @@ def continued(
     """Return config, corpus and state of the training in a run folder.
 
     Raises:
-        RunError: the corpus is not the one that the training began with.
+        RunError: a file of the folder is damaged, or the corpus is not the one that the training began with.
     """
+    folder.check_whole()
     config = from_json(RunConfig, folder.read_json("config"))
     environment = folder.read_json("environment")
     _set_threads(environment["threads"])
     corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
     _check_same_corpus(folder, environment["corpus"], corpus.provenance)
-    model = build_model(config.model, len(corpus.vocabulary)).to(config.runtime.device)
+    model = build_model(config.model, len(corpus.vocabulary)).to(usable_device(config.runtime.device))
     return config, corpus, restore(folder, model)
 
 

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tiedlm.devices import devices_here, usable_device
+from tiedlm.errors import ConfigError
+
+
+def test_every_device_that_is_here_can_be_used() -> None:
+    assert devices_here()[0] == "cpu"
+    for name in devices_here():
+        assert usable_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("abacus", "no kind of device 'abacus'"),
+        ("", "no kind of device ''"),
+        ("cuda:999", "'cuda:999' cannot be used here"),
+        ("meta", "'meta' cannot be used here"),
+    ],
+)
+def test_another_is_refused_and_those_that_are_here_are_named(name: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as raised:
+        usable_device(name)
+    assert "Devices here: cpu" in str(raised.value)
+    assert "\n" not in str(raised.value)

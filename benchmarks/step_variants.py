@@ -66,13 +66,12 @@ VARIANTS = [
 def recipe_step(config: RunConfig) -> Step:
     """Return the step that `tiedlm train` takes, masks drawn and state carried as there."""
     model = build_model(config.model, WORDS)
-    optimizer = torch.optim.SGD(model.parameters(), lr=config.training.learning_rate)
-    carried, number = model.initial_state(STREAMS), 0
+    rate, carried, number = config.training.learning_rate, model.initial_state(STREAMS), 0
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         nonlocal carried, number
         masks = model.draw_masks(STREAMS, generator(config.seed, "masks", number))
-        result = train_window(model, optimizer, inputs, targets, carried, masks, config)
+        result = train_window(model, rate, inputs, targets, carried, masks, config)
         carried, number = result.carried, number + 1
         return result.loss_sum
 

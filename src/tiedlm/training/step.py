@@ -1,7 +1,8 @@
 """One window of training: loss, gradient, clipping, update.
 
 The loss is summed over the steps of the window and averaged over the streams, as in the code that the paper follows;
-learning rates near 1 and clipping norms near 5 belong to that scale.
+learning rates near 1 and clipping norms near 5 belong to that scale. The average is taken in the update
+(`training.update`): a loss that is differentiated as it is needs no pass over its gradients for a factor.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.ranks import ALONE, Ranks
 from tiedlm.training.config import RunConfig
 from tiedlm.training.share import sum_gradients
+from tiedlm.training.update import descend
 
 
 class StepResult(NamedTuple):
@@ -34,7 +36,7 @@ class StepResult(NamedTuple):
 
 def train_window(
     model: LanguageModel,
-    optimizer: torch.optim.Optimizer,
+    learning_rate: float,
     inputs: Tensor,
     targets: Tensor,
     carried: State,
@@ -47,8 +49,9 @@ def train_window(
     Raises:
         TrainingError: the loss or the gradient is not finite, on any rank; nothing has been updated then.
     """
+    model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
     features, state = model(inputs, carried, masks)
-    loss = config.loss
+    loss, streams = config.loss, inputs.shape[1] * ranks.count
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=config.runtime.precision == "bfloat16"):
         terms = linear_augmented_terms(
             features,
@@ -64,14 +67,10 @@ def train_window(
     total, cross_entropy = _sums(terms, ranks)
     if not math.isfinite(total):
         raise TrainingError(f"The loss is {total}.")
-    optimizer.zero_grad()
-    (terms.total / (inputs.shape[1] * ranks.count)).backward()
+    terms.total.backward()
     sum_gradients(model.parameters(), ranks)
-    _add_weight_decay(model, config.training.weight_decay)
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip_norm)
-    if not math.isfinite(float(norm)):
-        raise TrainingError(f"The norm of the gradient is {float(norm)}.")
-    optimizer.step()
+    _add_weight_decay(model, config.training.weight_decay * streams)
+    descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
     return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
 
 
@@ -85,7 +84,7 @@ def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
 def _add_weight_decay(model: LanguageModel, weight_decay: float) -> None:
     """Add the gradient of weight_decay / 2 times the squared norm of all parameters.
 
-    SGD's own `weight_decay` would add it after the gradient has been clipped.
+    It is added before the gradient is clipped, which SGD's own `weight_decay` would not do.
     """
     if weight_decay == 0:
         return

@@ -50,10 +50,25 @@ def train_window(
         TrainingError: the loss or the gradient is not finite, on any rank; nothing has been updated then.
     """
     model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
-    features, state = model(inputs, carried, masks)
-    loss, streams = config.loss, inputs.shape[1] * ranks.count
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=config.runtime.precision == "bfloat16"):
-        terms = linear_augmented_terms(
+    streams = inputs.shape[1] * ranks.count
+    with model.tables.one_gradient():
+        features, state = model(inputs, carried, masks)
+        terms = _loss(model, features, targets, config)
+    total, cross_entropy = _sums(terms, ranks)
+    if not math.isfinite(total):
+        raise TrainingError(f"The loss is {total}.")
+    terms.total.backward()
+    sum_gradients(model.parameters(), ranks)
+    _add_weight_decay(model, config.training.weight_decay * streams)
+    descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
+    return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
+
+
+def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunConfig) -> LossTerms:
+    """Return the loss of the window, summed over its words, and its terms."""
+    loss = config.loss
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.runtime.precision == "bfloat16"):
+        return linear_augmented_terms(
             features,
             model.classifier,
             targets,
@@ -64,14 +79,6 @@ def train_window(
             detach_target=loss.detach_target,
             reduction="sum",
         )
-    total, cross_entropy = _sums(terms, ranks)
-    if not math.isfinite(total):
-        raise TrainingError(f"The loss is {total}.")
-    terms.total.backward()
-    sum_gradients(model.parameters(), ranks)
-    _add_weight_decay(model, config.training.weight_decay * streams)
-    descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
-    return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
 
 
 def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:

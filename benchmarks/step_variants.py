@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from step_windows import STREAMS, WORDS
 from tiedlm.models.build import build_model
+from tiedlm.models.contract import LanguageModel
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.seeding import generator
 from tiedlm.training.config import RunConfig
@@ -64,36 +65,39 @@ VARIANTS = [
 
 
 def recipe_step(config: RunConfig) -> Step:
-    """Return the step that `tiedlm train` takes, masks drawn and state carried as there."""
-    model = build_model(config.model, WORDS)
-    optimizer = torch.optim.SGD(model.parameters(), lr=config.training.learning_rate)
-    carried, number = model.initial_state(STREAMS), 0
+    """Return the step that `tiedlm train` takes, with new weights."""
+    return training_step(build_model(config.model, WORDS), config)
+
+
+def training_step(model: LanguageModel, config: RunConfig) -> Step:
+    """Return the step that `tiedlm train` takes with a model, masks drawn and state carried as there."""
+    rate, carried, number = config.training.learning_rate, model.initial_state(STREAMS), 0
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         nonlocal carried, number
         masks = model.draw_masks(STREAMS, generator(config.seed, "masks", number))
-        result = train_window(model, optimizer, inputs, targets, carried, masks, config)
+        result = train_window(model, rate, inputs, targets, carried, masks, config)
         carried, number = result.carried, number + 1
         return result.loss_sum
 
     return step
 
 
-def plain_step(precision: str) -> Step:
+def plain_step(precision: str, like: str = "ptb-small-re", device: str = "cpu") -> Step:
     """Return the step of a stock two-layer LSTM: tied, cross-entropy, no dropout, the same clipping and SGD."""
-    config = recipe("ptb-small-re")
+    config = recipe(like)
     units, layers = config.model.units, config.model.layers
-    table, lstm = nn.Embedding(WORDS, units), nn.LSTM(units, units, layers)
+    table, lstm = nn.Embedding(WORDS, units, device=device), nn.LSTM(units, units, layers, device=device)
     parameters = [*table.parameters(), *lstm.parameters()]
     for parameter in parameters:
         nn.init.uniform_(parameter, -config.model.init_range, config.model.init_range)
     optimizer = torch.optim.SGD(parameters, lr=config.training.learning_rate)
-    state = (torch.zeros(layers, STREAMS, units), torch.zeros(layers, STREAMS, units))
+    state = (torch.zeros(layers, STREAMS, units, device=device), torch.zeros(layers, STREAMS, units, device=device))
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         nonlocal state
         features, (hidden, cell) = lstm(table(inputs), state)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = F.linear(features.flatten(0, 1), table.weight)
             loss = F.cross_entropy(logits, targets.flatten(), reduction="sum")
         optimizer.zero_grad()

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from support.compare import assert_close
+from support.dispatch import Recorder
 from tiedlm.losses.linear import linear_augmented_cross_entropy
 from tiedlm.tying import TiedTable, UntiedTables
 
@@ -81,6 +82,49 @@ def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
     assert_close(loss, written_out, 1e-14)
     loss.backward()
     assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in tables.parameters())
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.7])
+@pytest.mark.parametrize("tables", [TiedTable(7, 4), UntiedTables(7, 4, 4)], ids=["tied", "untied"])
+def test_one_gradient_is_the_gradient(tables, gamma: float) -> None:
+    tables = drawn(tables)
+    inputs, targets = TOKENS[:-1], TOKENS[1:]
+
+    def gradients() -> tuple[torch.Tensor, ...]:
+        features = tables.embed(inputs).tanh() + tables.embed(inputs[:1]).sum(0)
+        loss = linear_augmented_cross_entropy(
+            features, tables.classifier, targets, table=tables.separate_vectors, bias=tables.bias, gamma=gamma
+        )
+        return torch.autograd.grad(loss, list(tables.parameters()))
+
+    truth = gradients()
+    with tables.one_gradient():
+        found = gradients()
+    for own, other in zip(found, truth, strict=True):
+        assert_close(own, other, 1e-13)
+
+
+def test_one_gradient_needs_no_second_array() -> None:
+    tables = TiedTable(50, 4)
+    with tables.one_gradient():
+        features = tables.embed(TOKENS)
+        loss = linear_augmented_cross_entropy(features, tables.classifier, TOKENS, implementation="chunked")
+    with Recorder() as recorder:
+        loss.backward()
+    assert tables.weight.grad is not None
+    assert tables.weight.grad.abs().max() > 0
+    assert recorder.largest < 50 * 4
+
+
+def test_one_gradient_ends_where_it_is_left() -> None:
+    tables = TiedTable(7, 4)
+    with tables.one_gradient():
+        tables.embed(TOKENS)
+        assert tables.classifier is not tables.weight
+    assert tables.classifier is tables.weight
+    with pytest.raises(KeyError), tables.one_gradient():
+        raise KeyError
+    assert tables.embed(TOKENS).grad_fn.name().startswith("Embedding")  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_an_update_through_one_reading_is_seen_by_the_other() -> None:

@@ -6,11 +6,14 @@ classes store words by rows, [V, D].
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class WordTables(Protocol):
@@ -40,6 +43,10 @@ class WordTables(Protocol):
         """Return the vectors of word ids [...] as [..., D] (eq. 2.1)."""
         ...
 
+    def one_gradient(self) -> AbstractContextManager[None]:
+        """Within, both readings are given so that their gradients need no second array, where the table is one."""
+        ...
+
 
 class TiedTable(nn.Module):
     """One table as word vectors and classifier (W = L transposed, b = 0).
@@ -52,6 +59,8 @@ class TiedTable(nn.Module):
     def __init__(self, words: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(words, width).uniform_(-0.1, 0.1))
+        self._read: list[Tensor] | None = None
+        """Within `one_gradient`: the classifier, once words have been looked up."""
 
     @property
     def vectors(self) -> Tensor:
@@ -61,7 +70,7 @@ class TiedTable(nn.Module):
     @property
     def classifier(self) -> Tensor:
         """Classifier W [V, D]: the same parameter as `vectors`."""
-        return self.weight
+        return self._read[0] if self._read else self.weight
 
     @property
     def bias(self) -> Tensor | None:
@@ -75,11 +84,45 @@ class TiedTable(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the vectors of word ids [...] as [..., D] (eq. 2.1)."""
-        return F.embedding(tokens, self.weight)
+        if self._read is None or self._read:
+            return F.embedding(tokens, self.weight)
+        vectors, classifier = cast("tuple[Tensor, Tensor]", _Readings.apply(self.weight, tokens))
+        self._read.append(classifier)
+        return vectors
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits [..., V] of features [..., D]."""
         return F.linear(features, self.weight)
+
+    @contextmanager
+    def one_gradient(self) -> Iterator[None]:
+        """Within, the first words' vectors and `classifier` after them are one node of autograd's graph.
+
+        Its backward pass adds the vectors' gradients to rows of the classifier's, where two readings of a parameter
+        cost another array [V, D] of zeros and a sum. The classifier must then be read by the loss alone, whose
+        gradient nobody else holds.
+        """
+        self._read = []
+        try:
+            yield
+        finally:
+            self._read = None
+
+
+class _Readings(torch.autograd.Function):
+    """Both readings of a table: vectors of words, and the table itself."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(tokens)
+        return F.embedding(tokens, weight), weight.view_as(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        of_vectors, of_classifier = arriving
+        (tokens,) = ctx.saved_tensors
+        return of_classifier.index_add_(0, tokens.flatten(), of_vectors.flatten(0, -2)), None
 
 
 class UntiedTables(nn.Module):
@@ -124,3 +167,7 @@ class UntiedTables(nn.Module):
     def classify(self, features: Tensor) -> Tensor:
         """Return logits [..., V] of features [..., features], bias included."""
         return F.linear(features, self.weight, self.output_bias)
+
+    def one_gradient(self) -> AbstractContextManager[None]:
+        """Change nothing: word vectors and classifier have a gradient each."""
+        return nullcontext()

@@ -51,8 +51,7 @@ def test_update_is_the_gradient_of_the_loss_summed_over_steps_and_averaged_over_
     loss = F.cross_entropy(model.logits(features).flatten(0, 1), targets.flatten(), reduction="sum") / 4
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
     before = snapshot(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
-    result = train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+    result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
     assert result.cross_entropy_sum == pytest.approx(4 * float(loss.detach()), rel=1e-6)
     assert result.loss_sum == pytest.approx(result.cross_entropy_sum, rel=1e-7)
     torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
@@ -62,9 +61,7 @@ def test_long_gradients_are_scaled_to_the_clipping_norm(config: RunConfig) -> No
     config = replace(config, training=replace(config.training, clip_norm=0.01))
     model, (inputs, targets) = build(config), window()
     before = snapshot(model)
-    train_window(
-        model, torch.optim.SGD(model.parameters(), lr=1.0), inputs, targets, model.initial_state(4), None, config
-    )
+    train_window(model, 1.0, inputs, targets, model.initial_state(4), None, config)
     assert float(moved(before, model).norm()) == pytest.approx(0.01, rel=1e-3)
 
 
@@ -80,8 +77,7 @@ def test_weight_decay_is_added_to_the_gradient_of_every_parameter_before_it_is_c
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
     expected = expected * min(1.0, clip_norm / float(expected.norm()))
     before = snapshot(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
-    result = train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+    result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
     assert result.loss_sum == pytest.approx(result.cross_entropy_sum, rel=1e-7)
     torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
 
@@ -89,15 +85,13 @@ def test_weight_decay_is_added_to_the_gradient_of_every_parameter_before_it_is_c
 def test_augmented_loss_is_more_than_its_cross_entropy(config: RunConfig) -> None:
     config = replace(config, loss=LossConfig(gamma=0.5, temperature=2.0))
     model, (inputs, targets) = build(config), window()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    result = train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+    result = train_window(model, 0.1, inputs, targets, model.initial_state(4), None, config)
     assert result.loss_sum > result.cross_entropy_sum
 
 
 def test_carried_state_has_no_history(config: RunConfig) -> None:
     model, (inputs, targets) = build(config), window()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    result = train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+    result = train_window(model, 0.1, inputs, targets, model.initial_state(4), None, config)
     assert not any(tensor.requires_grad for tensor in result.carried)
     assert all(float(tensor.abs().sum()) > 0 for tensor in result.carried)
 
@@ -107,9 +101,8 @@ def test_loss_that_is_not_finite_changes_nothing(config: RunConfig) -> None:
     with torch.no_grad():
         next(model.parameters())[0, 0] = float("nan")
     before = snapshot(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     with pytest.raises(TrainingError, match="loss is nan"):
-        train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+        train_window(model, 1.0, inputs, targets, model.initial_state(4), None, config)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0, equal_nan=True)
 
@@ -119,9 +112,8 @@ def test_gradient_that_is_not_finite_changes_nothing(config: RunConfig) -> None:
     parameter = next(model.parameters())
     parameter.register_hook(lambda gradient: gradient * float("inf"))
     before = snapshot(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     with pytest.raises(TrainingError, match="norm of the gradient"):
-        train_window(model, optimizer, inputs, targets, model.initial_state(4), None, config)
+        train_window(model, 1.0, inputs, targets, model.initial_state(4), None, config)
     assert float(moved(before, model).abs().max()) == 0
 
 
@@ -130,7 +122,6 @@ def test_bfloat16_products_change_little_and_something(config: RunConfig) -> Non
     losses = []
     for each in (config, low):
         model, (inputs, targets) = build(each), window()
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        losses.append(train_window(model, optimizer, inputs, targets, model.initial_state(4), None, each).loss_sum)
+        losses.append(train_window(model, 0.1, inputs, targets, model.initial_state(4), None, each).loss_sum)
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=1e-2)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tiedlm.layers.lstm import LSTMWeights
-from tiedlm.layers.lstm_stock import lstm_stock
+from tiedlm.layers.lstm_pick import lstm_pick
 from tiedlm.layers.variational import apply_mask
 from tiedlm.models.config import LSTMConfig
 from tiedlm.models.contract import LanguageModel, Masks, State
@@ -70,7 +70,7 @@ class LSTMLanguageModel(LanguageModel):
 
 @final
 class LSTMLayer(nn.Module):
-    """Parameters of one LSTM layer, run by the stock kernel (`layers.lstm_stock`)."""
+    """Parameters of one LSTM layer, run by the form that `layers.lstm_pick` picks."""
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__()
@@ -82,4 +82,4 @@ class LSTMLayer(nn.Module):
         self, inputs: Tensor, state: tuple[Tensor, Tensor], mask: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return masked outputs [T, B, H] and the raw state after them."""
-        return lstm_stock(inputs, state, LSTMWeights(self.weight_input, self.weight_hidden, self.bias), mask)
+        return lstm_pick(inputs, state, LSTMWeights(self.weight_input, self.weight_hidden, self.bias), mask)

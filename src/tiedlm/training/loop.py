@@ -19,7 +19,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from tiedlm.checkpoint import RunFolder
@@ -123,7 +122,6 @@ class Training:
         self.state = replace(state, carried=self.share.carried(state.carried))
         self.streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
         self.windows = self.streams.window_count(config.training.steps) + config.training.moving_windows
-        self.optimizer = torch.optim.SGD(state.model.parameters(), lr=config.training.learning_rate)
         self.record = Record(folder, ranks, self.share, config.runtime.save_seconds)
 
     def run(self) -> None:
@@ -141,7 +139,6 @@ class Training:
     def train_epoch(self, interrupt: Interrupt) -> None:
         """Train the windows of the epoch that are missing."""
         progress, training = self.state.progress, self.config.training
-        self.optimizer.param_groups[0]["lr"] = learning_rate(training, progress.epoch)
         first = first_window(self.config, progress.generation, progress.epoch)
         count = self.streams.window_count(training.steps, first)
         for inputs, targets in self.streams.windows(training.steps, progress.window, first):
@@ -160,7 +157,7 @@ class Training:
         try:
             result = train_window(
                 state.model,
-                self.optimizer,
+                learning_rate(self.config.training, progress.epoch),
                 self.share.window(inputs).to(device),
                 self.share.window(targets).to(device),
                 state.carried,

@@ -1,7 +1,8 @@
 """One window of training: loss, gradient, clipping, update.
 
 The loss is summed over the steps of the window and averaged over the streams, as in the code that the paper follows;
-learning rates near 1 and clipping norms near 5 belong to that scale.
+learning rates near 1 and clipping norms near 5 belong to that scale. The average is taken in the update
+(`training.update`): a loss that is differentiated as it is needs no pass over its gradients for a factor.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.ranks import ALONE, Ranks
 from tiedlm.training.config import RunConfig
 from tiedlm.training.share import sum_gradients
+from tiedlm.training.update import descend
 
 
 class StepResult(NamedTuple):
@@ -34,7 +36,7 @@ class StepResult(NamedTuple):
 
 def train_window(
     model: LanguageModel,
-    optimizer: torch.optim.Optimizer,
+    learning_rate: float,
     inputs: Tensor,
     targets: Tensor,
     carried: State,
@@ -47,10 +49,26 @@ def train_window(
     Raises:
         TrainingError: the loss or the gradient is not finite, on any rank; nothing has been updated then.
     """
-    features, state = model(inputs, carried, masks)
+    model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
+    streams = inputs.shape[1] * ranks.count
+    with model.tables.one_gradient():
+        features, state = model(inputs, carried, masks)
+        terms = _loss(model, features, targets, config)
+    total, cross_entropy = _sums(terms, ranks)
+    if not math.isfinite(total):
+        raise TrainingError(f"The loss is {total}.")
+    terms.total.backward()
+    sum_gradients(model.parameters(), ranks)
+    _add_weight_decay(model, config.training.weight_decay * streams)
+    descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
+    return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
+
+
+def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunConfig) -> LossTerms:
+    """Return the loss of the window, summed over its words, and its terms."""
     loss = config.loss
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=config.runtime.precision == "bfloat16"):
-        terms = linear_augmented_terms(
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.runtime.precision == "bfloat16"):
+        return linear_augmented_terms(
             features,
             model.classifier,
             targets,
@@ -61,18 +79,6 @@ def train_window(
             detach_target=loss.detach_target,
             reduction="sum",
         )
-    total, cross_entropy = _sums(terms, ranks)
-    if not math.isfinite(total):
-        raise TrainingError(f"The loss is {total}.")
-    optimizer.zero_grad()
-    (terms.total / (inputs.shape[1] * ranks.count)).backward()
-    sum_gradients(model.parameters(), ranks)
-    _add_weight_decay(model, config.training.weight_decay)
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip_norm)
-    if not math.isfinite(float(norm)):
-        raise TrainingError(f"The norm of the gradient is {float(norm)}.")
-    optimizer.step()
-    return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
 
 
 def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
@@ -85,7 +91,7 @@ def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
 def _add_weight_decay(model: LanguageModel, weight_decay: float) -> None:
     """Add the gradient of weight_decay / 2 times the squared norm of all parameters.
 
-    SGD's own `weight_decay` would add it after the gradient has been clipped.
+    It is added before the gradient is clipped, which SGD's own `weight_decay` would not do.
     """
     if weight_decay == 0:
         return

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from support.small_text import small_config, with_epochs
+from tiedlm import seeding
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import load_run
 from tiedlm.errors import RunError, TrainingError
@@ -119,11 +120,11 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
 def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn, real = [], loop.generator
+    drawn: list[int] = []
 
     def counted(seed: int, purpose: str, counter: int) -> torch.Generator:
         drawn.append(counter)
-        return real(seed, purpose, counter)
+        return seeding.generator(seed, purpose, counter)
 
     monkeypatch.setattr(loop, "generator", counted)
     recorder = Recorder()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.compare import assert_close, error
+from support.dispatch import Recorder
 from support.lstm_cases import Case, case, mask_of
 from tiedlm.errors import ArgumentError
 from tiedlm.layers.lstm import lstm_loop
@@ -104,12 +105,17 @@ def test_one_result_alone_passes_its_gradient_back(part: str) -> None:
     check(gradients(lstm_batched), gradients(lstm_loop), 1e-12)
 
 
-def test_inputs_that_ask_for_no_gradient_get_none() -> None:
-    one = case(6)._replace(inputs=torch.randn(4, 3, 5, dtype=torch.float64))
-    outputs, _ = one.run(lstm_batched)
-    outputs.sum().backward()
-    assert one.inputs.grad is None
-    assert one.weight_input.grad is not None
+def test_inputs_that_ask_for_no_gradient_cost_no_product() -> None:
+    counts = []
+    for asked in (True, False):
+        one = case(6)
+        one = one._replace(inputs=one.inputs.detach().requires_grad_(asked))
+        outputs, _ = one.run(lstm_batched)
+        with Recorder() as recorder:
+            outputs.sum().backward()
+        counts.append(sum(call.multiplications > 0 for call in recorder.calls))
+        assert one.weight_input.grad is not None
+    assert counts[0] == counts[1] + 1
 
 
 def test_a_second_derivative_is_refused() -> None:

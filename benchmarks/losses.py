@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 from statistics import median
 
@@ -38,10 +39,11 @@ WARM_UP = 2
 RESULTS = Path(__file__).parent / "results" / "losses.csv"
 
 
-def variants_at(size: Size, device: str) -> list[Variant]:
-    """Return the variants that fit the size and the device."""
+def variants_at(size: Size, device: str, only: Collection[str] = ()) -> list[Variant]:
+    """Return the variants that fit the size and the device: the first, and of the others those named, or all."""
     large = size[0] * size[1] >= LARGE[device]
-    return [variant for variant in VARIANTS if variant.runs_on(device) and (variant.large or not large)]
+    fit = [variant for variant in VARIANTS if variant.runs_on(device) and (variant.large or not large)]
+    return [variant for variant in fit if not only or variant is fit[0] or variant.name in only]
 
 
 def measure(case: Case, variants: list[Variant], rounds: int) -> dict[str, list[float]]:
@@ -63,7 +65,7 @@ def memory_in_a_process(size: Size, variant: Variant, options: argparse.Namespac
 def rows(size: Size, options: argparse.Namespace) -> list[dict[str, object]]:
     """Measure all variants at one size and return a row of the CSV for each."""
     case = made(*size, options.device, getattr(torch, options.dtype))
-    variants = variants_at(size, options.device)
+    variants = variants_at(size, options.device, options.only or ())
     few = options.device == "cpu" and size[0] * size[1] >= LARGE["cpu"]
     seconds = measure(case, variants, min(options.rounds, max(3, options.rounds // 5)) if few else options.rounds)
     relative = ratios(seconds, variants[0].label)
@@ -102,6 +104,8 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
         default=[1, 2, 3, 4],
         help="which of the sizes, counted from 1 (default: 1 to 4)",
     )
+    names = sorted({variant.name for variant in VARIANTS})
+    parser.add_argument("--only", nargs="+", choices=names, help="losses beside the stock one (default: all)")
     parser.add_argument("--memory-of", nargs=4, help="print the memory of a variant at a size, as JSON")
     return parser.parse_args(arguments)
 

@@ -47,6 +47,8 @@ def test_variants_run_where_they_can() -> None:
     large = {variant.name for variant in losses.variants_at((4096, 128_000, 512), "cpu")}
     assert {"naive", "functional"} <= names - large
     assert "compiled" not in {variant.name for variant in losses.variants_at((8, 8, 8), "cuda")}
+    some = losses.variants_at((8, 8, 8), "cpu", losses.parsed(["--only", "chunked"]).only)
+    assert {variant.name for variant in some} == {losses.VARIANTS[0].name, "chunked"}
 
 
 def test_targets_are_as_uneven_as_a_text_s() -> None:

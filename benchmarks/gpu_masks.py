@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from tiedlm.layers.lstm import LSTMWeights, lstm_loop
-from tiedlm.layers.lstm_batched import lstm_batched
 from tiedlm.layers.lstm_stock import lstm_stock
 from tiedlm.layers.variational import draw_mask
 
 UNITS = (200, 650, 1500)
 KEEPS = (0.7, 0.35, 1.0)
-FORMS = {"stock": lstm_stock, "batched": lstm_batched}
+FORMS = {"stock": lstm_stock}
 ALLOWED = {"float64": 1e-10, "float32": 1e-4}
 """Largest error relative to a tensor's largest entry; TensorFloat-32 is told of and has no bound."""
 NAMES = ("outputs", "raw h", "c", "d inputs", "d h", "d c", "d W_ih", "d W_hh", "d b")

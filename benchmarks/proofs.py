@@ -38,6 +38,7 @@ from support.compare import assert_close, error
 from support.loss_cases import Loss, problems
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
+from tiedlm.native.compiler import FOLDER
 
 RESULTS = Path(__file__).parent / "results" / "proofs.json"
 DRAWN = settings(deadline=None, database=None, derandomize=True, phases=[Phase.generate])
@@ -159,7 +160,7 @@ def run(options: argparse.Namespace) -> Part:
 def sources_sha256() -> str:
     """Return a checksum of the losses' sources and of the oracle."""
     folder = Path(functional.__file__).parent
-    files = [*sorted(folder.glob("*.py")), *sorted((folder / "loops").iterdir()), Path(augmented_loss.__file__)]
+    files = [*sorted(folder.glob("*.py")), *sorted(FOLDER.iterdir()), Path(augmented_loss.__file__)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

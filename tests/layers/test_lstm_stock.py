@@ -7,83 +7,43 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from support.compare import assert_close, error
+from support import lstm_truth
 from support.dispatch import Recorder
-from support.lstm_cases import Case, case, mask_of
+from support.lstm_cases import case
 from tiedlm.layers.lstm import lstm_loop
 from tiedlm.layers.lstm_stock import lstm_stock
 
-SIZES = st.integers(1, 7)
 
-
-CASES = st.fixed_dictionaries(
-    {
-        "seed": st.integers(0, 2**31),
-        "steps": SIZES,
-        "streams": SIZES,
-        "inputs": SIZES,
-        "units": st.integers(1, 17),
-        "keep": st.sampled_from([None, 0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.0]),
-        "size": st.sampled_from([0.1, 0.5]),
-    }
-)
-
-
-def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relative: float) -> None:
-    for name, value in found.items():
-        assert_close(value, truth[name], relative, name)
-
-
-@given(CASES)
+@given(lstm_truth.CASES)
 @settings(max_examples=80)
 def test_is_the_loop_in_float64(drawn: dict[str, Any]) -> None:
-    one = case(**drawn)
-    check(one.everything(lstm_stock), one.everything(lstm_loop), 1e-12)
+    lstm_truth.check_in_float64(lstm_stock, drawn)
 
 
-@given(CASES)
+@given(lstm_truth.CASES)
 @settings(max_examples=60)
 def test_is_the_loop_in_float32(drawn: dict[str, Any]) -> None:
-    """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
-    single = case(**drawn).to(torch.float32)
-    truth, loop = single.to(torch.float64).everything(lstm_loop), single.everything(lstm_loop)
-    for name, value in single.everything(lstm_stock).items():
-        assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
+    lstm_truth.check_in_float32(lstm_stock, drawn)
 
 
 @pytest.mark.parametrize("keep", [0.35, 0.7])
 def test_is_the_loop_at_the_papers_window(keep: float) -> None:
-    single = case(1, steps=35, streams=20, inputs=40, units=41, keep=keep, size=0.1).to(torch.float32)
-    check(single.everything(lstm_stock), single.to(torch.float64).everything(lstm_loop), 1e-5)
+    lstm_truth.check_at_the_papers_window(lstm_stock, keep)
 
 
-@pytest.mark.parametrize(("dtype", "relative"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_gradients_reach_back_through_a_carried_state_under_another_mask(dtype: torch.dtype, relative: float) -> None:
-    one = case(2, steps=3, streams=4, units=9, keep=0.5).to(dtype)
-
-    def windows(layer, single: Case):
-        state, outputs = (single.hidden, single.cell), []
-        for seed in (1, 2):
-            mask = mask_of(seed, 4, 9, 0.5).to(single.inputs.dtype)
-            output, state = layer(single.inputs, state, single.weights, mask)
-            outputs.append(output)
-        return torch.cat(outputs), state
-
-    def everything(layer, single: Case) -> dict[str, torch.Tensor]:
-        return single.everything(lambda *_: windows(layer, single))
-
-    check(everything(lstm_stock, one), everything(lstm_loop, one.to(torch.float64)), relative)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_gradients_reach_back_through_a_carried_state_under_another_mask(dtype: torch.dtype) -> None:
+    lstm_truth.check_carried_state(lstm_stock, dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_units_dropped_in_every_stream_are_no_special_case(dtype: torch.dtype) -> None:
-    one = case(3)._replace(mask=torch.zeros(3, 6, dtype=torch.float64)).to(dtype)
-    found = one.everything(lstm_stock)
-    truth = one.to(torch.float64).everything(lstm_loop)
-    assert (found["outputs"] == 0).all()
-    check(found, truth, 1e-12 if dtype == torch.float64 else 1e-5)
+    lstm_truth.check_all_dropped(lstm_stock, dtype)
+
+
+def test_it_leaves_its_arguments_as_they_were() -> None:
+    lstm_truth.check_arguments_untouched(lstm_stock)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -95,7 +55,7 @@ def test_an_output_gate_that_is_wide_open_is_shut_all_the_same(dtype: torch.dtyp
     outputs, _ = one.run(lstm_stock)
     assert one.mask is not None
     assert torch.equal(outputs == 0, (one.mask == 0).expand_as(outputs))
-    check(one.everything(lstm_stock), one.to(torch.float64).everything(lstm_loop), 1e-5)
+    lstm_truth.check(one.everything(lstm_stock), one.to(torch.float64).everything(lstm_loop), 1e-5)
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="the fused kernel is oneDNN's")
@@ -107,10 +67,3 @@ def test_it_takes_as_many_calls_for_many_steps_as_for_few(keep: float | None) ->
             case(5, steps=steps, keep=keep).to(torch.float32).run(lstm_stock)
         counts.append(len(recorder.calls))
     assert counts[0] == counts[1]
-
-
-def test_it_leaves_its_arguments_as_they_were() -> None:
-    one = case(6)
-    before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
-    one.everything(lstm_stock)
-    assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())

@@ -19,7 +19,7 @@ from support.loss_cases import Loss, make, problems, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional, workspace
 from tiedlm.losses.call import PassesName
-from tiedlm.losses.compiler import missing_compiler
+from tiedlm.native.compiler import missing_compiler
 
 PASSES: tuple[PassesName, ...] = ("plain",) if missing_compiler() else ("plain", "compiled")
 EACH_PASSES = pytest.mark.parametrize("passes", PASSES)

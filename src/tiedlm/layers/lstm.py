@@ -7,7 +7,7 @@ With m the layer's mask [B, H], held for the whole window, and gates in PyTorch'
     h_t = sigmoid(o) * tanh(c_t)            raw; this is what is carried into the next window
     output_t = m * h_t                      the same mask in time and in depth
 
-Without a mask this is `torch.nn.LSTM` with one bias instead of a sum of two. `layers.lstm_batched` and
+Without a mask this is `torch.nn.LSTM` with one bias instead of a sum of two. `layers.lstm_compiled` and
 `layers.lstm_stock` have the same signature.
 """
 

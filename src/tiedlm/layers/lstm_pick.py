@@ -5,12 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from tiedlm.layers.lstm import LSTMState, LSTMWeights
-from tiedlm.layers.lstm_batched import lstm_batched
+from tiedlm.layers.lstm_compiled import lstm_compiled
 from tiedlm.layers.lstm_stock import lstm_stock
+from tiedlm.native.compiler import missing_compiler
 
-BATCHED_UNITS = 1000
-"""Units from which the batched form runs on a CPU: on two threads the stock form is ahead at 200 and at 650."""
-_FORMS = {"batched": lstm_batched, "stock": lstm_stock}
+COMPILED_UNITS = 100
+"""Units from which the steps are compiled: below, a training may end before the compiler's seconds pay."""
+_FORMS = {"compiled": lstm_compiled, "stock": lstm_stock}
 
 
 def lstm_pick(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
@@ -20,7 +21,7 @@ def lstm_pick(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tens
 
 
 def picked(device: str, *, masked: bool, units: int) -> tuple[str, str]:
-    """Return which form runs, `batched` or `stock`, and why, in words.
+    """Return which form runs, `compiled` or `stock`, and why, in words.
 
     Args:
         device: type of the tensors' device.
@@ -29,8 +30,11 @@ def picked(device: str, *, masked: bool, units: int) -> tuple[str, str]:
     """
     if not masked:
         return "stock", "without a mask the stock kernel is the layer"
-    if device == "cpu" and units < BATCHED_UNITS:
-        return "stock", f"with fewer than {BATCHED_UNITS} units its kernel gains more than its wider weights cost"
-    if device == "cpu":
-        return "batched", "on a CPU the stock form's wider weights and their copies cost more than its kernel gains"
-    return "stock", f"on {device} a loop over steps is bound by launches, not by products"
+    if device != "cpu":
+        return "stock", f"on {device} the kernel that is there needs no loop over steps"
+    if units < COMPILED_UNITS:
+        return "stock", f"with fewer than {COMPILED_UNITS} units a compiler's seconds may not pay"
+    missing = missing_compiler()
+    if missing is not None:
+        return "stock", f"steps cannot be compiled here ({missing})"
+    return "compiled", f"from {COMPILED_UNITS} units on its steps are faster than the stock kernel's, masks or not"

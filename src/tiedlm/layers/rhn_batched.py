@@ -24,10 +24,14 @@ from tiedlm.layers.variational import apply_mask
 
 
 def rhn_batched(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Run one layer over a window; arguments, results and errors as for `rhn_loop`. It has no second derivative."""
+    """Run one layer over a window; arguments, results and errors as for `rhn_loop`. It has no second derivative.
+
+    Autocast leaves it alone: its products are small, and every one of them would round its weights anew.
+    """
     check_rhn(inputs, state, weights, mask)
-    projected = inputs @ weights.input.T
-    outputs = cast(Tensor, _Recurrence.apply(projected, state, weights.hidden, weights.bias, mask))
+    with torch.autocast(inputs.device.type, enabled=False):
+        projected = inputs @ weights.input.T
+        outputs = cast(Tensor, _Recurrence.apply(projected, state, weights.hidden, weights.bias, mask))
     return outputs, outputs[-1]
 
 

@@ -14,10 +14,10 @@ from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.arguments import Reduction, check_chunk_rows
 from tiedlm.losses.call import PassesName
-from tiedlm.losses.compiler import missing_compiler
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossOptions
 from tiedlm.losses.passes_triton import missing_triton
+from tiedlm.native.compiler import missing_compiler
 
 Implementation = Literal["auto", "functional", "chunked", "compiled", "triton"]
 IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled", "triton")

@@ -13,7 +13,7 @@ from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import LSTMConfig, ModelConfig
 
 Precision = Literal["float32", "bfloat16"]
-"""Type of the inputs of the softmax layer's products."""
+"""Type of what goes into matrix products in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class RuntimeConfig:
     threads: int | None = None
     """Threads of PyTorch on the CPU; None leaves PyTorch's own choice. A resumed run needs the same number."""
     precision: Precision = "float32"
-    """Type of the inputs of the loss's matrix products; all else, and every score, is float32."""
+    """Type of what goes into matrix products in training; parameters, sums and every score are float32."""
     save_seconds: float = 300.0
     """Seconds between two savings of the state to resume from, which is also saved after every epoch."""
 

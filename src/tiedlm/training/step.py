@@ -51,7 +51,7 @@ def train_window(
     """
     model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
     streams = inputs.shape[1] * ranks.count
-    with model.tables.one_gradient():
+    with model.tables.one_gradient(), _precision(inputs.device.type, config):
         features, state = model(inputs, carried, masks)
         terms = _loss(model, features, targets, config)
     total, cross_entropy = _sums(terms, ranks)
@@ -61,24 +61,30 @@ def train_window(
     sum_gradients(model.parameters(), ranks)
     _add_weight_decay(model, config.training.weight_decay * streams)
     descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
-    return StepResult(total, cross_entropy, tuple(tensor.detach() for tensor in state))
+    return StepResult(
+        total, cross_entropy, tuple(new.detach().to(old.dtype) for new, old in zip(state, carried, strict=True))
+    )
+
+
+def _precision(device: str, config: RunConfig) -> torch.autocast:
+    """Return where matrix products take the type that the config asks for; the parameters stay float32."""
+    return torch.autocast(device, torch.bfloat16, enabled=config.runtime.precision == "bfloat16")
 
 
 def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunConfig) -> LossTerms:
     """Return the loss of the window, summed over its words, and its terms."""
     loss = config.loss
-    with torch.autocast(features.device.type, torch.bfloat16, enabled=config.runtime.precision == "bfloat16"):
-        return linear_augmented_terms(
-            features,
-            model.classifier,
-            targets,
-            table=model.tables.separate_vectors,
-            bias=model.bias,
-            temperature=loss.temperature or 1.0,
-            gamma=loss.gamma,
-            detach_target=loss.detach_target,
-            reduction="sum",
-        )
+    return linear_augmented_terms(
+        features,
+        model.classifier,
+        targets,
+        table=model.tables.separate_vectors,
+        bias=model.bias,
+        temperature=loss.temperature or 1.0,
+        gamma=loss.gamma,
+        detach_target=loss.detach_target,
+        reduction="sum",
+    )
 
 
 def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:

@@ -1,4 +1,5 @@
-// The types that logits are stored in, and the exponential, so written that compilers make vector instructions of them.
+// The types that logits are stored in, and elementary functions so written that compilers make vector instructions of
+// them.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -37,5 +38,19 @@ inline float exponential(float x) {
   return x < -87.3f ? 0.0f : p * power;
 }
 inline double exponential(double x) { return std::exp(x); }
+
+template <typename Wide>
+Wide sigmoid(Wide x) {
+  Wide below = exponential(-std::fabs(x)), share = 1 / (1 + below);
+  return x < 0 ? below * share : share;
+}
+
+// Near 0, where 1 - exp(-2 |x|) would lose its digits, five terms of the series are exact to rounding.
+inline float hyperbolic_tangent(float x) {
+  float square = x * x, below = exponential(-2 * std::fabs(x)), far = (1 - below) / (1 + below);
+  float series = x * (1 + square * (-1.0f / 3 + square * (2.0f / 15 + square * (-17.0f / 315 + square * (62.0f / 2835)))));
+  return std::fabs(x) < 0.25f ? series : std::copysign(far, x);
+}
+inline double hyperbolic_tangent(double x) { return std::tanh(x); }
 
 }  // namespace tiedlm

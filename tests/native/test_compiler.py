@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tiedlm.losses import compiler
-from tiedlm.losses.compiler import missing_compiler
+from tiedlm.native import compiler
+from tiedlm.native.compiler import missing_compiler
 
 ASKED = """
 from tiedlm.losses.linear import COMPILED_LOGITS, picked

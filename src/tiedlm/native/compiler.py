@@ -20,7 +20,6 @@ from tiedlm.files import published
 from tiedlm.locations import cache_dir
 
 FOLDER = Path(__file__).with_name("loops")
-SOURCE = FOLDER / "loops.cpp"
 FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-shared", "-fPIC")
 """Not -ffast-math, under which what is not a number would pass for one."""
 TRIED = (
@@ -83,13 +82,14 @@ def _processor() -> str:
 
 
 def _build(compiler: str, place: Path) -> None:
+    sources = [str(file) for file in sorted(FOLDER.glob("*.cpp"))]
     for further in TRIED[:-1]:
         try:
-            _run([compiler, *FLAGS, *further, str(SOURCE), "-o", str(place)])
+            _run([compiler, *FLAGS, *further, *sources, "-o", str(place)])
         except OSError:
             continue
         return
-    _run([compiler, *FLAGS, str(SOURCE), "-o", str(place)])
+    _run([compiler, *FLAGS, *sources, "-o", str(place)])
 
 
 def _run(command: list[str]) -> str:

@@ -9,30 +9,11 @@
 #include <vector>
 
 #include "rows.h"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include "threads.h"
 
 namespace {
 
 using namespace tiedlm;
-
-int thread_number() {
-#ifdef _OPENMP
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
-
-int thread_count() {
-#ifdef _OPENMP
-  return omp_get_num_threads();
-#else
-  return 1;
-#endif
-}
 
 // The sums for the bias's gradient, one for each thread, added up in their order.
 template <typename Wide>
@@ -55,9 +36,9 @@ void cross_entropy(int64_t rows, int64_t words, const Student<Stored, Wide> &stu
 #pragma omp parallel num_threads(threads)
   {
     Scratch<Wide> scratch(words);
-    int64_t thread = thread_number(), count = thread_count();
-    for (int64_t c = rows * thread / count; c < rows * (thread + 1) / count; ++c)
-      losses[c] = cross_entropy_row(student, c, words, scratch, sums.part(int(thread)));
+    Range own = own_share(rows);
+    for (int64_t c = own.first; c < own.end; ++c)
+      losses[c] = cross_entropy_row(student, c, words, scratch, sums.part(thread_number()));
   }
   sums.add();
 }
@@ -98,11 +79,11 @@ void augmented(const Student<Stored, Wide> &student, const Teacher<Stored, Wide>
 #pragma omp parallel num_threads(threads)
   {
     Scratch<Wide> scratch(options.words);
-    int64_t thread = thread_number(), count = thread_count(), rows = teacher.starts[teacher.count];
+    Range own = own_share(teacher.starts[teacher.count]);
     // a thread has the targets whose first row is in its share of the rows
     for (int64_t u = 0; u < teacher.count; ++u)
-      if (teacher.starts[u] >= rows * thread / count && teacher.starts[u] < rows * (thread + 1) / count)
-        one_target(u, student, teacher, options, scratch, sums.part(int(thread)), results);
+      if (teacher.starts[u] >= own.first && teacher.starts[u] < own.end)
+        one_target(u, student, teacher, options, scratch, sums.part(thread_number()), results);
   }
   sums.add();
 }
@@ -115,18 +96,18 @@ void augmented(const Student<Stored, Wide> &student, const Teacher<Stored, Wide>
 #define LOOPS(NAME, STORED, WIDE)                                                                                   \
   extern "C" void cross_entropy_##NAME(int64_t rows, int64_t words, void *logits, int64_t stride, const void *bias, \
                                        const int64_t *targets, const void *weights, void *losses, void *at_bias,    \
-                                       int threads) {                                                               \
-    cross_entropy<STORED, WIDE>(rows, words, STUDENT(STORED, WIDE), (WIDE *)losses, (WIDE *)at_bias, threads);      \
+                                       int64_t threads) {                                                               \
+    cross_entropy<STORED, WIDE>(rows, words, STUDENT(STORED, WIDE), (WIDE *)losses, (WIDE *)at_bias, int(threads));      \
   }                                                                                                                 \
   extern "C" void augmented_##NAME(int64_t words, void *logits, int64_t stride, const void *bias,                   \
                                    const int64_t *targets, const void *weights, void *losses, void *at_bias,        \
-                                   int threads, int64_t distinct, const int64_t *starts, void *teacher,             \
-                                   int64_t teacher_stride, const bool *mask, int through, double coolness,          \
+                                   int64_t threads, int64_t distinct, const int64_t *starts, void *teacher,             \
+                                   int64_t teacher_stride, const bool *mask, int64_t through, double coolness,          \
                                    double gamma, void *divergences) {                                               \
     Teacher<STORED, WIDE> teachers{distinct, starts, (STORED *)teacher, teacher_stride, mask, through != 0};        \
     Options<WIDE> options{words, WIDE(coolness), WIDE(gamma)};                                                      \
     Results<WIDE> results{(WIDE *)losses, (WIDE *)divergences};                                                     \
-    augmented<STORED, WIDE>(STUDENT(STORED, WIDE), teachers, options, results, (WIDE *)at_bias, threads);           \
+    augmented<STORED, WIDE>(STUDENT(STORED, WIDE), teachers, options, results, (WIDE *)at_bias, int(threads));           \
   }
 
 LOOPS(float32, float, float)

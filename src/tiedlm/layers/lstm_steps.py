@@ -1,0 +1,75 @@
+"""The steps of `layers.lstm_compiled`, run by the loops of `native/loops/lstm.cpp`: buffers, and the two calls."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tiedlm.errors import ArgumentError
+from tiedlm.layers.lstm import LSTMState
+from tiedlm.layers.variational import apply_mask
+from tiedlm.native.call import run_loop
+
+LOOPS = {torch.float32: "float32", torch.float64: "float64"}
+"""Types that there are loops for."""
+
+
+MOST_LANES = 16
+"""Numbers in the widest vector that the loops know, 64 bytes of float32."""
+
+
+class Kept(NamedTuple):
+    """What the backward pass needs of the forward one."""
+
+    gates: Tensor
+    """Gates i, f, candidate g and gate o of every step [T, B, 4H]."""
+    cells: Tensor
+    """c before the window, then after every step [T + 1, B, H]."""
+    bounded: Tensor
+    """tanh(c) after every step [T, B, H]."""
+    read: Tensor
+    """Masked h before the window, then after every step [T + 1, B, H]: what W_hh reads, and the outputs."""
+
+
+def run_forward(projected: Tensor, state: LSTMState, weight: Tensor, mask: Tensor | None) -> tuple[Kept, Tensor]:
+    """Return what is kept, gates in the place of W_ih x + b [T, B, 4H], and the raw h after the window [B, H]."""
+    hidden, cell = state
+    cells, read = (hidden.new_empty(len(projected) + 1, *hidden.shape) for _ in range(2))
+    kept, last = Kept(projected, cells, hidden.new_empty(len(projected), *hidden.shape), read), torch.empty_like(hidden)
+    cells[0], read[0] = cell, apply_mask(hidden, mask)
+    _run("lstm_forward", kept, weight, mask, read, last)
+    return kept, last
+
+
+def run_back(
+    arriving: tuple[Tensor, ...], kept: Kept, weight: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of what stands in the nonlinearities [T, B, 4H], and of h and c before the window.
+
+    Args:
+        arriving: gradients of the outputs [T, B, H], and of raw h and c after the window.
+    """
+    of_outputs, of_hidden, of_cell = (gradient.contiguous() for gradient in arriving)
+    of_sums, before, of_cell = torch.empty_like(kept.gates), torch.empty_like(of_hidden), of_cell.clone()
+    _run("lstm_backward", kept, weight, mask, of_outputs, of_hidden, of_cell, of_sums, before)
+    return of_sums, before, of_cell
+
+
+def check_type(dtype: torch.dtype) -> None:
+    """Refuse numbers that there are no loops for."""
+    if dtype not in LOOPS:
+        raise ArgumentError(
+            f"The layer's numbers are {dtype}, but compiled steps take {' or '.join(map(str, LOOPS))}: convert the "
+            "model, or use lstm_stock."
+        )
+
+
+def _run(name: str, kept: Kept, weight: Tensor, mask: Tensor | None, *further: Tensor) -> None:
+    """Call one of the two loops on the window, with room for the packed weights, filled up to whole vectors."""
+    steps, streams, units = kept.bounded.shape
+    packed = weight.new_empty(4, units + MOST_LANES - 1, units)
+    mask = None if mask is None else mask.to(weight.dtype).contiguous()
+    window = (kept.gates, mask, kept.cells, kept.bounded, weight.contiguous(), packed, torch.get_num_threads())
+    run_loop(f"{name}_{LOOPS[weight.dtype]}", steps, streams, units, *window, *further)

@@ -1,0 +1,83 @@
+"""What every form of the masked LSTM layer has to be: the definition, the loop, in results and every gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from support.compare import assert_close, error
+from support.lstm_cases import Case, Layer, case, mask_of
+from tiedlm.layers.lstm import LSTMState, lstm_loop
+
+SIZES = st.integers(1, 7)
+CASES = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**31),
+        "steps": SIZES,
+        "streams": st.integers(1, 13),
+        "inputs": SIZES,
+        "units": st.integers(1, 39),
+        "keep": st.sampled_from([None, 0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.0]),
+        "size": st.sampled_from([0.1, 0.5]),
+    }
+)
+RELATIVE = {torch.float64: 1e-12, torch.float32: 1e-5}
+
+
+def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relative: float) -> None:
+    for name, value in found.items():
+        assert_close(value, truth[name], relative, name)
+
+
+def check_in_float64(layer: Layer, drawn: dict[str, Any]) -> None:
+    one = case(**drawn)
+    check(one.everything(layer), one.everything(lstm_loop), 1e-12)
+
+
+def check_in_float32(layer: Layer, drawn: dict[str, Any]) -> None:
+    """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
+    single = case(**drawn).to(torch.float32)
+    truth, loop = single.to(torch.float64).everything(lstm_loop), single.everything(lstm_loop)
+    for name, value in single.everything(layer).items():
+        assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
+
+
+def check_at_the_papers_window(layer: Layer, keep: float) -> None:
+    single = case(1, steps=35, streams=20, inputs=40, units=41, keep=keep, size=0.1).to(torch.float32)
+    check(single.everything(layer), single.to(torch.float64).everything(lstm_loop), 1e-5)
+
+
+def check_carried_state(layer: Layer, dtype: torch.dtype) -> None:
+    """Two windows, the second from the first one's raw state and under another mask."""
+    one = case(2, steps=3, streams=4, units=9, keep=0.5).to(dtype)
+    found = one.everything(_two_windows(layer, one))
+    double = one.to(torch.float64)
+    check(found, double.everything(_two_windows(lstm_loop, double)), RELATIVE[dtype])
+
+
+def _two_windows(layer: Layer, one: Case) -> Layer:
+    def windows(*_: Any) -> tuple[torch.Tensor, LSTMState]:
+        state, outputs = (one.hidden, one.cell), []
+        for seed in (1, 2):
+            mask = mask_of(seed, 4, 9, 0.5).to(one.inputs.dtype)
+            output, state = layer(one.inputs, state, one.weights, mask)
+            outputs.append(output)
+        return torch.cat(outputs), state
+
+    return windows
+
+
+def check_all_dropped(layer: Layer, dtype: torch.dtype) -> None:
+    one = case(3)._replace(mask=torch.zeros(3, 6, dtype=torch.float64)).to(dtype)
+    found = one.everything(layer)
+    assert (found["outputs"] == 0).all()
+    check(found, one.to(torch.float64).everything(lstm_loop), RELATIVE[dtype])
+
+
+def check_arguments_untouched(layer: Layer) -> None:
+    one = case(6)
+    before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
+    one.everything(layer)
+    assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())

@@ -1,4 +1,4 @@
-"""Seconds of one window through a recurrent highway layer, forward and backward: the definition and the batched form.
+"""Seconds of one window through a recurrent highway layer, forward and backward: the definition and faster forms.
 
     python benchmarks/rhn.py --rounds 5 --threads 1
 
@@ -21,12 +21,12 @@ from machine import append_csv, facts
 from step import WARM_UP, measure, ratios
 from step_windows import STEPS, STREAMS
 from tiedlm.layers.rhn import RHNWeights, rhn_loop
-from tiedlm.layers.rhn_batched import rhn_batched
+from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
 from tiedlm.layers.variational import draw_mask
 from tiedlm.recipes.rhn import NETWORK
 
-FORMS = {"loop": rhn_loop, "batched": rhn_batched}
-"""The first is the one that the other is compared with."""
+FORMS = {"loop": rhn_loop, "batched": rhn_batched, "compiled": rhn_compiled}
+"""The first is the one that the others are compared with."""
 RESULTS = Path(__file__).parent / "results" / "rhn.csv"
 
 
@@ -69,7 +69,7 @@ def windows(count: int, units: int) -> list[tuple[Tensor, Tensor]]:
 
 
 def rows(options: argparse.Namespace) -> list[dict[str, object]]:
-    """Measure both forms and return a row of the CSV for each."""
+    """Measure all forms and return a row of the CSV for each."""
     passes = [Pass(name, options.units, options.depth) for name in FORMS]
     seconds = measure(passes, windows(WARM_UP + options.rounds, options.units))
     relative = ratios(seconds, passes[0].name)

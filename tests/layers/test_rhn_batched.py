@@ -13,18 +13,25 @@ from support.compare import assert_close, error
 from support.layer_cases import rhn_case
 from support.lstm_cases import mask_of
 from tiedlm.layers.rhn import rhn_loop
-from tiedlm.layers.rhn_batched import rhn_batched
+from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
+from tiedlm.native.compiler import missing_compiler
 
 SIZES = st.integers(1, 6)
+COMPILED = pytest.param(
+    rhn_compiled,
+    id="compiled",
+    marks=pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}"),
+)
+each_form = pytest.mark.parametrize("layer", [pytest.param(rhn_batched, id="batched"), COMPILED])
 CASES = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 2**31),
         "steps": SIZES,
-        "streams": SIZES,
+        "streams": st.integers(1, 13),
         "inputs": SIZES,
-        "units": st.integers(1, 13),
+        "units": st.integers(1, 19),
         "depth": st.integers(1, 10),
-        "keep": st.sampled_from([None, 0.05, 0.25, 0.5, 0.75, 1.0]),
+        "keep": st.sampled_from([None, 0.25, 0.5, 0.75, 1.0]),
         "size": st.sampled_from([0.1, 0.5]),
     }
 )
@@ -35,57 +42,62 @@ def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relati
         assert_close(value, truth[name], relative, name)
 
 
+@each_form
 @given(CASES)
 @settings(max_examples=60)
-def test_is_the_loop_in_float64(drawn: dict[str, Any]) -> None:
+def test_is_the_loop_in_float64(layer: Any, drawn: dict[str, Any]) -> None:
     one = rhn_case(**drawn)
-    check(one.everything(rhn_batched), one.everything(rhn_loop), 1e-12)
+    check(one.everything(layer), one.everything(rhn_loop), 1e-12)
 
 
+@each_form
 @given(CASES)
 @settings(max_examples=40)
-def test_is_the_loop_in_float32(drawn: dict[str, Any]) -> None:
+def test_is_the_loop_in_float32(layer: Any, drawn: dict[str, Any]) -> None:
     """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
     single = rhn_case(**drawn).to(torch.float32)
     truth, loop = single.to(torch.float64).everything(rhn_loop), single.everything(rhn_loop)
-    for name, value in single.everything(rhn_batched).items():
+    for name, value in single.everything(layer).items():
         assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
 
 
-def test_is_the_loop_at_the_papers_window() -> None:
+@each_form
+def test_is_the_loop_at_the_papers_window(layer: Any) -> None:
     single = rhn_case(1, steps=35, streams=20, inputs=20, units=21, depth=10, keep=0.75, size=0.1).to(torch.float32)
-    check(single.everything(rhn_batched), single.to(torch.float64).everything(rhn_loop), 1e-5)
+    check(single.everything(layer), single.to(torch.float64).everything(rhn_loop), 1e-5)
 
 
-def test_gradients_reach_back_through_a_carried_state_under_another_mask() -> None:
+@each_form
+def test_gradients_reach_back_through_a_carried_state_under_another_mask(layer: Any) -> None:
     one = rhn_case(2, steps=3)
 
-    def windows(layer: Any) -> dict[str, torch.Tensor]:
+    def windows(one_layer: Any) -> dict[str, torch.Tensor]:
         def two(inputs: Any, state: Any, weights: Any, _: Any) -> Any:
             outputs = []
             for seed in (1, 2):
-                output, state = layer(inputs, state, weights, mask_of(seed, 3, 6, 0.5))
+                output, state = one_layer(inputs, state, weights, mask_of(seed, 3, 6, 0.5))
                 outputs.append(output)
             return torch.cat(outputs), state
 
         return one.everything(two)
 
-    check(windows(rhn_batched), windows(rhn_loop), 1e-12)
+    check(windows(layer), windows(rhn_loop), 1e-12)
 
 
+@each_form
 @pytest.mark.parametrize("frozen", ["state", "hidden", "mask"])
-def test_what_asks_for_no_gradient_gets_none_and_changes_no_other(frozen: str) -> None:
+def test_what_asks_for_no_gradient_gets_none_and_changes_no_other(frozen: str, layer: Any) -> None:
     one = rhn_case(3)
     leaves = one.leaves
     if frozen == "mask":
         assert one.mask is not None
         mask = one.mask.clone().requires_grad_()
-        rhn_batched(one.inputs, one.state, one.weights, mask)[0].sum().backward()
+        layer(one.inputs, one.state, one.weights, mask)[0].sum().backward()
         assert mask.grad is None
         return
     place = "state" if frozen == "state" else "weights hidden"
     leaves[place].requires_grad_(False)
-    one.run(rhn_batched)[0].square().sum().backward()
+    one.run(layer)[0].square().sum().backward()
     found = {name: leaf.grad for name, leaf in leaves.items()}
     assert found.pop(place) is None
     other = rhn_case(3)
@@ -94,17 +106,19 @@ def test_what_asks_for_no_gradient_gets_none_and_changes_no_other(frozen: str) -
         assert_close(gradient, other.leaves[name].grad, 1e-12, name)
 
 
-def test_it_leaves_its_arguments_as_they_were() -> None:
+@each_form
+def test_it_leaves_its_arguments_as_they_were(layer: Any) -> None:
     one = rhn_case(4)
     before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
-    one.everything(rhn_batched)
+    one.everything(layer)
     assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())
 
 
-def test_outputs_may_be_changed_in_place_before_the_backward_pass() -> None:
+@each_form
+def test_outputs_may_be_changed_in_place_before_the_backward_pass(layer: Any) -> None:
     """What autograd needs is its own: a mask on the output, in place, does not spoil it."""
     one = rhn_case(5)
-    outputs, _ = one.run(rhn_batched)
+    outputs, _ = one.run(layer)
     outputs.mul_(2.0).sum().backward()
     other = rhn_case(5)
     (other.run(rhn_loop)[0] * 2.0).sum().backward()
@@ -112,8 +126,9 @@ def test_outputs_may_be_changed_in_place_before_the_backward_pass() -> None:
         assert_close(leaf.grad, other.leaves[name].grad, 1e-12, name)
 
 
-def test_a_second_derivative_is_refused() -> None:
+@each_form
+def test_a_second_derivative_is_refused(layer: Any) -> None:
     one = rhn_case(6, steps=2)
-    (first,) = torch.autograd.grad(one.run(rhn_batched)[0].square().sum(), [one.state], create_graph=True)
+    (first,) = torch.autograd.grad(one.run(layer)[0].square().sum(), [one.state], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()

@@ -23,6 +23,7 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
 from tiedlm.layers.lstm_steps import Kept, check_type, run_back, run_forward
+from tiedlm.layers.precision import type_of_products
 
 
 def lstm_compiled(
@@ -61,7 +62,7 @@ class _Layer(torch.autograd.Function):
         bias: Tensor,
         mask: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        products = _type_of_products(weight_input.dtype)
+        products = type_of_products(weight_input)
         flat, weight_input = inputs.flatten(0, 1).to(products), weight_input.to(products)
         projected = torch.addmm(bias.to(products), flat, weight_input.T).to(bias.dtype).view(*inputs.shape[:2], -1)
         kept, last = run_forward(projected, (hidden, cell), weight_hidden, mask)
@@ -79,10 +80,3 @@ class _Layer(torch.autograd.Function):
         of_inputs = (flat @ weight_input).to(own).unflatten(0, of_sums.shape[:2]) if ctx.needs_input_grad[0] else None
         of_weights = (flat.T @ inputs).to(own), (flat.T @ before).to(own), of_sums.sum((0, 1))
         return of_inputs, of_hidden, of_cell, *of_weights, None
-
-
-def _type_of_products(own: torch.dtype) -> torch.dtype:
-    """Return the type of what goes into the products: autocast's, or the weights' own."""
-    if own == torch.float32 and torch.is_autocast_enabled("cpu"):
-        return torch.get_autocast_dtype("cpu")
-    return own

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tiedlm.layers.rhn import RHNWeights
-from tiedlm.layers.rhn_batched import rhn_batched
+from tiedlm.layers.rhn_pick import rhn_pick
 from tiedlm.layers.variational import apply_mask
 from tiedlm.models.config import RHNConfig
 from tiedlm.models.contract import LanguageModel, Masks, State
@@ -91,7 +91,7 @@ def _masks(config: RHNConfig, words: int) -> list[Due]:
 
 @final
 class RHNLayer(nn.Module):
-    """Parameters of one recurrent highway layer, run by `layers.rhn_batched`."""
+    """Parameters of one recurrent highway layer, run by `layers.rhn_pick`."""
 
     def __init__(self, units: int, depth: int) -> None:
         super().__init__()
@@ -101,4 +101,4 @@ class RHNLayer(nn.Module):
 
     def forward(self, inputs: Tensor, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return outputs [T, B, H], raw, and the state after them."""
-        return rhn_batched(inputs, state, RHNWeights(self.weight_input, self.weight_hidden, self.bias), mask)
+        return rhn_pick(inputs, state, RHNWeights(self.weight_input, self.weight_hidden, self.bias), mask)

@@ -116,27 +116,6 @@ void backward_units(const Window<Number> &window, const Backward<Number> &from, 
   }
 }
 
-// Call `body(stream, first unit, units, sums)` for this thread's share of d a_{step} W_hh.
-template <typename Number, typename Body>
-void back_through(const Window<Number> &window, const Number *of_sums, const Number *packed, Range own, Body body) {
-  constexpr int64_t lanes = Lanes<Number>::count;
-  int64_t units = window.units;
-  Tile<Number> tile;
-  for (int64_t v = own.first; v < own.end; v += MOST_VECTORS) {
-    int64_t vectors = std::min<int64_t>(MOST_VECTORS, own.end - v);
-    const Number *parts[MOST_VECTORS] = {};
-    for (int64_t part = 0; part < vectors; ++part) parts[part] = packed + (v + part) * 4 * units * lanes;
-    by_rows(window.streams, [&](int64_t row, int64_t rows) {
-      product(rows, vectors, of_sums + 4 * row * units, 4 * units, parts, 4 * units, tile);
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t part = 0; part < vectors; ++part) {
-          int64_t first = (v + part) * lanes;
-          body(row + r, first, std::min(lanes, units - first), tile.sums[r][part]);
-        }
-    });
-  }
-}
-
 template <typename Number>
 void backward(const Window<Number> &window, const Backward<Number> &from, const Number *weights, Number *packed,
               int threads) {
@@ -153,18 +132,18 @@ void backward(const Window<Number> &window, const Backward<Number> &from, const 
     }
 #pragma omp barrier
     for (int64_t step = window.steps - 2; step >= 0; --step) {
-      back_through(window, from.of_sums + 4 * window.at(step + 1, 0), packed, own,
-                   [&](int64_t stream, int64_t first, int64_t count, const Number *back) {
-                     backward_units(window, from, step, stream, first, count, back);
-                   });
+      by_tiles((const Number *)from.of_sums + 4 * window.at(step + 1, 0), window.streams, 4 * units, (const Number *)packed, units, own,
+               [&](int64_t stream, int64_t first, int64_t count, const Number *back) {
+                 backward_units(window, from, step, stream, first, count, back);
+               });
 #pragma omp barrier
     }
-    back_through(window, from.of_sums, packed, own,
-                 [&](int64_t stream, int64_t first, int64_t count, const Number *back) {
-                   int64_t place = stream * units + first;
-                   for (int64_t lane = 0; lane < count; ++lane)
-                     from.of_hidden[place + lane] = back[lane] * (window.mask ? window.mask[place + lane] : Number(1));
-                 });
+    by_tiles((const Number *)from.of_sums, window.streams, 4 * units, (const Number *)packed, units, own,
+             [&](int64_t stream, int64_t first, int64_t count, const Number *back) {
+               int64_t place = stream * units + first;
+               for (int64_t lane = 0; lane < count; ++lane)
+                 from.of_hidden[place + lane] = back[lane] * (window.mask ? window.mask[place + lane] : Number(1));
+             });
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "threads.h"
+
 namespace tiedlm {
 
 #if defined(__AVX512F__)
@@ -89,6 +91,28 @@ void by_rows(int64_t rows, Body body) {
   for (int64_t block = 0; block < blocks; ++block) {
     int64_t first = rows * block / blocks;
     body(first, rows * (block + 1) / blocks - first);
+  }
+}
+
+// Call `body(row, first column, columns, sums)` for each row of `rows` [count, depth] times weights [depth, columns],
+// within the vectors of columns from `own.first` to `own.end`; packed as `pack` leaves them, one after the other.
+template <typename Number, typename Body>
+void by_tiles(const Number *rows, int64_t count, int64_t depth, const Number *packed, int64_t columns, Range own,
+              Body body) {
+  constexpr int64_t lanes = Lanes<Number>::count;
+  Tile<Number> tile;
+  for (int64_t v = own.first; v < own.end; v += MOST_VECTORS) {
+    int64_t vectors = std::min<int64_t>(MOST_VECTORS, own.end - v);
+    const Number *parts[MOST_VECTORS] = {};
+    for (int64_t part = 0; part < vectors; ++part) parts[part] = packed + (v + part) * depth * lanes;
+    by_rows(count, [&](int64_t row, int64_t some) {
+      product(some, vectors, rows + row * depth, depth, parts, depth, tile);
+      for (int64_t r = 0; r < some; ++r)
+        for (int64_t part = 0; part < vectors; ++part) {
+          int64_t first = (v + part) * lanes;
+          body(row + r, first, std::min(lanes, columns - first), tile.sums[r][part]);
+        }
+    });
   }
 }
 

@@ -1,0 +1,36 @@
+"""Which form of the recurrent highway layer runs, under the signature of all."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tiedlm.layers.rhn import RHNWeights
+from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
+from tiedlm.native.compiler import missing_compiler
+
+COMPILED_UNITS = 100
+"""Units from which the steps are compiled: below, a training may end before the compiler's seconds pay."""
+_FORMS = {"compiled": rhn_compiled, "batched": rhn_batched}
+
+
+def rhn_pick(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Run one layer over a window by the form that `picked` names; arguments, results and errors as for `rhn_loop`."""
+    form, _ = picked(inputs.device.type, units=weights.hidden.shape[2])
+    return _FORMS[form](inputs, state, weights, mask)
+
+
+def picked(device: str, *, units: int) -> tuple[str, str]:
+    """Return which form runs, `compiled` or `batched`, and why, in words.
+
+    Args:
+        device: type of the tensors' device.
+        units: H.
+    """
+    if device != "cpu":
+        return "batched", f"there are no compiled steps for {device}"
+    if units < COMPILED_UNITS:
+        return "batched", f"with fewer than {COMPILED_UNITS} units a compiler's seconds may not pay"
+    missing = missing_compiler()
+    if missing is not None:
+        return "batched", f"steps cannot be compiled here ({missing})"
+    return "compiled", f"from {COMPILED_UNITS} units on a product and its gates are faster in one loop"

@@ -1,0 +1,27 @@
+"""Which type goes into products."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tiedlm.layers.precision import type_of_products
+
+
+@pytest.mark.parametrize(
+    ("own", "enabled", "found"),
+    [
+        (torch.float32, False, torch.float32),
+        (torch.float32, True, torch.bfloat16),
+        (torch.float64, True, torch.float64),
+        (torch.float64, False, torch.float64),
+    ],
+)
+def test_autocast_rounds_float32_alone(own: torch.dtype, enabled: bool, found: torch.dtype) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        assert type_of_products(torch.zeros(1, dtype=own)) == found
+
+
+def test_autocast_of_another_device_is_none_of_its_business() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert type_of_products(torch.zeros(1, device="meta")) == torch.float32

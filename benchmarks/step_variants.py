@@ -32,7 +32,7 @@ class Variant:
     gradient: str = ""
     """For the augmented loss: `through` its target, as written, or `detached` from it."""
     precision: str = "float32"
-    """Type of the inputs of the products between features and classifier."""
+    """Type of what goes into matrix products."""
 
     @property
     def name(self) -> str:
@@ -96,15 +96,15 @@ def plain_step(precision: str, like: str = "ptb-small-re", device: str = "cpu") 
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         nonlocal state
-        features, (hidden, cell) = lstm(table(inputs), state)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            features, (hidden, cell) = lstm(table(inputs), state)
             logits = F.linear(features.flatten(0, 1), table.weight)
             loss = F.cross_entropy(logits, targets.flatten(), reduction="sum")
         optimizer.zero_grad()
         (loss / STREAMS).backward()
         nn.utils.clip_grad_norm_(parameters, config.training.clip_norm)
         optimizer.step()
-        state = (hidden.detach(), cell.detach())
+        state = (hidden.detach().float(), cell.detach().float())
         return float(loss.detach())
 
     return step

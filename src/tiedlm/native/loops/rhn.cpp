@@ -71,12 +71,16 @@ void forward(const Window<Number> &window, const Forward<Number> &to, const Numb
     Tile<Number> tile;
     for (int64_t place = 0; place < window.steps * window.depths; ++place) {
       int64_t half = 2 * (place % window.depths);
-      for (int64_t v = own.first; v < own.end; ++v) {
-        const Number *parts[2] = {part(half, v), part(half + 1, v)};
-        int64_t first = v * lanes, count = std::min(lanes, units - first);
+      for (int64_t v = own.first; v < own.end; v += 2) {  // two vectors of units at a time, as `product` takes four
+        int64_t some = std::min<int64_t>(2, own.end - v);
+        const Number *parts[4] = {part(half, v), part(half + 1, v), part(half, v + 1), part(half + 1, v + 1)};
         by_rows(window.streams, [&](int64_t row, int64_t rows) {
-          product(rows, 2, to.read + window.at(place) + row * units, units, parts, units, tile);
-          for (int64_t r = 0; r < rows; ++r) forward_units(window, to, place, row + r, first, count, tile.sums[r]);
+          product(rows, 2 * some, to.read + window.at(place) + row * units, units, parts, units, tile);
+          for (int64_t r = 0; r < rows; ++r)
+            for (int64_t n = 0; n < some; ++n) {
+              int64_t first = (v + n) * lanes;
+              forward_units(window, to, place, row + r, first, std::min(lanes, units - first), tile.sums[r] + 2 * n);
+            }
         });
       }
 #pragma omp barrier

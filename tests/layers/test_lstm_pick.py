@@ -6,7 +6,7 @@ import pytest
 
 from support.compare import assert_close
 from support.lstm_cases import case
-from tiedlm.layers import lstm_pick
+from tiedlm.layers import compiled_steps, lstm_pick
 from tiedlm.layers.lstm import lstm_loop
 from tiedlm.native.compiler import missing_compiler
 
@@ -26,7 +26,7 @@ from tiedlm.native.compiler import missing_compiler
 def test_says_which_and_why(
     device: str, masked: bool, units: int, missing: str | None, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lstm_pick, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
     found, reason = lstm_pick.picked(device, masked=masked, units=units)
     assert found == form
     assert reason.count(" ") > 5
@@ -36,13 +36,13 @@ def test_says_which_and_why(
 @pytest.fixture(params=[1, 10_000], ids=["wide", "narrow"])
 def from_units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """The width from which layers count as wide."""
-    monkeypatch.setattr(lstm_pick, "COMPILED_UNITS", request.param)
+    monkeypatch.setattr(compiled_steps, "COMPILED_UNITS", request.param)
     return request.param
 
 
 @pytest.mark.parametrize("keep", [0.5, None])
 def test_what_is_said_is_what_runs(keep: float | None, from_units: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lstm_pick, "missing_compiler", lambda: None)
+    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: None)
     called, form = [], "compiled" if keep and from_units == 1 else "stock"
     forms = {name: lambda *arguments, name=name: called.append(name) for name in ("compiled", "stock")}
     monkeypatch.setattr(lstm_pick, "_FORMS", forms)
@@ -54,7 +54,7 @@ def test_what_is_said_is_what_runs(keep: float | None, from_units: int, monkeypa
 @pytest.mark.parametrize("keep", [0.5, None])
 @pytest.mark.parametrize("missing", [missing_compiler(), "no g++"])
 def test_whatever_runs_is_the_layer(keep: float | None, missing: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lstm_pick, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
     one = case(1, keep=keep)
     found, truth = one.everything(lstm_pick.lstm_pick), one.everything(lstm_loop)
     for name, value in found.items():

@@ -6,7 +6,7 @@ import pytest
 
 from support.compare import assert_close
 from support.layer_cases import rhn_case
-from tiedlm.layers import rhn_pick
+from tiedlm.layers import compiled_steps, rhn_pick
 from tiedlm.layers.rhn import rhn_loop
 from tiedlm.native.compiler import missing_compiler
 
@@ -24,7 +24,7 @@ from tiedlm.native.compiler import missing_compiler
 def test_says_which_and_why(
     device: str, units: int, missing: str | None, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rhn_pick, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
     found, reason = rhn_pick.picked(device, units=units)
     assert found == form
     assert reason.count(" ") > 5
@@ -33,8 +33,8 @@ def test_says_which_and_why(
 
 @pytest.mark.parametrize("from_units", [1, 10_000], ids=["wide", "narrow"])
 def test_what_is_said_is_what_runs(from_units: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rhn_pick, "missing_compiler", lambda: None)
-    monkeypatch.setattr(rhn_pick, "COMPILED_UNITS", from_units)
+    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: None)
+    monkeypatch.setattr(compiled_steps, "COMPILED_UNITS", from_units)
     called = []
     forms = {name: lambda *arguments, name=name: called.append(name) for name in ("compiled", "batched")}
     monkeypatch.setattr(rhn_pick, "_FORMS", forms)
@@ -45,8 +45,8 @@ def test_what_is_said_is_what_runs(from_units: int, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("missing", [missing_compiler(), "no g++"])
 @pytest.mark.parametrize("from_units", [1, 10_000], ids=["wide", "narrow"])
 def test_whatever_runs_is_the_layer(from_units: int, missing: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rhn_pick, "COMPILED_UNITS", from_units)
-    monkeypatch.setattr(rhn_pick, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "COMPILED_UNITS", from_units)
+    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
     one = rhn_case(1)
     truth = one.everything(rhn_loop)
     for name, value in one.everything(rhn_pick.rhn_pick).items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -96,3 +98,18 @@ def test_a_tied_model_of_two_widths_needs_a_map_and_is_told_of_both_ways() -> No
     message = "model.units is 5 and model.embedding_width is 3. Either make them equal, or set model.project"
     with pytest.raises(ConfigError, match=message):
         build_model(LSTMConfig(units=5, embedding_width=3, tied=True), 9)
+
+
+@pytest.mark.parametrize(
+    "config", [LSTMConfig(units=100, keep_hidden=0.5), RHNConfig(units=100, depth=2, keep_state=0.5)]
+)
+def test_a_model_with_compiled_steps_goes_through_torch_compile(config: ModelConfig) -> None:
+    model, tokens = build_model(config, 7), torch.randint(0, 7, (3, 2), generator=torch.Generator().manual_seed(0))
+    masks = model.draw_masks(2, torch.Generator().manual_seed(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.compile's own, of what it imports and touches
+        compiled = torch.compile(model, backend="eager")
+        features, _ = compiled(tokens, model.initial_state(2), masks)
+    assert torch.equal(features, model(tokens, model.initial_state(2), masks)[0])
+    features.sum().backward()
+    assert all(one.grad is not None for name, one in model.named_parameters() if name.startswith("layers"))

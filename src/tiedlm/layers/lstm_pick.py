@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from tiedlm.layers.compiled_steps import why_not
 from tiedlm.layers.lstm import LSTMState, LSTMWeights
 from tiedlm.layers.lstm_compiled import lstm_compiled
 from tiedlm.layers.lstm_stock import lstm_stock
-from tiedlm.native.compiler import missing_compiler
 
-COMPILED_UNITS = 100
-"""Units from which the steps are compiled: below, a training may end before the compiler's seconds pay."""
 _FORMS = {"compiled": lstm_compiled, "stock": lstm_stock}
 
 
@@ -32,9 +30,7 @@ def picked(device: str, *, masked: bool, units: int) -> tuple[str, str]:
         return "stock", "without a mask the stock kernel is the layer"
     if device != "cpu":
         return "stock", f"on {device} the kernel that is there needs no loop over steps"
-    if units < COMPILED_UNITS:
-        return "stock", f"with fewer than {COMPILED_UNITS} units a compiler's seconds may not pay"
-    missing = missing_compiler()
-    if missing is not None:
-        return "stock", f"steps cannot be compiled here ({missing})"
-    return "compiled", f"from {COMPILED_UNITS} units on its steps are faster than the stock kernel's, masks or not"
+    reason = why_not(units)
+    if reason is not None:
+        return "stock", reason
+    return "compiled", "its steps are faster than the stock kernel's, whose weights the masks make wider"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from tiedlm.layers.compiled_steps import why_not
 from tiedlm.layers.rhn import RHNWeights
 from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
-from tiedlm.native.compiler import missing_compiler
 
-COMPILED_UNITS = 100
-"""Units from which the steps are compiled: below, a training may end before the compiler's seconds pay."""
 _FORMS = {"compiled": rhn_compiled, "batched": rhn_batched}
 
 
@@ -28,9 +26,7 @@ def picked(device: str, *, units: int) -> tuple[str, str]:
     """
     if device != "cpu":
         return "batched", f"there are no compiled steps for {device}"
-    if units < COMPILED_UNITS:
-        return "batched", f"with fewer than {COMPILED_UNITS} units a compiler's seconds may not pay"
-    missing = missing_compiler()
-    if missing is not None:
-        return "batched", f"steps cannot be compiled here ({missing})"
-    return "compiled", f"from {COMPILED_UNITS} units on a product and its gates are faster in one loop"
+    reason = why_not(units)
+    if reason is not None:
+        return "batched", reason
+    return "compiled", "a product and its gates are faster in one loop of C++"

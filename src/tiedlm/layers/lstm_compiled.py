@@ -35,7 +35,7 @@ def lstm_compiled(
     """
     check_lstm(inputs, state, weights, mask)
     check_type(weights.hidden.dtype)
-    outputs, hidden, cell = cast("tuple[Tensor, ...]", _apply(inputs, *state, *weights, mask))
+    outputs, hidden, cell = cast("tuple[Tensor, ...]", _Layer.apply(inputs, *state, *weights, mask))
     return outputs, (hidden, cell)
 
 
@@ -80,7 +80,3 @@ class _Layer(torch.autograd.Function):
         of_inputs = (flat @ weight_input).to(own).unflatten(0, of_sums.shape[:2]) if ctx.needs_input_grad[0] else None
         of_weights = (flat.T @ inputs).to(own), (flat.T @ before).to(own), of_sums.sum((0, 1))
         return of_inputs, of_hidden, of_cell, *of_weights, None
-
-
-_apply: Any = torch.compiler.disable(_Layer.apply)
-"""A call of C++ through ctypes is nothing that torch.compile could look into."""

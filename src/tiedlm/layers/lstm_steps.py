@@ -57,12 +57,12 @@ def run_back(
     return of_sums, before, of_cell
 
 
-def check_type(dtype: torch.dtype) -> None:
-    """Refuse numbers that there are no loops for."""
+def check_type(dtype: torch.dtype, instead: str = "lstm_stock") -> None:
+    """Refuse numbers that there are no loops for, and name the form that takes them."""
     if dtype not in LOOPS:
         raise ArgumentError(
             f"The layer's numbers are {dtype}, but compiled steps take {' or '.join(map(str, LOOPS))}: convert the "
-            "model, or use lstm_stock."
+            f"model, or use {instead}."
         )
 
 

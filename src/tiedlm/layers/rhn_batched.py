@@ -41,7 +41,7 @@ def _layer(
     with torch.autocast(inputs.device.type, enabled=False):
         projected = (inputs.to(products) @ weights.input.to(products).T).to(weights.hidden.dtype)
         recurrent = (state, weights.hidden, weights.bias, mask)
-        outputs = cast(Tensor, _apply(projected, *recurrent, steps, products))
+        outputs = cast(Tensor, _Recurrence.apply(projected, *recurrent, steps, products))
     return outputs, outputs[-1]
 
 
@@ -75,7 +75,3 @@ class _Recurrence(torch.autograd.Function):
         of_hidden = [rounded[:, n].flatten(0, 1).T @ read[:, n].flatten(0, 1) for n in range(len(hidden))]
         of_bias = of_both.sum((0, 2))
         return of_both[:, 0], of_state, torch.stack(of_hidden).to(hidden.dtype), of_bias, None, None, None
-
-
-_apply: Any = torch.compiler.disable(_Recurrence.apply)
-"""Hundreds of steps in Python, or a call of C++ through ctypes, are nothing for torch.compile to look into."""

@@ -51,7 +51,7 @@ class CompiledSteps:
 
     def run(self, projected: Tensor, state: Tensor, hidden: Tensor, bias: Tensor, mask: Tensor | None) -> Kept:
         """Return what is kept."""
-        check_type(hidden.dtype)
+        check_type(hidden.dtype, instead="rhn_batched")
         kept = room(projected, state, len(hidden))
         read = torch.empty_like(kept.states)
         read[0] = apply_mask(state, mask)

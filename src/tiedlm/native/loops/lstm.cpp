@@ -3,8 +3,6 @@
 // A thread has a share of the units, in all four gates, and works out for them the product with the weights, the gates
 // and the state, while the sums are at hand; the threads meet once a step. Weights are packed so that they are read in
 // order. Every sum has an order that depends on neither the threads nor the number of streams.
-#include <vector>
-
 #include "numbers.h"
 #include "threads.h"
 #include "vectors.h"

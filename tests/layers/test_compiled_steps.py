@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from tiedlm.errors import ArgumentError
 from tiedlm.layers import compiled_steps
 
 
@@ -30,3 +32,9 @@ def test_a_narrow_layer_asks_for_no_compiler(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(compiled_steps, "missing_compiler", refuse)
     assert compiled_steps.why_not(5) is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64])
+def test_other_types_are_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(ArgumentError, match=f"{dtype}, but compiled steps take torch.float32 or torch.float64.*use it"):
+        compiled_steps.check_type(dtype, instead="it")

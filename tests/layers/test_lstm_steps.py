@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from support.compare import assert_close
-from tiedlm.errors import ArgumentError
-from tiedlm.layers.lstm_steps import check_type, run_back, run_forward
+from tiedlm.layers.lstm_steps import run_back, run_forward
 from tiedlm.native.compiler import missing_compiler
 
 pytestmark = pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}")
@@ -37,9 +36,3 @@ def test_gradients_that_lie_apart_in_memory_are_read_as_they_are() -> None:
     found = run_back(arriving, kept, drawn(12, 3), None)
     again = run_back(tuple(one.contiguous() for one in arriving), kept, drawn(12, 3), None)
     assert all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64])
-def test_other_types_are_refused(dtype: torch.dtype) -> None:
-    with pytest.raises(ArgumentError, match=f"{dtype}, but compiled steps take torch.float32 or torch.float64"):
-        check_type(dtype)

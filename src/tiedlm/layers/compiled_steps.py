@@ -1,13 +1,32 @@
-"""Whether the steps of a recurrent layer on a CPU are compiled."""
+"""The compiled steps of recurrent layers: which there are, and whether a layer on a CPU takes them."""
 
 from __future__ import annotations
 
 import torch
 
+from tiedlm.errors import ArgumentError
 from tiedlm.native.compiler import missing_compiler
 
 COMPILED_UNITS = 100
 """Units from which they are: below, a training may end before the compiler's seconds pay."""
+
+LOOPS = {torch.float32: "float32", torch.float64: "float64"}
+"""Types that there are loops for."""
+MOST_LANES = 16
+"""Numbers in the widest vector that the loops know, 64 bytes of float32."""
+
+
+def check_type(dtype: torch.dtype, instead: str) -> None:
+    """Refuse numbers that there are no loops for, and name the form that takes them.
+
+    Raises:
+        ArgumentError: they are neither float32 nor float64.
+    """
+    if dtype not in LOOPS:
+        raise ArgumentError(
+            f"The layer's numbers are {dtype}, but compiled steps take {' or '.join(map(str, LOOPS))}: convert the "
+            f"model, or use {instead}."
+        )
 
 
 def why_not(units: int) -> str | None:

@@ -20,9 +20,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError
+from tiedlm.layers.compiled_steps import check_type
+from tiedlm.layers.first_derivative import refuse_second_derivative
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
-from tiedlm.layers.lstm_steps import Kept, check_type, run_back, run_forward
+from tiedlm.layers.lstm_steps import Kept, run_back, run_forward
 from tiedlm.layers.precision import type_of_products
 
 
@@ -34,18 +35,9 @@ def lstm_compiled(
     A gradient of the gradient is an ArgumentError, and so are numbers other than float32 and float64.
     """
     check_lstm(inputs, state, weights, mask)
-    check_type(weights.hidden.dtype)
+    check_type(weights.hidden.dtype, instead="lstm_stock")
     outputs, hidden, cell = cast("tuple[Tensor, ...]", _Layer.apply(inputs, *state, *weights, mask))
     return outputs, (hidden, cell)
-
-
-def _refuse_second_derivative() -> None:
-    """Raise where autograd records the backward pass: what it is made of would count as constant."""
-    if torch.is_grad_enabled():
-        raise ArgumentError(
-            "A gradient of the gradient was asked for (create_graph=True), but lstm_compiled gives first derivatives "
-            "only: use lstm_loop."
-        )
 
 
 class _Layer(torch.autograd.Function):
@@ -71,7 +63,7 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _refuse_second_derivative()
+        refuse_second_derivative("lstm_compiled", instead="lstm_loop")
         *kept, inputs, weight_input, weight_hidden, mask = ctx.saved_tensors
         kept = Kept(*kept)
         of_sums, of_hidden, of_cell = run_back(arriving, kept, weight_hidden, mask)

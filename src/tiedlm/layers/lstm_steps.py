@@ -7,17 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError
+from tiedlm.layers.compiled_steps import LOOPS, MOST_LANES
 from tiedlm.layers.lstm import LSTMState
 from tiedlm.layers.variational import apply_mask
 from tiedlm.native.call import run_loop
-
-LOOPS = {torch.float32: "float32", torch.float64: "float64"}
-"""Types that there are loops for."""
-
-
-MOST_LANES = 16
-"""Numbers in the widest vector that the loops know, 64 bytes of float32."""
 
 
 class Kept(NamedTuple):
@@ -55,15 +48,6 @@ def run_back(
     of_sums, before, of_cell = torch.empty_like(kept.gates), torch.empty_like(of_hidden), of_cell.clone()
     _run("lstm_backward", kept, weight, mask, of_outputs, of_hidden, of_cell, of_sums, before)
     return of_sums, before, of_cell
-
-
-def check_type(dtype: torch.dtype, instead: str = "lstm_stock") -> None:
-    """Refuse numbers that there are no loops for, and name the form that takes them."""
-    if dtype not in LOOPS:
-        raise ArgumentError(
-            f"The layer's numbers are {dtype}, but compiled steps take {' or '.join(map(str, LOOPS))}: convert the "
-            f"model, or use {instead}."
-        )
 
 
 def _run(name: str, kept: Kept, weight: Tensor, mask: Tensor | None, *further: Tensor) -> None:

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from tiedlm.layers.first_derivative import refuse_second_derivative
 from tiedlm.layers.precision import type_of_products
 from tiedlm.layers.rhn import RHNWeights, check_rhn
 from tiedlm.layers.rhn_steps import CompiledSteps, Kept, PlainSteps, Steps
@@ -21,7 +21,10 @@ from tiedlm.layers.variational import apply_mask
 
 
 def rhn_batched(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Run one layer over a window; arguments, results and errors as for `rhn_loop`. It has no second derivative."""
+    """Run one layer over a window; arguments, results and errors as for `rhn_loop`.
+
+    A gradient of the gradient is an ArgumentError.
+    """
     return _layer(inputs, state, weights, mask, PlainSteps())
 
 
@@ -65,8 +68,8 @@ class _Recurrence(torch.autograd.Function):
         return kept.states[hidden.shape[0] :: hidden.shape[0]].clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        refuse_second_derivative("this form of the layer", instead="rhn_loop")
         *kept, hidden, mask = ctx.saved_tensors
         kept = Kept(*kept)
         of_both, of_state = ctx.steps.run_back(arriving[0], kept, hidden, mask)

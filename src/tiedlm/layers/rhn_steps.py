@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from tiedlm.layers.lstm_steps import LOOPS, MOST_LANES, check_type
+from tiedlm.layers.compiled_steps import LOOPS, MOST_LANES, check_type
 from tiedlm.layers.variational import apply_mask
 from tiedlm.native.call import run_loop
 

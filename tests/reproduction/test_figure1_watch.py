@@ -30,7 +30,7 @@ def standing():
 
     model = LSTMLanguageModel(LSTMConfig(units=2, layers=1), 5)
     adam = torch.optim.Adam(model.layers.parameters())
-    return lambda epoch: Standing(epoch=epoch, model=model, adam=adam)
+    return lambda epoch: Standing(epoch=epoch, model=model, optimizers=[adam])
 
 
 def test_the_state_is_kept_but_after_the_last_epoch(tmp_path, standing):

@@ -42,12 +42,14 @@ def test_a_run_goes_on_to_the_bit(stretch, states, epoch):
 def test_a_state_is_a_copy_that_training_leaves_alone(states):
     _, found = states
     assert any(not found[0][name].equal(found[1][name]) for name in found[0] if name.startswith("model."))
-    assert any(not found[0][name].equal(found[1][name]) for name in found[0] if name.startswith("adam."))
+    assert any(not found[0][name].equal(found[1][name]) for name in found[0] if name.startswith("optimizer."))
 
 
-def test_moments_are_part_of_it(stretch, states):
+@pytest.mark.parametrize("memory", ["exp_avg", "momentum_buffer"])
+def test_what_optimisers_remember_is_part_of_it(stretch, states, memory):
     outcome, found = states
-    without = {name: tensor * 0 if "exp_avg" in name else tensor for name, tensor in found[0].items()}
+    assert any(memory in name for name in found[0])
+    without = {name: tensor * 0 if memory in name else tensor for name, tensor in found[0].items()}
     assert run_theory(CONFIG, stretch, 0, state=without) != outcome
 
 

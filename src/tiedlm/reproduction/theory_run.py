@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tiedlm.corpora.streams import Streams
 from tiedlm.errors import CorpusError, TrainingError
-from tiedlm.models.config import LSTMConfig
 from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.reproduction.theory_model import bias_of, hold_at_norm_1, initial_model
 from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
 from tiedlm.reproduction.theory_state import Standing, go_on_from
 from tiedlm.seeding import generator
@@ -77,7 +77,7 @@ def run_theory(
     """
     model = initial_model(config, stretch.words, run).to(device)
     optimizers = _optimizers(model, config)
-    done = 0 if state is None else go_on_from(state, model, optimizers[-1])
+    done = 0 if state is None else go_on_from(state, model, optimizers)
     sums = torch.zeros(3, device=device)
     for epoch in range(done + 1, config.epochs + 1):
         _set_rates(optimizers, rate_share(epoch, config.epochs))
@@ -87,38 +87,24 @@ def run_theory(
                 f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
             )
         if progress is not None:
-            progress(Standing(epoch=epoch, model=model, adam=optimizers[-1]))
+            progress(Standing(epoch=epoch, model=model, optimizers=optimizers))
     return _outcome(model, sums, config)
 
 
-def initial_model(config: TheoryConfig, words: int, run: int) -> LSTMLanguageModel:
-    """Return the model before its training: word vectors at norm 1, no bias yet."""
-    shape = LSTMConfig(units=config.units, layers=config.layers, tied=False, init_range=config.init_range)
-    model = LSTMLanguageModel(shape, words)
-    model.reset_parameters(generator(run, "theory"))
-    with torch.no_grad():
-        model.classifier.mul_(config.classifier_range / config.init_range)
-        _bias(model).zero_()
-        hold_at_norm_1(model.table)
-    return model
-
-
-@torch.no_grad()
-def hold_at_norm_1(table: Tensor) -> None:
-    """Scale every row of a table [V, D] to norm 1, in place."""
-    table.div_(table.norm(dim=1, keepdim=True))
-
-
 def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.optim.Optimizer]:
-    classifier = {"params": [model.classifier, _bias(model)], "full_rate": config.classifier_rate}
+    classifier = {"params": [model.classifier, bias_of(model)], "full_rate": config.classifier_rate}
     vectors = {"params": [model.table], "full_rate": config.vector_rate}
-    layers = {"params": list(model.layers.parameters()), "full_rate": config.layer_rate}
-    return [torch.optim.SGD([classifier, vectors]), torch.optim.Adam([layers])]
+    weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
+    return [
+        torch.optim.SGD([classifier, vectors]),
+        torch.optim.Muon([{"params": weights, "full_rate": config.layer_rate}], weight_decay=0.0),
+        torch.optim.Adam([{"params": biases, "full_rate": config.bias_rate}]),
+    ]
 
 
 def rate_share(epoch: int, epochs: int) -> float:
-    """Return the share of the full learning rates in an epoch, from 1: whole in the first half, then down in a line."""
-    return min(1.0, 2 * (epochs - epoch + 1) / (epochs + 1))
+    """Return the share of the full learning rates in an epoch, from 1: all in the first, then down in a line."""
+    return (epochs - epoch + 1) / epochs
 
 
 def _set_rates(optimizers: list[torch.optim.Optimizer], share: float) -> None:
@@ -149,7 +135,7 @@ def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: T
         model.classifier,
         targets,
         table=model.table,
-        bias=_bias(model),
+        bias=bias_of(model),
         temperature=config.temperature,
         beta=config.beta,
         detach_target=config.detach_target,
@@ -165,11 +151,6 @@ def _update(
     for optimizer in optimizers:
         optimizer.step()
     hold_at_norm_1(model.table)
-
-
-def _bias(model: LSTMLanguageModel) -> Tensor:
-    assert model.bias is not None  # the model is untied
-    return model.bias
 
 
 def _outcome(model: LSTMLanguageModel, means: Tensor, config: TheoryConfig) -> TheoryOutcome:

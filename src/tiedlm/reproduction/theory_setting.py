@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class TheoryConfig:
     """One point of the figure, and how it is trained. The loss is summed over steps and averaged over streams.
 
-    The three learning rates hold for the first half of the epochs; then they fall in a line towards 0.
+    All learning rates fall in a line towards 0, from the first epoch on. Word vectors have entries of about
+    1/sqrt(units), much smaller than a later layer's inputs come to be; so each kind of weight has a range of its own.
     """
 
     temperature: float
@@ -28,24 +29,32 @@ class TheoryConfig:
     """Width of word vectors, layers and classifier (the paper's 300)."""
     layers: int = 2
     """LSTM layers (the paper's two)."""
-    epochs: int = 60
+    epochs: int = 120
     """Passes over the stretch."""
-    streams: int = 20
+    streams: int = 40
     """Streams side by side (B)."""
-    steps: int = 5
-    """Steps of a window (T); short ones, for many updates an epoch."""
-    layer_rate: float = 0.005
-    """Learning rate of the LSTM layers, by Adam."""
+    steps: int = 20
+    """Steps of a window (T)."""
+    layer_rate: float = 0.06
+    """Learning rate of the LSTM layers' weights, by Muon."""
+    bias_rate: float = 0.005
+    """Learning rate of the LSTM layers' biases, by Adam."""
     classifier_rate: float = 0.4
     """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 0.004
+    vector_rate: float = 0.0005
     """Learning rate of the word vectors, by stochastic gradient descent."""
     clip_norm: float = 50.0
     """Largest norm of the whole gradient."""
     init_range: float = 0.1
-    """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
+    """Biases and word vectors start uniform in (-init_range, init_range), word vectors then at norm 1."""
+    word_range: float = 0.8
+    """Range of the first layer's weights for its inputs, the word vectors."""
+    layer_range: float = 0.3
+    """Range of the other layers' weights for their inputs."""
+    recurrent_range: float = 0.15
+    """Range of the layers' weights for their own outputs."""
     classifier_range: float = 0.0
-    """The classifier starts uniform in (-classifier_range, classifier_range)."""
+    """Range of the classifier; from 0 its rows move within the span of the word vectors, to first order."""
     detach_target: bool = True
     """Stop the gradient at the soft target."""
 

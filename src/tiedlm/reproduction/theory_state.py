@@ -1,14 +1,14 @@
 """A run of the theory experiment between two epochs, as tensors: what is needed to go on with it, to the bit.
 
-Stochastic gradient descent has no memory, and the state carried through the text starts anew with every epoch; so these
-are the parameters, Adam's moments of the layers, and the number of epochs done.
+The state carried through the text starts anew with every epoch; so these are the parameters, what the optimisers
+remember of each, and the number of epochs done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -27,38 +27,46 @@ class Standing:
     epoch: int
     """Epochs done, from 1; 0 before the first."""
     model: LSTMLanguageModel
-    adam: torch.optim.Optimizer
-    """The optimiser of the layers."""
+    optimizers: Sequence[torch.optim.Optimizer]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return a copy of it all, under names."""
         parameters = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        moments = {
-            f"adam.{number}.{name}": tensor
-            for number, parameter in enumerate(_parameters(self.adam))
-            for name, tensor in self.adam.state[parameter].items()
+        memory = {
+            f"{place}{name}": tensor
+            for place, _, remembered in _memories(self.optimizers)
+            for name, tensor in remembered.items()
+            if isinstance(tensor, Tensor)
         }
-        whole = {EPOCH: torch.tensor(self.epoch), **parameters, **moments}
+        whole = {EPOCH: torch.tensor(self.epoch), **parameters, **memory}
         return {name: tensor.detach().clone() for name, tensor in whole.items()}
 
 
-def go_on_from(tensors: Mapping[str, Tensor], model: LSTMLanguageModel, adam: torch.optim.Optimizer) -> int:
-    """Put what `Standing.tensors` returned into a model and its optimiser, and return the epochs done.
+def go_on_from(
+    tensors: Mapping[str, Tensor], model: LSTMLanguageModel, optimizers: Sequence[torch.optim.Optimizer]
+) -> int:
+    """Put what `Standing.tensors` returned into a model and its optimisers, and return the epochs done.
 
     Raises:
         ArgumentError: the tensors are those of another model.
     """
-    own = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     try:
-        model.load_state_dict(own)
-        for number, parameter in enumerate(_parameters(adam)):
-            for name in ("step", "exp_avg", "exp_avg_sq"):
-                moment = tensors[f"adam.{number}.{name}"].clone()
-                adam.state[parameter][name] = moment if name == "step" else moment.to(parameter.device)
+        model.load_state_dict(_below("model.", tensors))
+        for place, parameter, remembered in _memories(optimizers):
+            for name, tensor in _below(place, tensors).items():
+                remembered[name] = tensor.clone() if tensor.dim() == 0 else tensor.clone().to(parameter.device)
         return int(tensors[EPOCH])
     except (KeyError, RuntimeError) as error:
         raise ArgumentError(f"The state is that of another run: {error}.") from error
 
 
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+def _below(place: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(place): tensor for name, tensor in tensors.items() if name.startswith(place)}
+
+
+def _memories(optimizers: Sequence[torch.optim.Optimizer]) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
+    """Yield a name to put first, the parameter, and what is remembered of it, for each parameter of each optimiser."""
+    for number, optimizer in enumerate(optimizers):
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for place, parameter in enumerate(parameters):
+            yield f"optimizer.{number}.{place}.", parameter, optimizer.state[parameter]

@@ -1,0 +1,47 @@
+"""The model of the paper's theory experiment as its training begins, and what holds its word vectors at norm 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from tiedlm.models.config import LSTMConfig
+from tiedlm.models.lstm import LSTMLanguageModel, LSTMLayer
+from tiedlm.reproduction.theory_setting import TheoryConfig
+from tiedlm.seeding import generator
+
+
+def initial_model(config: TheoryConfig, words: int, run: int) -> LSTMLanguageModel:
+    """Return the model before its training: word vectors at norm 1, no bias yet."""
+    shape = LSTMConfig(units=config.units, layers=config.layers, tied=False, init_range=config.init_range)
+    model = LSTMLanguageModel(shape, words)
+    model.reset_parameters(generator(run, "theory"))
+    with torch.no_grad():
+        for weight, its_range in _ranges(model, config):
+            weight.mul_(its_range / config.init_range)
+        bias_of(model).zero_()
+        hold_at_norm_1(model.table)
+    return model
+
+
+def _ranges(model: LSTMLanguageModel, config: TheoryConfig) -> Iterator[tuple[Tensor, float]]:
+    """Yield weights and the ranges that they start in, where that is not `init_range`."""
+    yield model.classifier, config.classifier_range
+    for number, layer in enumerate(cast("list[LSTMLayer]", list(model.layers))):
+        yield layer.weight_input, config.layer_range if number else config.word_range
+        yield layer.weight_hidden, config.recurrent_range
+
+
+@torch.no_grad()
+def hold_at_norm_1(table: Tensor) -> None:
+    """Scale every row of a table [V, D] to norm 1, in place."""
+    table.div_(table.norm(dim=1, keepdim=True))
+
+
+def bias_of(model: LSTMLanguageModel) -> Tensor:
+    """Return the classifier's bias [V]."""
+    assert model.bias is not None  # the model is untied
+    return model.bias

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
-
 import torch
 from torch import Tensor
 
 from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel, LSTMLayer
+from tiedlm.models.lstm import LSTMLanguageModel
 from tiedlm.reproduction.theory_setting import TheoryConfig
 from tiedlm.seeding import generator
 
@@ -20,19 +17,10 @@ def initial_model(config: TheoryConfig, words: int, run: int) -> LSTMLanguageMod
     model = LSTMLanguageModel(shape, words)
     model.reset_parameters(generator(run, "theory"))
     with torch.no_grad():
-        for weight, its_range in _ranges(model, config):
-            weight.mul_(its_range / config.init_range)
+        model.classifier.mul_(config.classifier_range / config.init_range)
         bias_of(model).zero_()
         hold_at_norm_1(model.table)
     return model
-
-
-def _ranges(model: LSTMLanguageModel, config: TheoryConfig) -> Iterator[tuple[Tensor, float]]:
-    """Yield weights and the ranges that they start in, where that is not `init_range`."""
-    yield model.classifier, config.classifier_range
-    for number, layer in enumerate(cast("list[LSTMLayer]", list(model.layers))):
-        yield layer.weight_input, config.layer_range if number else config.word_range
-        yield layer.weight_hidden, config.recurrent_range
 
 
 @torch.no_grad()

@@ -92,7 +92,8 @@ def run_theory(
 
 
 def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.optim.Optimizer]:
-    classifier = {"params": [model.classifier, bias_of(model)], "full_rate": config.classifier_rate}
+    """Return the optimisers, in whose groups `full_rate` is the rate that falls; the classifier's does not."""
+    classifier = {"params": [model.classifier, bias_of(model)], "lr": config.classifier_rate}
     vectors = {"params": [model.table], "full_rate": config.vector_rate}
     weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
     return [
@@ -103,14 +104,13 @@ def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.op
 
 
 def rate_share(epoch: int, epochs: int) -> float:
-    """Return the share of the full learning rates in an epoch, from 1: all in the first, then down in a line."""
-    return (epochs - epoch + 1) / epochs
+    """Return the share of the full learning rates in an epoch, from 1: whole in the first half, then down in a line."""
+    return min(1.0, 2 * (epochs - epoch + 1) / (epochs + 1))
 
 
 def _set_rates(optimizers: list[torch.optim.Optimizer], share: float) -> None:
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = share * group["full_rate"]
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups if "full_rate" in group):
+        group["lr"] = share * group["full_rate"]
 
 
 def _train_epoch(

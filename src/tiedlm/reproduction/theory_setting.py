@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class TheoryConfig:
     """One point of the figure, and how it is trained. The loss is summed over steps and averaged over streams.
 
-    All learning rates fall in a line towards 0, from the first epoch on. Word vectors have entries of about
-    1/sqrt(units), much smaller than a later layer's inputs come to be; so each kind of weight has a range of its own.
+    The learning rates of layers and word vectors hold for the first half of the epochs and then fall in a line towards
+    0; the classifier's holds to the end, so that it comes to rest at the optimum of what it is given.
     """
 
     temperature: float
@@ -29,7 +29,7 @@ class TheoryConfig:
     """Width of word vectors, layers and classifier (the paper's 300)."""
     layers: int = 2
     """LSTM layers (the paper's two)."""
-    epochs: int = 120
+    epochs: int = 60
     """Passes over the stretch."""
     streams: int = 40
     """Streams side by side (B)."""
@@ -41,22 +41,16 @@ class TheoryConfig:
     """Learning rate of the LSTM layers' biases, by Adam."""
     classifier_rate: float = 0.4
     """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 0.0005
+    vector_rate: float = 0.05
     """Learning rate of the word vectors, by stochastic gradient descent."""
     clip_norm: float = 50.0
     """Largest norm of the whole gradient."""
     init_range: float = 0.1
-    """Biases and word vectors start uniform in (-init_range, init_range), word vectors then at norm 1."""
-    word_range: float = 0.8
-    """Range of the first layer's weights for its inputs, the word vectors."""
-    layer_range: float = 0.3
-    """Range of the other layers' weights for their inputs."""
-    recurrent_range: float = 0.15
-    """Range of the layers' weights for their own outputs."""
+    """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
     classifier_range: float = 0.0
-    """Range of the classifier; from 0 its rows move within the span of the word vectors, to first order."""
-    detach_target: bool = True
-    """Stop the gradient at the soft target."""
+    """The classifier starts uniform in (-classifier_range, classifier_range)."""
+    detach_target: bool = False
+    """Stop the gradient at the soft target; the paper's equation 6.1 differentiates it too."""
 
     def __post_init__(self) -> None:
         check_weights(self.temperature, self.beta)

@@ -39,9 +39,9 @@ class TheoryConfig:
     """Learning rate of the LSTM layers' weights, by Muon."""
     bias_rate: float = 0.005
     """Learning rate of the LSTM layers' biases, by Adam."""
-    classifier_rate: float = 0.4
+    classifier_rate: float = 0.8
     """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 0.05
+    vector_rate: float = 0.02
     """Learning rate of the word vectors, by stochastic gradient descent."""
     clip_norm: float = 50.0
     """Largest norm of the whole gradient."""

@@ -58,3 +58,10 @@ def test_the_state_of_another_run_is_refused(stretch, states):
         run_theory(replace(CONFIG, units=5), stretch, 0, state=states[1][0])
     with pytest.raises(ArgumentError, match="state is that of another run"):
         run_theory(CONFIG, stretch, 0, state={})
+
+
+@pytest.mark.parametrize("memory", ["exp_avg_sq", "momentum_buffer", "step"])
+def test_a_state_that_lacks_what_an_optimiser_remembers_is_refused(stretch, states, memory):
+    without = {name: tensor for name, tensor in states[1][0].items() if not name.endswith(memory)}
+    with pytest.raises(ArgumentError, match=f"state is that of another run.*{memory}"):
+        run_theory(CONFIG, stretch, 0, state=without)

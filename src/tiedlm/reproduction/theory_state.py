@@ -6,9 +6,9 @@ remember of each, and the number of epochs done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -17,6 +17,12 @@ from tiedlm.errors import ArgumentError
 from tiedlm.models.lstm import LSTMLanguageModel
 
 EPOCH = "epoch"
+REMEMBERED: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+    torch.optim.SGD: (),
+    torch.optim.Muon: ("momentum_buffer",),
+    torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"),
+}
+"""What an optimiser remembers of a parameter; gradient descent without momentum nothing."""
 
 
 @final
@@ -33,10 +39,10 @@ class Standing:
         """Return a copy of it all, under names."""
         parameters = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         memory = {
-            f"{place}{name}": tensor
-            for place, _, remembered in _memories(self.optimizers)
-            for name, tensor in remembered.items()
-            if isinstance(tensor, Tensor)
+            f"optimizer.{number}.{place}.{name}": tensor
+            for number, optimizer in enumerate(self.optimizers)
+            for place, parameter in enumerate(_parameters(optimizer))
+            for name, tensor in optimizer.state[parameter].items()
         }
         whole = {EPOCH: torch.tensor(self.epoch), **parameters, **memory}
         return {name: tensor.detach().clone() for name, tensor in whole.items()}
@@ -50,23 +56,22 @@ def go_on_from(
     Raises:
         ArgumentError: the tensors are those of another model.
     """
+    own = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     try:
-        model.load_state_dict(_below("model.", tensors))
-        for place, parameter, remembered in _memories(optimizers):
-            for name, tensor in _below(place, tensors).items():
-                remembered[name] = tensor.clone() if tensor.dim() == 0 else tensor.clone().to(parameter.device)
+        model.load_state_dict(own)
+        for number, optimizer in enumerate(optimizers):
+            _remember(optimizer, f"optimizer.{number}", tensors)
         return int(tensors[EPOCH])
     except (KeyError, RuntimeError) as error:
         raise ArgumentError(f"The state is that of another run: {error}.") from error
 
 
-def _below(place: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(place): tensor for name, tensor in tensors.items() if name.startswith(place)}
+def _remember(optimizer: torch.optim.Optimizer, which: str, tensors: Mapping[str, Tensor]) -> None:
+    for place, parameter in enumerate(_parameters(optimizer)):
+        for name in REMEMBERED[type(optimizer)]:
+            found = tensors[f"{which}.{place}.{name}"].clone()
+            optimizer.state[parameter][name] = found if name == "step" else found.to(parameter.device)
 
 
-def _memories(optimizers: Sequence[torch.optim.Optimizer]) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
-    """Yield a name to put first, the parameter, and what is remembered of it, for each parameter of each optimiser."""
-    for number, optimizer in enumerate(optimizers):
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for place, parameter in enumerate(parameters):
-            yield f"optimizer.{number}.{place}.", parameter, optimizer.state[parameter]
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

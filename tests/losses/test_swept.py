@@ -11,14 +11,13 @@ from torch import Tensor
 
 from support.compare import assert_close
 from support.loss_cases import make, tensors
-from tiedlm.errors import ArgumentError
 from tiedlm.losses.call import Call, call_of
 from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.inputs import LossInputs
 from tiedlm.losses.passes_compiled import CompiledPasses
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.sweep import sweep
-from tiedlm.losses.swept import refuse_double_backward, swept, swept_again, terms_of
+from tiedlm.losses.swept import swept, swept_again, terms_of
 
 Seen = list[tuple[Problem, Tensor | None, Sequence[bool]]]
 
@@ -95,10 +94,3 @@ def test_terms_have_the_shape_of_the_targets_and_only_the_total_a_gradient() -> 
     assert [term.shape for term in terms] == [(2, 3)] * 3
     assert [term.requires_grad for term in terms] == [True, False, False]
     assert terms_of([torch.ones(())] * 3, torch.Size([2, 3])).total.shape == ()
-
-
-def test_a_double_backward_is_refused_in_the_words_of_who_refuses() -> None:
-    with torch.no_grad():
-        refuse_double_backward("it gives", "'functional'")
-    with torch.enable_grad(), pytest.raises(ArgumentError, match=r"True\), but it gives first .* only: use 'other'\.$"):
-        refuse_double_backward("it gives", "'other'")

@@ -20,8 +20,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from tiedlm.derivatives import refuse_double_backward
 from tiedlm.layers.compiled_steps import check_type
-from tiedlm.layers.first_derivative import refuse_second_derivative
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
 from tiedlm.layers.lstm_steps import Kept, run_back, run_forward
 from tiedlm.layers.precision import type_of_products
@@ -63,7 +63,7 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        refuse_second_derivative("lstm_compiled", instead="lstm_loop")
+        refuse_double_backward("lstm_compiled gives", "lstm_loop")
         *kept, inputs, weight_input, weight_hidden, mask = ctx.saved_tensors
         kept = Kept(*kept)
         of_sums, of_hidden, of_cell = run_back(arriving, kept, weight_hidden, mask)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tiedlm.layers.first_derivative import refuse_second_derivative
+from tiedlm.derivatives import refuse_double_backward
 from tiedlm.layers.precision import type_of_products
 from tiedlm.layers.rhn import RHNWeights, check_rhn
 from tiedlm.layers.rhn_steps import CompiledSteps, Kept, PlainSteps, Steps
@@ -69,7 +69,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        refuse_second_derivative("this form of the layer", instead="rhn_loop")
+        refuse_double_backward("this form of the layer gives", "rhn_loop")
         *kept, hidden, mask = ctx.saved_tensors
         kept = Kept(*kept)
         of_both, of_state = ctx.steps.run_back(arriving[0], kept, hidden, mask)

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tiedlm.derivatives import refuse_double_backward
 from tiedlm.losses.arguments import check_values
 from tiedlm.losses.call import DIFFERENTIABLE, SCHEMA, TENSORS, Call
 from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.sweep import sweep
-from tiedlm.losses.swept import refuse_double_backward, swept, swept_again
+from tiedlm.losses.swept import swept, swept_again
 
 
 @torch.library.custom_op(

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tiedlm.derivatives import refuse_double_backward
 from tiedlm.losses.call import DIFFERENTIABLE, TENSORS, Call
 from tiedlm.losses.shard_sweep import sweep
 from tiedlm.losses.shards import Shard
-from tiedlm.losses.swept import refuse_double_backward, swept, swept_again
+from tiedlm.losses.swept import swept, swept_again
 
 
 class ParallelLoss(torch.autograd.Function):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError
 from tiedlm.losses.call import NOTHING, Call
 from tiedlm.losses.chosen import Chosen, chosen_rows, reduced
 from tiedlm.losses.functional import LossTerms
@@ -71,17 +70,3 @@ def terms_of(losses: Sequence[Tensor], shape: torch.Size) -> LossTerms:
     """Return the losses of a call as its caller wants them: shaped like the targets, only the total differentiable."""
     total, cross_entropy, divergence = (loss.reshape(shape) if loss.dim() else loss for loss in losses)
     return LossTerms(total, cross_entropy.detach(), divergence.detach())
-
-
-def refuse_double_backward(by: str, instead: str) -> None:
-    """Raise where autograd records the backward pass, as it does with create_graph=True.
-
-    Args:
-        by: what refuses, such as "the loss gives".
-        instead: what to use for it.
-    """
-    if torch.is_grad_enabled():
-        raise ArgumentError(
-            f"A gradient of the gradient was asked for (create_graph=True), but {by} first derivatives only: use "
-            f"{instead}."
-        )

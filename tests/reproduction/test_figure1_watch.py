@@ -33,16 +33,15 @@ def standing():
     return lambda epoch: Standing(epoch=epoch, model=model, optimizers=[adam])
 
 
-def test_the_state_is_kept_but_after_the_last_epoch(tmp_path, standing):
+def test_the_state_is_kept_after_every_epoch(tmp_path, standing):
     path = tmp_path / "state"
     watch = Watch("run 0", 3, path, Silence(), None)
     assert watch.state() is None
-    watch(standing(3))
-    assert not path.exists()
-    watch(standing(2))
-    found = Watch("run 0", 3, path, Silence(), None).state()
-    assert found is not None
-    assert int(found["epoch"]) == 2
+    for epoch in (2, 3):
+        watch(standing(epoch))
+        found = Watch("run 0", 3, path, Silence(), None).state()
+        assert found is not None
+        assert int(found["epoch"]) == epoch
 
 
 def test_seconds_before_an_interruption_count(tmp_path, standing, monkeypatch):
@@ -58,8 +57,11 @@ def test_seconds_before_an_interruption_count(tmp_path, standing, monkeypatch):
     assert again.seconds() == 10.0
 
 
-@pytest.mark.parametrize(("deadline", "stops"), [(9.0, True), (21.0, False), (None, False)])
-def test_a_run_stops_where_the_next_epoch_would_end_too_late(tmp_path, standing, monkeypatch, deadline, stops):
+@pytest.mark.parametrize(
+    ("deadline", "epoch", "stops"),
+    [(9.0, 1, True), (21.0, 1, False), (None, 1, False), (21.0, 3, True), (111.0, 3, False), (None, 3, False)],
+)
+def test_a_run_stops_where_what_comes_next_would_end_too_late(tmp_path, standing, monkeypatch, deadline, epoch, stops):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     display = Told()
@@ -67,10 +69,10 @@ def test_a_run_stops_where_the_next_epoch_would_end_too_late(tmp_path, standing,
     now[0] = 10.0
     if stops:
         with pytest.raises(OutOfTimeError):
-            watch(standing(1))
-        assert display.lines == ["run 0: kept after epoch 1 of 3, 10s"]
+            watch(standing(epoch))
+        assert display.lines == [f"run 0: kept after epoch {epoch} of 3, 10s"]
     else:
-        watch(standing(1))
+        watch(standing(epoch))
     assert (tmp_path / "state").exists()
 
 

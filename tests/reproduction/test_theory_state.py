@@ -9,8 +9,9 @@ import pytest
 
 from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
 from tiedlm.errors import ArgumentError
-from tiedlm.reproduction.theory_run import Stretch, run_theory
+from tiedlm.reproduction.theory_run import run_theory
 from tiedlm.reproduction.theory_setting import TheoryConfig
+from tiedlm.reproduction.theory_stretch import Stretch
 
 CONFIG = TheoryConfig(temperature=10.0, beta=0.5, text_words=300, units=6, epochs=4, streams=5, init_range=0.5)
 WORDS = 40
@@ -29,7 +30,7 @@ def states(stretch):
     return outcome, found
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, 3, 4])
 def test_a_run_goes_on_to_the_bit(stretch, states, epoch):
     outcome, found = states
     state = bytes_to_tensors(tensors_to_bytes(found[epoch - 1]))

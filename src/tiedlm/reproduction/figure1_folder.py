@@ -27,8 +27,8 @@ FORMAT, VERSION = "tiedlm-figure1", 1
 POINTS = "points.json"
 POINTS_FORMAT = 2
 TABLES = ("mean_norm", "mean_cosine", "effective_directions")
-MEANS = ("feature_norm_squared", "cross_entropy_nats", "augmented")
-"""Figures of a run beside its distance: they tell whether a table has collapsed."""
+BESIDE = ("distance_as_trained", "feature_norm_squared", "cross_entropy_nats", "augmented")
+"""Figures of a run beside its distance, and those of how its tables lie."""
 
 
 def write_folder(out: Path, training: TheoryConfig, records: Records, runs: Sequence[int]) -> None:
@@ -118,7 +118,7 @@ def _entry(point: Setting, records: Records) -> dict[str, Any]:
     for table in ("vectors", "classifier"):
         for figure in TABLES:
             entry[f"{table}_{figure}"] = {run: outcome[table][figure] for run, outcome in outcomes.items()}
-    for figure in MEANS:
+    for figure in BESIDE:
         entry[figure] = {run: outcome[figure] for run, outcome in outcomes.items()}
     return entry
 

@@ -27,8 +27,9 @@ from tiedlm.files import json_sha256, write_json
 from tiedlm.reproduction.figure1_folder import write_folder
 from tiedlm.reproduction.figure1_records import FORMAT, Setting, read_records, record_path, settings
 from tiedlm.reproduction.figure1_watch import OutOfTimeError, Watch
-from tiedlm.reproduction.theory_run import choose_stretch, run_theory
+from tiedlm.reproduction.theory_run import run_theory
 from tiedlm.reproduction.theory_setting import TheoryConfig
+from tiedlm.reproduction.theory_stretch import choose_stretch
 from tiedlm.training.display import Display
 from tiedlm.training.environment import describe
 

@@ -19,12 +19,14 @@ from tiedlm.training.duration import duration
 
 TOLD = 10
 """Epochs between two lines."""
+FIT_IN_EPOCHS = 10
+"""About as many epochs as take the time of training the classifier alone, which follows the last one."""
 SECONDS = "seconds"
 """The tensor of a state that holds the seconds of training before it."""
 
 
 class OutOfTimeError(Exception):
-    """The next epoch would end after the budget; the state is kept."""
+    """What comes next would end after the budget; the state is kept."""
 
 
 @final
@@ -69,7 +71,7 @@ class Watch:
         self._display.message(text)
 
     def __call__(self, standing: Standing) -> None:
-        """Keep the state; tell of it; stop where the next epoch would end too late.
+        """Keep the state; tell of it; stop where what comes next would end too late.
 
         Raises:
             OutOfTimeError: it would.
@@ -77,12 +79,11 @@ class Watch:
         """
         now = time.monotonic()
         took, self._last = now - self._last, now
-        if standing.epoch == self._epochs:
-            return
         self._keep(standing)
         if standing.epoch % TOLD == 0:
             self.tell(f"{self._name}: epoch {standing.epoch} of {self._epochs}, {duration(self.seconds())}")
-        if self._deadline is not None and now + took > self._deadline:
+        ahead = took * (FIT_IN_EPOCHS if standing.epoch == self._epochs else 1)
+        if self._deadline is not None and now + ahead > self._deadline:
             self.tell(f"{self._name}: kept after epoch {standing.epoch} of {self._epochs}, {duration(self.seconds())}")
             raise OutOfTimeError
 

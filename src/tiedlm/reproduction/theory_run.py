@@ -1,55 +1,27 @@
 """One run of the paper's theory experiment (Inan et al. 2017, section 6.2): a small training, and where it ends.
 
 A stretch of the training text, chosen at random, with a vocabulary of its own words; an untied LSTM without any
-regularisation; word vectors held at norm 1; the loss of equation 6.1. What the paper leaves open is chosen here, and
-in `theory_setting`.
+regularisation; word vectors held at norm 1; the loss of equation 6.1; at the end the classifier alone, until it is at
+its optimum (`theory_fit`). What the paper leaves open is chosen here, and in `theory_setting`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.streams import Streams
-from tiedlm.errors import CorpusError, TrainingError
+from tiedlm.errors import TrainingError
 from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.reproduction.theory_fit import Fitted, fit_classifier
 from tiedlm.reproduction.theory_model import bias_of, hold_at_norm_1, initial_model
 from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
 from tiedlm.reproduction.theory_state import Standing, go_on_from
-from tiedlm.seeding import generator
+from tiedlm.reproduction.theory_stretch import Stretch
 from tiedlm.theory.collapse import spread
 from tiedlm.theory.distance import subspace_distance
-from tiedlm.theory.objective import TheoryLoss, theory_loss
-
-
-class Stretch(NamedTuple):
-    """A stretch of a text in ids of its own."""
-
-    ids: np.ndarray[Any, Any]
-    """Ids in order, from 0 to V - 1 [words]."""
-    words: int
-    """V."""
-    end_id: int
-    """The id of `<eos>` among them."""
-
-
-def choose_stretch(ids: np.ndarray[Any, Any], text_words: int, end_id: int, run: int) -> Stretch:
-    """Return the contiguous stretch that run number `run` is trained on, its place drawn uniformly.
-
-    Raises:
-        CorpusError: the text is shorter.
-    """
-    if len(ids) < text_words:
-        raise CorpusError(f"The text has {len(ids):,} words, but a stretch of {text_words:,} is asked for.")
-    places = len(ids) - text_words + 1
-    first = int(torch.randint(places, (1,), generator=generator(run, "stretch")))
-    part = np.asarray(ids[first : first + text_words]).astype(np.int64)
-    distinct = np.union1d(part, [end_id])
-    return Stretch(np.searchsorted(distinct, part), len(distinct), int(np.searchsorted(distinct, end_id)))
+from tiedlm.theory.objective import theory_loss
 
 
 def run_theory(
@@ -69,7 +41,7 @@ def run_theory(
         run: its number, from which the initial weights are drawn.
         device: where to train.
         progress: is given the run as it stands after each epoch.
-        state: what `Standing.tensors` returned before the last epoch, to go on from; None begins.
+        state: what `Standing.tensors` returned, to go on from; None begins.
 
     Raises:
         TrainingError: the loss is no longer finite.
@@ -78,17 +50,15 @@ def run_theory(
     model = initial_model(config, stretch.words, run).to(device)
     optimizers = _optimizers(model, config)
     done = 0 if state is None else go_on_from(state, model, optimizers)
-    sums = torch.zeros(3, device=device)
     for epoch in range(done + 1, config.epochs + 1):
         _set_rates(optimizers, rate_share(epoch, config.epochs))
-        sums = _train_epoch(model, optimizers, stretch, config)
-        if not bool(sums.isfinite().all()):
+        if not _train_epoch(model, optimizers, stretch, config).isfinite():
             raise TrainingError(
                 f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
             )
         if progress is not None:
             progress(Standing(epoch=epoch, model=model, optimizers=optimizers))
-    return _outcome(model, sums, config)
+    return _outcome(model, fit_classifier(model, stretch, config), config)
 
 
 def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.optim.Optimizer]:
@@ -116,20 +86,19 @@ def _set_rates(optimizers: list[torch.optim.Optimizer], share: float) -> None:
 def _train_epoch(
     model: LSTMLanguageModel, optimizers: list[torch.optim.Optimizer], stretch: Stretch, config: TheoryConfig
 ) -> Tensor:
-    """Return the means of cross-entropy, divergence and |h|^2 over the words of the epoch [3]."""
+    """Return the sum of the loss over the words of the epoch."""
     device = model.classifier.device
-    streams = Streams(stretch.ids, config.streams, end_id=stretch.end_id)
-    state, sums = model.initial_state(config.streams), torch.zeros(3, device=device)
-    for inputs, targets in streams.windows(config.steps):
+    state, total = model.initial_state(config.streams), torch.zeros((), device=device)
+    for inputs, targets in stretch.streams(config.streams).windows(config.steps):
         features, state = model(inputs.to(device), state)
         state = tuple(part.detach() for part in state)
         loss = _loss(model, features.flatten(0, 1), targets.flatten().to(device), config)
-        _update(model, optimizers, loss.total / config.streams, config)
-        sums += torch.stack([loss.cross_entropy, loss.divergence, features.detach().square().sum()])
-    return sums / streams.words
+        _update(model, optimizers, loss / config.streams, config)
+        total += loss.detach()
+    return total
 
 
-def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: TheoryConfig) -> TheoryLoss:
+def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: TheoryConfig) -> Tensor:
     return theory_loss(
         features,
         model.classifier,
@@ -139,7 +108,7 @@ def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: T
         temperature=config.temperature,
         beta=config.beta,
         detach_target=config.detach_target,
-    )
+    ).total
 
 
 def _update(
@@ -153,15 +122,15 @@ def _update(
     hold_at_norm_1(model.table)
 
 
-def _outcome(model: LSTMLanguageModel, means: Tensor, config: TheoryConfig) -> TheoryOutcome:
-    cross_entropy, divergence, feature_norm_squared = means.tolist()
+def _outcome(model: LSTMLanguageModel, fitted: Fitted, config: TheoryConfig) -> TheoryOutcome:
     words = len(model.table)
     return TheoryOutcome(
-        distance=subspace_distance(model.table, model.classifier),
+        distance=subspace_distance(model.table, fitted.classifier),
+        distance_as_trained=subspace_distance(model.table, model.classifier),
         words=words,
         vectors=spread(model.table),
-        classifier=spread(model.classifier),
-        feature_norm_squared=feature_norm_squared,
-        cross_entropy_nats=cross_entropy,
-        augmented=divergence * config.temperature**2 * words,
+        classifier=spread(fitted.classifier),
+        feature_norm_squared=fitted.feature_norm_squared,
+        cross_entropy_nats=fitted.cross_entropy,
+        augmented=fitted.divergence * config.temperature**2 * words,
     )

@@ -16,7 +16,7 @@ class TheoryConfig:
     """One point of the figure, and how it is trained. The loss is summed over steps and averaged over streams.
 
     The learning rates of layers and word vectors hold for the first half of the epochs and then fall in a line towards
-    0; the classifier's holds to the end, so that it comes to rest at the optimum of what it is given.
+    0; the classifier's holds to the end. After the last epoch the classifier alone is brought to its optimum.
     """
 
     temperature: float
@@ -29,7 +29,7 @@ class TheoryConfig:
     """Width of word vectors, layers and classifier (the paper's 300)."""
     layers: int = 2
     """LSTM layers (the paper's two)."""
-    epochs: int = 60
+    epochs: int = 40
     """Passes over the stretch."""
     streams: int = 40
     """Streams side by side (B)."""
@@ -41,7 +41,7 @@ class TheoryConfig:
     """Learning rate of the LSTM layers' biases, by Adam."""
     classifier_rate: float = 0.8
     """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 0.02
+    vector_rate: float = 0.05
     """Learning rate of the word vectors, by stochastic gradient descent."""
     clip_norm: float = 50.0
     """Largest norm of the whole gradient."""
@@ -51,6 +51,8 @@ class TheoryConfig:
     """The classifier starts uniform in (-classifier_range, classifier_range)."""
     detach_target: bool = False
     """Stop the gradient at the soft target; the paper's equation 6.1 differentiates it too."""
+    fit_evaluations: int = 25
+    """Most evaluations of the loss while the classifier alone is trained, at the end."""
 
     def __post_init__(self) -> None:
         check_weights(self.temperature, self.beta)
@@ -58,16 +60,18 @@ class TheoryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TheoryOutcome:
-    """What a run came to; means are over the last epoch."""
+    """What a run came to, with the classifier at its optimum; means are over the words of the stretch."""
 
     distance: float
-    """Subspace distance between word vectors and classifier at the end."""
+    """Subspace distance between word vectors and classifier."""
+    distance_as_trained: float
+    """The same after the last epoch, before the classifier was trained alone."""
     words: int
     """V, the distinct words of the stretch."""
     vectors: Spread
-    """How the word vectors lie at the end."""
+    """How the word vectors lie."""
     classifier: Spread
-    """How the classifier's rows lie at the end."""
+    """How the classifier's rows lie."""
     feature_norm_squared: float
     """Mean |h|^2."""
     cross_entropy_nats: float

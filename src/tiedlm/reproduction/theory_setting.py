@@ -39,12 +39,12 @@ class TheoryConfig:
     """Learning rate of the LSTM layers' weights, by Muon."""
     bias_rate: float = 0.005
     """Learning rate of the LSTM layers' biases, by Adam."""
-    classifier_rate: float = 0.8
+    classifier_rate: float = 32.0
     """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 0.05
+    vector_rate: float = 2.0
     """Learning rate of the word vectors, by stochastic gradient descent."""
-    clip_norm: float = 50.0
-    """Largest norm of the whole gradient."""
+    clip_norm: float = 1.25
+    """Largest norm of the whole gradient: so small that classifier and vectors go on at one pace as the loss vanishes."""
     init_range: float = 0.1
     """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
     classifier_range: float = 0.0

@@ -44,7 +44,7 @@ class TheoryConfig:
     vector_rate: float = 2.0
     """Learning rate of the word vectors, by stochastic gradient descent."""
     clip_norm: float = 1.25
-    """Largest norm of the whole gradient: so small that classifier and vectors go on at one pace as the loss vanishes."""
+    """Largest norm of the whole gradient: so small that the tables keep their pace while the loss vanishes."""
     init_range: float = 0.1
     """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
     classifier_range: float = 0.0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.reproduction import theory_fit
 from tiedlm.reproduction.theory_fit import Fitted, basis_of_variance_1, features_of, fit_classifier
 from tiedlm.reproduction.theory_model import initial_model
 from tiedlm.reproduction.theory_setting import TheoryConfig
@@ -91,13 +92,30 @@ def test_the_augmented_term_has_no_slope_left(model, stretch, temperature):
     assert slope(-fitted.classifier) > 0.1 * slope(model.classifier)
 
 
-def test_cross_entropy_falls_and_the_bias_is_fitted_too(model, stretch):
-    fitted, features, *_ = fit(model, stretch, beta=0.0)
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_where_cross_entropy_counts_the_bias_is_fitted_too(model, stretch, beta):
+    fitted, features, vectors, table = fit(model, stretch, beta=beta, fit_evaluations=200)
     _, targets = features_of(model, stretch, TINY)
-    counts = torch.bincount(targets, minlength=WORDS).double() / len(targets)
-    unigram = -float((counts * counts.clamp_min(1e-9).log()).sum())
-    scores = features @ model.classifier.detach().double().T
-    assert fitted.cross_entropy < unigram < float(torch.nn.functional.cross_entropy(scores, targets))
+
+    def slopes(classifier: Tensor, bias: Tensor) -> list[float]:
+        point = [tensor.detach().double().requires_grad_() for tensor in (classifier, bias)]
+        scores = features @ point[0].T + point[1]
+        loss = (1 - beta) * torch.nn.functional.cross_entropy(scores, targets)
+        loss = loss + beta * 100 * WORDS * divergence(point[0], features, vectors, table, 10.0)
+        return [float(slope.norm()) for slope in torch.autograd.grad(loss, point)]
+
+    assert model.bias is not None
+    before = slopes(model.classifier, model.bias)
+    after = slopes(fitted.classifier, fitted.bias)
+    assert all(ours < 0.01 * theirs for ours, theirs in zip(after, before, strict=True))
+    scores = features @ fitted.classifier.T + fitted.bias
+    assert fitted.cross_entropy == pytest.approx(float(torch.nn.functional.cross_entropy(scores, targets)), rel=1e-9)
+
+
+def test_it_begins_at_the_classifier_as_trained(model, stretch, monkeypatch):
+    monkeypatch.setattr(theory_fit, "_minimise", lambda *arguments: None)
+    fitted, *_ = fit(model, stretch)
+    assert torch.allclose(fitted.classifier, model.classifier.double(), rtol=1e-9, atol=1e-9)
 
 
 def test_means_are_those_of_the_fitted_classifier(model, stretch):

@@ -37,6 +37,8 @@ class Fitted(NamedTuple):
 
     classifier: Tensor
     """W [V, D], float64."""
+    bias: Tensor
+    """b [V], float64."""
     cross_entropy: float
     """J in nats."""
     divergence: float
@@ -57,6 +59,7 @@ def fit_classifier(model: LSTMLanguageModel, stretch: Stretch, config: TheoryCon
         losses = list(problem.losses(classifier, bias))
     return Fitted(
         classifier=classifier.detach() @ basis.T,
+        bias=bias.detach(),
         cross_entropy=sum(float(loss.cross_entropy) for loss in losses) / len(targets),
         divergence=sum(float(loss.divergence) for loss in losses) / len(targets),
         feature_norm_squared=float(features.square().sum(dim=1).mean()),

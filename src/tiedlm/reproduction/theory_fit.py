@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.models.lstm import LSTMLanguageModel
-from tiedlm.reproduction.theory_model import bias_of
+from tiedlm.reproduction.theory_model import bias_of, features_by_window
 from tiedlm.reproduction.theory_setting import TheoryConfig
 from tiedlm.reproduction.theory_stretch import Stretch
 from tiedlm.theory.objective import TheoryLoss, theory_loss
@@ -69,14 +69,8 @@ def fit_classifier(model: LSTMLanguageModel, stretch: Stretch, config: TheoryCon
 @torch.no_grad()
 def features_of(model: LSTMLanguageModel, stretch: Stretch, config: TheoryConfig) -> tuple[Tensor, Tensor]:
     """Return h [N, D] in float64 and the target ids [N] of every word, the state carried as in an epoch."""
-    device, state = model.classifier.device, model.initial_state(config.streams)
-    features: list[Tensor] = []
-    targets: list[Tensor] = []
-    for inputs, following in stretch.streams(config.streams).windows(config.steps):
-        window, state = model(inputs.to(device), state)
-        features.append(window.flatten(0, 1).double())
-        targets.append(following.flatten().to(device))
-    return torch.cat(features), torch.cat(targets)
+    windows = list(features_by_window(model, stretch, config))
+    return torch.cat([features.double() for features, _ in windows]), torch.cat([targets for _, targets in windows])
 
 
 def basis_of_variance_1(features: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from tiedlm.models.config import LSTMConfig
 from tiedlm.models.lstm import LSTMLanguageModel
 from tiedlm.reproduction.theory_setting import TheoryConfig
+from tiedlm.reproduction.theory_stretch import Stretch
 from tiedlm.seeding import generator
 
 
@@ -33,3 +36,14 @@ def bias_of(model: LSTMLanguageModel) -> Tensor:
     """Return the classifier's bias [V]."""
     assert model.bias is not None  # the model is untied
     return model.bias
+
+
+def features_by_window(
+    model: LSTMLanguageModel, stretch: Stretch, config: TheoryConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield h [N, D] and the target ids [N] of one window after the other; the state is carried, gradients are not."""
+    device, state = model.classifier.device, model.initial_state(config.streams)
+    for inputs, targets in stretch.streams(config.streams).windows(config.steps):
+        features, state = model(inputs.to(device), state)
+        state = tuple(part.detach() for part in state)
+        yield features.flatten(0, 1), targets.flatten().to(device)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tiedlm.errors import TrainingError
 from tiedlm.models.lstm import LSTMLanguageModel
 from tiedlm.reproduction.theory_fit import Fitted, fit_classifier
-from tiedlm.reproduction.theory_model import bias_of, hold_at_norm_1, initial_model
+from tiedlm.reproduction.theory_model import bias_of, features_by_window, hold_at_norm_1, initial_model
 from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
 from tiedlm.reproduction.theory_state import Standing, go_on_from
 from tiedlm.reproduction.theory_stretch import Stretch
@@ -87,12 +87,9 @@ def _train_epoch(
     model: LSTMLanguageModel, optimizers: list[torch.optim.Optimizer], stretch: Stretch, config: TheoryConfig
 ) -> Tensor:
     """Return the sum of the loss over the words of the epoch."""
-    device = model.classifier.device
-    state, total = model.initial_state(config.streams), torch.zeros((), device=device)
-    for inputs, targets in stretch.streams(config.streams).windows(config.steps):
-        features, state = model(inputs.to(device), state)
-        state = tuple(part.detach() for part in state)
-        loss = _loss(model, features.flatten(0, 1), targets.flatten().to(device), config)
+    total = torch.zeros((), device=model.classifier.device)
+    for features, targets in features_by_window(model, stretch, config):
+        loss = _loss(model, features, targets, config)
         _update(model, optimizers, loss / config.streams, config)
         total += loss.detach()
     return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tiedlm.reproduction.another_seed import SeedSpread, log_perplexities, seed_spread
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.figure1 import TITLE as FIGURE_1_TITLE
 from tiedlm.reproduction.figure1 import figure1_table
@@ -50,20 +51,41 @@ def verdict(rows: Mapping[str, Row]) -> str:
 
 def readme_part(rows: Mapping[str, Row]) -> str:
     """Return the README's table: every row of which there is a figure."""
-    cells = [_readme_row(row, trainings) for row in rows.values() for trainings in row.trainings()]
-    headings = ("recipe", "trainings", "ours, valid / test", "the paper's", "seeds", "folder")
-    grid = Grid(title="Results", headings=headings, align="lrrrrl", rows=cells)
-    return f"{verdict(rows)}\n{grid.markdown() if cells else ''}"
+    spread = seed_spread(rows.values())
+    cells = [_readme_row(row, trainings, spread) for row in rows.values() for trainings in row.trainings()]
+    headings = ("recipe", "trainings", "ours, valid / test", "another seed, test", "the paper's", "seeds", "folder")
+    grid = Grid(title="Results", headings=headings, align="lrrrrrl", rows=cells)
+    return f"{verdict(rows)}\n{grid.markdown() if cells else ''}{_spread_told(spread)}"
 
 
-def _readme_row(row: Row, trainings: int) -> list[str]:
+def _readme_row(row: Row, trainings: int, spread: SeedSpread | None) -> list[str]:
     valid, test = row.perplexity("valid", trainings), row.perplexity("test", trainings)
     ours = " / ".join(sample.told() for sample in (valid, test) if sample is not None)
     paper = row.published
     printed = "–" if paper.test is None else f"{paper.valid} / {paper.test}"
-    after = "" if trainings == paper.trainings or paper.test is None else f" after {paper.trainings}"
+    alike = trainings == paper.trainings
+    after = "" if alike or paper.test is None else f" after {paper.trainings}"
+    another = _another_seed(row, spread) if alike else "–"
     seeds = str(test.n) if test else "–"
-    return [f"`{row.name}`", str(trainings), ours, printed + after, seeds, f"`{row.folder}`"]
+    return [f"`{row.name}`", str(trainings), ours, another, printed + after, seeds, f"`{row.folder}`"]
+
+
+def _another_seed(row: Row, spread: SeedSpread | None) -> str:
+    logs = log_perplexities(row)
+    if spread is None or not logs:
+        return "–"
+    low, high = spread.range(logs)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _spread_told(spread: SeedSpread | None) -> str:
+    if spread is None:
+        return ""
+    return (
+        f"\nAnother seed: where one more is expected to fall, with a probability of 95 %. From the standard deviation\n"
+        f"between seeds of log perplexity, pooled over rows of two seeds or more: {spread.sd:.4f}, with "
+        f"{spread.degrees} degrees of freedom.\n"
+    )
 
 
 def reproduction_part(rows: Mapping[str, Row], found: Sequence[Ordering], points: Points | None) -> str:

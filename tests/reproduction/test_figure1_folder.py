@@ -25,7 +25,8 @@ SPREAD = {"mean_norm": 1.0, "mean_cosine": 0.01, "effective_directions": 290.0}
 def record(point, run):
     config = to_json(replace(TRAINING, temperature=point.tau, beta=point.beta))
     outcome = {"distance": point.beta / 2 + run / 100, "words": 3300 + run, "vectors": SPREAD, "classifier": SPREAD}
-    outcome |= {"distance_as_trained": 0.5, "feature_norm_squared": 2.0, "cross_entropy_nats": 6.0, "augmented": 5.0}
+    outcome |= {"distance_centred": 0.4, "distance_as_trained": 0.5}
+    outcome |= {"feature_norm_squared": 2.0, "cross_entropy_nats": 6.0, "augmented": 5.0}
     environment = {"torch": "2", "processor": f"number {run % 2}", "started_unix": 1.5 + run}
     whole = {"format": FORMAT, "config": config, "run": run, "seconds": 60.0}
     return whole | {"outcome": outcome, "environment": environment}

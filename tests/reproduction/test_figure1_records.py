@@ -28,6 +28,7 @@ def record(distance=0.5, config=CONFIG, run=0, words=3300):
         "words": words,
         "vectors": SPREAD,
         "classifier": SPREAD,
+        "distance_centred": 0.4,
         "distance_as_trained": 0.5,
         "feature_norm_squared": 2.0,
         "cross_entropy_nats": 6.0,
@@ -64,8 +65,8 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     ("value", "told"),
     [
         ("{", "not readable as JSON"),
-        ("[]", "its format should be 3"),
-        (record() | {"format": 2}, "its format should be 3"),
+        ("[]", "its format should be 4"),
+        (record() | {"format": 3}, "its format should be 4"),
         (record(run=1), "its run should be 0"),
         (record(config=TheoryConfig(temperature=10.0, beta=0.2, epochs=3)), "its config should be"),
         (record(distance=1.5), "holds no distance"),

@@ -58,6 +58,8 @@ def test_the_augmented_term_brings_the_spaces_together_and_cross_entropy_does_no
     together = run_theory(TINY, stretch, 0)
     apart = run_theory(replace(TINY, beta=0.0), stretch, 0)
     assert together.distance < 0.4 < 0.8 * chance < apart.distance
+    assert together.distance_centred < 0.4 < 0.8 * chance < apart.distance_centred
+    assert together.distance_centred != together.distance
     assert together.words == WORDS
     assert abs(together.vectors.mean_cosine) < 0.2
     assert together.vectors.mean_norm == pytest.approx(1)

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiedlm.errors import ArgumentError
-from tiedlm.theory.distance import chance_distance, distance_by_angles, principal_cosines, subspace_distance
+from tiedlm.theory.distance import (
+    centred,
+    chance_distance,
+    distance_by_angles,
+    principal_cosines,
+    subspace_distance,
+)
 
 EYE = torch.eye(6, dtype=torch.float64)
 
@@ -61,6 +67,18 @@ def test_other_bases_of_the_spaces_change_nothing():
     x, y = gaussian(50, 7, 4), gaussian(50, 7, 5)
     found = subspace_distance(x @ gaussian(7, 7, 6), y @ gaussian(7, 7, 7) * 1e-9)
     assert found == pytest.approx(subspace_distance(x, y), rel=1e-10)
+
+
+def test_what_all_words_share_is_a_direction_that_centred_tables_do_not_lose():
+    """W = L A but for one vector on every row: softmax of W h is that of L A h, and one direction of D is lost."""
+    table, shared, other = gaussian(50, 7, 8), 10 * gaussian(1, 7, 9), gaussian(50, 7, 11)
+    logits = (table @ gaussian(7, 7, 10)) @ gaussian(7, 3, 12)
+    classifier = table @ gaussian(7, 7, 10)
+    far = subspace_distance(table + shared, classifier)
+    assert far == pytest.approx(math.sqrt(1 / 7), rel=0.02)
+    assert subspace_distance(centred(table + shared), centred(classifier)) < 1e-12
+    assert subspace_distance(centred(table), centred(other)) > 0.8
+    assert torch.allclose(torch.softmax(centred(classifier) @ gaussian(7, 3, 12), dim=0), torch.softmax(logits, dim=0))
 
 
 def test_random_spaces_are_at_the_chance_distance():

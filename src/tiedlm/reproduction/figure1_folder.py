@@ -27,7 +27,7 @@ FORMAT, VERSION = "tiedlm-figure1", 1
 POINTS = "points.json"
 POINTS_FORMAT = 2
 TABLES = ("mean_norm", "mean_cosine", "effective_directions")
-BESIDE = ("distance_as_trained", "feature_norm_squared", "cross_entropy_nats", "augmented")
+BESIDE = ("distance_centred", "distance_as_trained", "feature_norm_squared", "cross_entropy_nats", "augmented")
 """Figures of a run beside its distance, and those of how its tables lie."""
 
 

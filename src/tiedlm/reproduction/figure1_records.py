@@ -13,7 +13,7 @@ from tiedlm.errors import RunError
 from tiedlm.files import read_json
 from tiedlm.reproduction.theory_setting import TheoryConfig
 
-FORMAT = 3
+FORMAT = 4
 """Of a record."""
 BETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Panel (a), at `PANEL_TEMPERATURE`: from cross-entropy alone to the augmented term alone."""

@@ -20,7 +20,7 @@ from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
 from tiedlm.reproduction.theory_state import Standing, go_on_from
 from tiedlm.reproduction.theory_stretch import Stretch
 from tiedlm.theory.collapse import spread
-from tiedlm.theory.distance import subspace_distance
+from tiedlm.theory.distance import centred, subspace_distance
 from tiedlm.theory.objective import theory_loss
 
 
@@ -63,13 +63,12 @@ def run_theory(
 
 def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.optim.Optimizer]:
     """Return the optimisers, in whose groups `full_rate` is the rate that falls; the classifier's does not."""
-    classifier = {"params": [model.classifier, bias_of(model)], "lr": config.classifier_rate}
-    vectors = {"params": [model.table], "full_rate": config.vector_rate}
     weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
+    vectors = {"params": [model.table], "full_rate": config.vector_rate}
     return [
-        torch.optim.SGD([classifier, vectors]),
+        torch.optim.SGD([model.classifier, bias_of(model)], lr=config.classifier_rate),
         torch.optim.Muon([{"params": weights, "full_rate": config.layer_rate}], weight_decay=0.0),
-        torch.optim.Adam([{"params": biases, "full_rate": config.bias_rate}]),
+        torch.optim.Adam([{"params": biases, "full_rate": config.bias_rate}, vectors]),
     ]
 
 
@@ -123,6 +122,7 @@ def _outcome(model: LSTMLanguageModel, fitted: Fitted, config: TheoryConfig) -> 
     words = len(model.table)
     return TheoryOutcome(
         distance=subspace_distance(model.table, fitted.classifier),
+        distance_centred=subspace_distance(centred(model.table), centred(fitted.classifier)),
         distance_as_trained=subspace_distance(model.table, model.classifier),
         words=words,
         vectors=spread(model.table),

@@ -29,7 +29,7 @@ class TheoryConfig:
     """Width of word vectors, layers and classifier (the paper's 300)."""
     layers: int = 2
     """LSTM layers (the paper's two)."""
-    epochs: int = 40
+    epochs: int = 60
     """Passes over the stretch."""
     streams: int = 40
     """Streams side by side (B)."""
@@ -39,12 +39,12 @@ class TheoryConfig:
     """Learning rate of the LSTM layers' weights, by Muon."""
     bias_rate: float = 0.005
     """Learning rate of the LSTM layers' biases, by Adam."""
-    classifier_rate: float = 32.0
+    classifier_rate: float = 128.0
     """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 2.0
-    """Learning rate of the word vectors, by stochastic gradient descent."""
-    clip_norm: float = 1.25
-    """Largest norm of the whole gradient: so small that the tables keep their pace while the loss vanishes."""
+    vector_rate: float = 1e-4
+    """Learning rate of the word vectors, by Adam."""
+    clip_norm: float = 0.3125
+    """Largest norm of the whole gradient: so small that the classifier keeps its pace while the loss vanishes."""
     init_range: float = 0.1
     """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
     classifier_range: float = 0.0
@@ -64,6 +64,8 @@ class TheoryOutcome:
 
     distance: float
     """Subspace distance between word vectors and classifier."""
+    distance_centred: float
+    """The same once the mean over the words is taken off both tables: softmax does not see what all words share."""
     distance_as_trained: float
     """The same after the last epoch, before the classifier was trained alone."""
     words: int

@@ -51,6 +51,16 @@ def principal_cosines(first: Tensor, second: Tensor) -> Tensor:
     return torch.linalg.svdvals(basis.T @ other).clamp(max=1)
 
 
+def centred(table: Tensor) -> Tensor:
+    """Return a table [V, D] less its mean over the words, in float64.
+
+    Where logits are W h, softmax stays as it is when one vector is added to every row of W: so a training learns W but
+    for what its rows share, and the theory can be held against no more than that.
+    """
+    wide = table.detach().double()
+    return wide - wide.mean(dim=0)
+
+
 def chance_distance(words: int, width: int) -> float:
     """Return sqrt(1 - D/V): the root of the mean d^2 of two independent random spaces.
 

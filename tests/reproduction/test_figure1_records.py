@@ -68,7 +68,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
         ("[]", "its format should be 4"),
         (record() | {"format": 3}, "its format should be 4"),
         (record(run=1), "its run should be 0"),
-        (record(config=TheoryConfig(temperature=10.0, beta=0.2, epochs=3)), "its config should be"),
+        (record(config=TheoryConfig(temperature=10.0, beta=0.2, streams=3)), "its config should be"),
         (record(distance=1.5), "holds no distance"),
         (record() | {"outcome": {}}, "holds no distance"),
         (record() | {"outcome": 7}, "holds no distance"),
@@ -98,4 +98,4 @@ def test_every_record_that_there_is_is_found(tmp_path):
     assert found == {(POINT, 0): record(), (Setting(0.5, 1.0), 12): far}
     assert read_records(tmp_path / "elsewhere", CONFIG) == {}
     with pytest.raises(RunError, match="its config should be"):
-        read_records(tmp_path, TheoryConfig(temperature=1.0, beta=1.0, epochs=3))
+        read_records(tmp_path, TheoryConfig(temperature=1.0, beta=1.0, streams=3))

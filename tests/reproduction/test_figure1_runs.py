@@ -13,10 +13,19 @@ from tiedlm.errors import ArgumentError, RunError
 from tiedlm.reproduction import figure1_points, figure1_runs
 from tiedlm.reproduction.figure1_runs import Left, measure_figure1
 from tiedlm.reproduction.figure1_watch import OutOfTimeError
+from tiedlm.reproduction.theory_schedule import APART, TOGETHER
 from tiedlm.reproduction.theory_setting import TheoryConfig
 
 TINY = TheoryConfig(
-    temperature=1.0, beta=1.0, text_words=200, units=3, layers=1, epochs=1, streams=4, classifier_range=0.1
+    temperature=1.0,
+    beta=1.0,
+    text_words=200,
+    units=3,
+    layers=1,
+    apart=replace(APART, epochs=1),
+    together=replace(TOGETHER, epochs=0),
+    streams=4,
+    classifier_range=0.1,
 )
 POINTS = 11
 
@@ -108,7 +117,7 @@ def read_points(results, name):
 
 
 def test_a_run_that_is_cut_between_epochs_goes_on_from_there(tmp_path, monkeypatch):
-    long = replace(TINY, epochs=3)
+    long = replace(TINY, together=replace(TOGETHER, epochs=2))
     measure(tmp_path / "whole", training=long)
     seen = []
 
@@ -186,7 +195,7 @@ def test_runs_of_another_training_are_not_mixed(tmp_path, trained):
     measure(tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")}
     with pytest.raises(RunError, match="is of another training"):
-        measure(tmp_path / "out", training=replace(TINY, epochs=2))
+        measure(tmp_path / "out", training=replace(TINY, together=replace(TOGETHER, epochs=1)))
     assert len(trained) == POINTS
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")} == before
 

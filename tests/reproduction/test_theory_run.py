@@ -10,22 +10,23 @@ import torch
 
 from tiedlm.errors import TrainingError
 from tiedlm.reproduction.theory_model import initial_model
-from tiedlm.reproduction.theory_run import rate_share, run_theory
+from tiedlm.reproduction.theory_run import run_theory
+from tiedlm.reproduction.theory_schedule import APART, TOGETHER
 from tiedlm.reproduction.theory_setting import TheoryConfig
 from tiedlm.reproduction.theory_stretch import Stretch
 from tiedlm.theory.distance import chance_distance
 
+SHORT = replace(APART, epochs=2, layer_rate=0.01)
 TINY = TheoryConfig(
     temperature=10.0,
     beta=1.0,
     text_words=600,
     units=8,
-    epochs=3,
+    apart=SHORT,
+    together=replace(TOGETHER, epochs=1, layer_rate=0.01, vector_rate=0.01),
     streams=5,
     steps=5,
     init_range=0.6,
-    layer_rate=0.01,
-    vector_rate=0.004,
     detach_target=True,
 )
 WORDS = 60
@@ -71,18 +72,13 @@ def test_the_same_run_twice_is_the_same(stretch):
 
 
 def test_the_loss_falls(stretch):
-    long = replace(TINY, epochs=20)
+    long = replace(TINY, apart=replace(SHORT, epochs=20))
     assert run_theory(long, stretch, 0).augmented < run_theory(TINY, stretch, 0).augmented
     plain = replace(TINY, beta=0.0)
-    first, last = run_theory(plain, stretch, 0), run_theory(replace(plain, epochs=20), stretch, 0)
+    first, last = run_theory(plain, stretch, 0), run_theory(replace(long, beta=0.0), stretch, 0)
     assert last.cross_entropy_nats < first.cross_entropy_nats < math.log(WORDS)
 
 
 def test_a_loss_that_is_not_finite_is_told(stretch):
     with pytest.raises(TrainingError, match="not finite in epoch"):
-        run_theory(replace(TINY, layer_rate=math.inf), stretch, 0)
-
-
-def test_rates_fall_in_the_second_half():
-    assert [rate_share(epoch, 5) for epoch in range(1, 6)] == pytest.approx([1, 1, 1, 4 / 6, 2 / 6])
-    assert rate_share(1, 1) == 1
+        run_theory(replace(TINY, apart=replace(SHORT, layer_rate=math.inf)), stretch, 0)

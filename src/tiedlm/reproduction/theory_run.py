@@ -1,13 +1,14 @@
 """One run of the paper's theory experiment (Inan et al. 2017, section 6.2): a small training, and where it ends.
 
 A stretch of the training text, chosen at random, with a vocabulary of its own words; an untied LSTM without any
-regularisation; word vectors held at norm 1; the loss of equation 6.1; at the end the classifier alone, until it is at
-its optimum (`theory_fit`). What the paper leaves open is chosen here, and in `theory_setting`.
+regularisation; word vectors held at norm 1; the loss of equation 6.1, in two phases (`theory_schedule`); at the end the
+classifier alone, until it is at its optimum (`theory_fit`). What the paper leaves open is chosen here and in
+`theory_setting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from tiedlm.errors import TrainingError
 from tiedlm.models.lstm import LSTMLanguageModel
 from tiedlm.reproduction.theory_fit import Fitted, fit_classifier
 from tiedlm.reproduction.theory_model import bias_of, features_by_window, hold_at_norm_1, initial_model
+from tiedlm.reproduction.theory_schedule import TheoryPhase
 from tiedlm.reproduction.theory_setting import TheoryConfig, TheoryOutcome
 from tiedlm.reproduction.theory_state import Standing, go_on_from
 from tiedlm.reproduction.theory_stretch import Stretch
@@ -48,11 +50,13 @@ def run_theory(
         ArgumentError: the state is that of another run.
     """
     model = initial_model(config, stretch.words, run).to(device)
-    optimizers = _optimizers(model, config)
+    by_part = _optimizers(model)
+    optimizers = list(by_part.values())
     done = 0 if state is None else go_on_from(state, model, optimizers)
     for epoch in range(done + 1, config.epochs + 1):
-        _set_rates(optimizers, rate_share(epoch, config.epochs))
-        if not _train_epoch(model, optimizers, stretch, config).isfinite():
+        phase, share = config.phase(epoch)
+        _set_rates(by_part, phase, share)
+        if not _train_epoch(model, optimizers, stretch, config, phase.clip_norm).isfinite():
             raise TrainingError(
                 f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
             )
@@ -61,35 +65,42 @@ def run_theory(
     return _outcome(model, fit_classifier(model, stretch, config), config)
 
 
-def _optimizers(model: LSTMLanguageModel, config: TheoryConfig) -> list[torch.optim.Optimizer]:
-    """Return the optimisers, in whose groups `full_rate` is the rate that falls; the classifier's does not."""
+def _optimizers(model: LSTMLanguageModel) -> dict[str, torch.optim.Optimizer]:
+    """Return the optimisers of each part, rates to come; the vectors have two, of which one rests."""
     weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
-    vectors = {"params": [model.table], "full_rate": config.vector_rate}
-    return [
-        torch.optim.SGD([model.classifier, bias_of(model)], lr=config.classifier_rate),
-        torch.optim.Muon([{"params": weights, "full_rate": config.layer_rate}], weight_decay=0.0),
-        torch.optim.Adam([{"params": biases, "full_rate": config.bias_rate}, vectors]),
-    ]
+    return {
+        "classifier": torch.optim.SGD([model.classifier, bias_of(model)]),
+        "weights": torch.optim.Muon(weights, weight_decay=0.0),
+        "biases": torch.optim.Adam(biases),
+        "vectors by adam": torch.optim.Adam([model.table]),
+        "vectors by sgd": torch.optim.SGD([model.table]),
+    }
 
 
-def rate_share(epoch: int, epochs: int) -> float:
-    """Return the share of the full learning rates in an epoch, from 1: whole in the first half, then down in a line."""
-    return min(1.0, 2 * (epochs - epoch + 1) / (epochs + 1))
-
-
-def _set_rates(optimizers: list[torch.optim.Optimizer], share: float) -> None:
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups if "full_rate" in group):
-        group["lr"] = share * group["full_rate"]
+def _set_rates(optimizers: Mapping[str, torch.optim.Optimizer], phase: TheoryPhase, share: float) -> None:
+    rates = {
+        "classifier": phase.classifier_rate,
+        "weights": share * phase.layer_rate,
+        "biases": share * phase.bias_rate,
+        f"vectors by {phase.vectors_by}": share * phase.vector_rate,
+    }
+    for name, optimizer in optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = rates.get(name, 0.0)
 
 
 def _train_epoch(
-    model: LSTMLanguageModel, optimizers: list[torch.optim.Optimizer], stretch: Stretch, config: TheoryConfig
+    model: LSTMLanguageModel,
+    optimizers: Iterable[torch.optim.Optimizer],
+    stretch: Stretch,
+    config: TheoryConfig,
+    clip_norm: float,
 ) -> Tensor:
     """Return the sum of the loss over the words of the epoch."""
     total = torch.zeros((), device=model.classifier.device)
     for features, targets in features_by_window(model, stretch, config):
         loss = _loss(model, features, targets, config)
-        _update(model, optimizers, loss / config.streams, config)
+        _update(model, optimizers, loss / config.streams, clip_norm)
         total += loss.detach()
     return total
 
@@ -108,11 +119,11 @@ def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: T
 
 
 def _update(
-    model: LSTMLanguageModel, optimizers: list[torch.optim.Optimizer], loss: Tensor, config: TheoryConfig
+    model: LSTMLanguageModel, optimizers: Iterable[torch.optim.Optimizer], loss: Tensor, clip_norm: float
 ) -> None:
     model.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     for optimizer in optimizers:
         optimizer.step()
     hold_at_norm_1(model.table)

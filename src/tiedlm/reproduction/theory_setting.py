@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tiedlm.reproduction.theory_schedule import APART, TOGETHER, TheoryPhase, rate_share
 from tiedlm.theory.weights import check_weights
 
 if TYPE_CHECKING:
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 class TheoryConfig:
     """One point of the figure, and how it is trained. The loss is summed over steps and averaged over streams.
 
-    The learning rates of layers and word vectors hold for the first half of the epochs and then fall in a line towards
-    0; the classifier's holds to the end. After the last epoch the classifier alone is brought to its optimum.
+    Two phases of epochs, and after the last one the classifier alone is brought to its optimum.
     """
 
     temperature: float
@@ -29,22 +29,14 @@ class TheoryConfig:
     """Width of word vectors, layers and classifier (the paper's 300)."""
     layers: int = 2
     """LSTM layers (the paper's two)."""
-    epochs: int = 60
-    """Passes over the stretch."""
+    apart: TheoryPhase = APART
+    """The first phase: the stretch is learned by heart."""
+    together: TheoryPhase = TOGETHER
+    """The second: the word vectors come together."""
     streams: int = 40
     """Streams side by side (B)."""
     steps: int = 20
     """Steps of a window (T)."""
-    layer_rate: float = 0.06
-    """Learning rate of the LSTM layers' weights, by Muon."""
-    bias_rate: float = 0.005
-    """Learning rate of the LSTM layers' biases, by Adam."""
-    classifier_rate: float = 128.0
-    """Learning rate of classifier and bias, by stochastic gradient descent."""
-    vector_rate: float = 1e-4
-    """Learning rate of the word vectors, by Adam."""
-    clip_norm: float = 0.3125
-    """Largest norm of the whole gradient: so small that the classifier keeps its pace while the loss vanishes."""
     init_range: float = 0.1
     """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
     classifier_range: float = 0.0
@@ -56,6 +48,17 @@ class TheoryConfig:
 
     def __post_init__(self) -> None:
         check_weights(self.temperature, self.beta)
+
+    @property
+    def epochs(self) -> int:
+        """Return the passes over the stretch, of both phases."""
+        return self.apart.epochs + self.together.epochs
+
+    def phase(self, epoch: int) -> tuple[TheoryPhase, float]:
+        """Return the phase of an epoch, from 1, and the share of its full learning rates."""
+        first = epoch <= self.apart.epochs
+        phase, done = (self.apart, 0) if first else (self.together, self.apart.epochs)
+        return phase, rate_share(epoch - done, phase.epochs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ TINY = TheoryConfig(
     streams=4,
     classifier_range=0.1,
 )
-POINTS = 11
+POINTS = 9
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from tiedlm.reproduction.theory_setting import TheoryConfig
 
 FORMAT = 4
 """Of a record."""
-BETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+BETAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Panel (a), at `PANEL_TEMPERATURE`: from cross-entropy alone to the augmented term alone."""
-TEMPERATURES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+TEMPERATURES = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Panel (b), with the augmented term alone."""
 PANEL_TEMPERATURE = 10.0
 """tau of panel (a), as in the paper."""

@@ -46,7 +46,7 @@ APART = TheoryPhase(
 )
 """The first phase."""
 TOGETHER = TheoryPhase(
-    epochs=24,
+    epochs=40,
     layer_rate=0.03,
     bias_rate=0.0025,
     vectors_by="sgd",

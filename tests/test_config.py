@@ -155,6 +155,7 @@ def test_loss_config_takes_every_number_within_its_range(gamma: float, temperatu
         ({"init_range": 0.0}, r"model\.init_range is 0\.0"),
         ({"tied": True, "embedding_width": 5}, r"make them equal, or set model\.project"),
         ({"project": True}, r"model\.project has no effect"),
+        ({"tied_bias": True}, r"model\.tied_bias has no effect unless model\.tied"),
         ({"project": True, "tied": True}, r"model\.project has no effect"),
         ({"project": True, "embedding_width": 5}, r"model\.project has no effect"),
     ],
@@ -177,6 +178,7 @@ def test_model_config_refuses(kind: Any, fields: dict[str, Any], message: str) -
         ({"keep_output": -0.5}, r"model\.keep_output is -0\.5"),
         ({"init_range": float("inf")}, r"model\.init_range is inf"),
         ({"transform_bias": float("nan")}, r"model\.transform_bias is nan"),
+        ({"tied_bias": True}, r"model\.tied_bias has no effect unless model\.tied"),
     ],
 )
 def test_rhn_config_refuses(fields: dict[str, Any], message: str) -> None:

@@ -32,6 +32,17 @@ def test_a_tied_table_is_one_parameter_under_two_names() -> None:
     assert tables.separate_vectors is None
 
 
+def test_a_tied_table_has_a_bias_where_it_is_asked_for() -> None:
+    tables = TiedTable(7, 4, bias=True)
+    assert tables.vectors is tables.classifier
+    assert tables.bias is tables.output_bias
+    assert [(name, tuple(each.shape)) for name, each in tables.named_parameters()] == [
+        ("weight", (7, 4)),
+        ("output_bias", (7,)),
+    ]
+    assert tables.separate_vectors is None
+
+
 def test_untied_tables_are_two_parameters_and_a_bias() -> None:
     tables = UntiedTables(7, 4, 5)
     assert tables.vectors.shape == (7, 4)
@@ -43,7 +54,11 @@ def test_untied_tables_are_two_parameters_and_a_bias() -> None:
     assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4 + 7 * 5 + 7
 
 
-@pytest.mark.parametrize("tables", [TiedTable(7, 4), UntiedTables(7, 4, 5)], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    "tables",
+    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 5)],
+    ids=["tied", "tied with a bias", "untied"],
+)
 def test_embedding_looks_vectors_up_and_classifying_multiplies_with_the_classifier(tables) -> None:
     tables = drawn(tables)
     assert torch.equal(tables.embed(TOKENS), tables.vectors[TOKENS])
@@ -71,7 +86,11 @@ def test_both_readings_of_a_tied_table_send_their_gradient_to_the_one_parameter(
     assert_close(found, gradient(True, False) + gradient(False, True), 1e-13)
 
 
-@pytest.mark.parametrize("tables", [TiedTable(7, 4), UntiedTables(7, 4, 4)], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    "tables",
+    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
+    ids=["tied", "tied with a bias", "untied"],
+)
 def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
     tables = drawn(tables)
     features, targets = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 3, 6, 3, 1, 5])
@@ -85,7 +104,11 @@ def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
-@pytest.mark.parametrize("tables", [TiedTable(7, 4), UntiedTables(7, 4, 4)], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    "tables",
+    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
+    ids=["tied", "tied with a bias", "untied"],
+)
 def test_one_gradient_is_the_gradient(tables, gamma: float) -> None:
     tables = drawn(tables)
     inputs, targets = TOKENS[:-1], TOKENS[1:]

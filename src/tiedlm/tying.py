@@ -1,7 +1,7 @@
 """Word tables: one parameter read in two ways, and its untied twin with the same interface.
 
-Tied (the paper's section 4): the classifier is the transpose of the word vectors and there is no output bias. Both
-classes store words by rows, [V, D].
+Tied (the paper's section 4): the classifier is the transpose of the word vectors and there is no output bias, unless it
+is asked for. Both classes store words by rows, [V, D].
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ class TiedTable(nn.Module):
     Args:
         words: V.
         width: D, the width of the word vectors and of the features.
+        bias: give the classifier an output bias, which the paper's has not.
     """
 
-    def __init__(self, words: int, width: int) -> None:
+    def __init__(self, words: int, width: int, *, bias: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(words, width).uniform_(-0.1, 0.1))
+        self.output_bias = nn.Parameter(torch.zeros(words)) if bias else None
         self._read: list[Tensor] | None = None
         """Within `one_gradient`: the classifier, once words have been looked up."""
 
@@ -74,8 +76,8 @@ class TiedTable(nn.Module):
 
     @property
     def bias(self) -> Tensor | None:
-        """None: a tied classifier has no bias."""
-        return None
+        """Output bias b [V], or None: the paper's tied classifier has none."""
+        return self.output_bias
 
     @property
     def separate_vectors(self) -> Tensor | None:
@@ -91,8 +93,8 @@ class TiedTable(nn.Module):
         return vectors
 
     def classify(self, features: Tensor) -> Tensor:
-        """Return logits [..., V] of features [..., D]."""
-        return F.linear(features, self.weight)
+        """Return logits [..., V] of features [..., D], with the bias where there is one."""
+        return F.linear(features, self.weight, self.output_bias)
 
     @contextmanager
     def one_gradient(self) -> Iterator[None]:

@@ -71,7 +71,7 @@ def test_a_config_file_that_is_missing_is_named():
 
 
 def test_the_switches_are_the_fields_that_are_true_or_false():
-    expected = {"model.tied", "model.project", "loss.detach-target", "training.moving-windows"}
+    expected = {"model.tied", "model.tied-bias", "model.project", "loss.detach-target", "training.moving-windows"}
     negated = {name.replace(".", ".no-") for name in expected}
     assert switches() == expected | negated | {"help"}
 

@@ -44,6 +44,7 @@ def test_the_papers_models_have_the_papers_size(units: int, words: int, tied: bo
     ("config", "count"),
     [
         (LSTMConfig(units=5, layers=1, tied=True), 9 * 5 + 4 * 5 * (5 + 5 + 1)),
+        (LSTMConfig(units=5, layers=1, tied=True, tied_bias=True), 9 * 5 + 9 + 4 * 5 * (5 + 5 + 1)),
         (LSTMConfig(units=5, layers=1), 9 * 5 + 9 * 5 + 9 + 4 * 5 * (5 + 5 + 1)),
         (LSTMConfig(units=5, embedding_width=3), 9 * 3 + 9 * 5 + 9 + 4 * 5 * (3 + 5 + 1) + 4 * 5 * (5 + 5 + 1)),
         (
@@ -62,9 +63,12 @@ def test_every_parameter_is_one_that_the_config_asks_for(config: LSTMConfig, cou
         LSTMConfig(units=5, tied=True),
         LSTMConfig(units=5),
         LSTMConfig(units=5, embedding_width=3, tied=True, project=True),
+        LSTMConfig(units=5, tied=True, tied_bias=True),
         GRUConfig(units=5, tied=True),
+        GRUConfig(units=5, tied=True, tied_bias=True),
         GRUConfig(units=5),
         RHNConfig(units=5, depth=3, tied=True),
+        RHNConfig(units=5, depth=3, tied=True, tied_bias=True),
         RHNConfig(units=5, depth=3),
     ],
 )

@@ -12,6 +12,8 @@ def test_tables_are_one_or_two() -> None:
     tied, untied = word_tables(True, 9, 4, 6), word_tables(False, 9, 4, 6)
     assert isinstance(tied, TiedTable)
     assert tied.classifier.shape == (9, 4)
+    assert tied.bias is None
+    assert word_tables(True, 9, 4, 6, tied_bias=True).bias is not None
     assert isinstance(untied, UntiedTables)
     assert (untied.vectors.shape, untied.classifier.shape) == ((9, 4), (9, 6))
 

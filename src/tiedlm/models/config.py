@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from tiedlm.config import later
 from tiedlm.errors import ConfigError
 
 
@@ -19,7 +20,9 @@ class _StackConfig:
     embedding_width: int | None = None
     """Width of the word vectors (D); None takes `units`."""
     tied: bool = False
-    """Use one table as word vectors and classifier, without output bias (eq. 4: W = L transposed, b = 0)."""
+    """Use one table as word vectors and classifier (section 4: W = L transposed, b = 0)."""
+    tied_bias: bool = later(False)
+    """Give a tied classifier an output bias; the paper's has none, and an untied one always has one."""
     project: bool = False
     """Put a linear map before a tied classifier; needed exactly where `embedding_width` differs from `units`."""
     keep_input: float = 1.0
@@ -34,6 +37,7 @@ class _StackConfig:
         _check_keeps(keep_input=self.keep_input, keep_hidden=self.keep_hidden)
         _check_range(self.init_range)
         self._check_widths()
+        _check_tied_bias(self.tied, self.tied_bias)
 
     def _check_widths(self) -> None:
         differ = self.width != self.units
@@ -66,7 +70,7 @@ class LSTMConfig(_StackConfig):
     @property
     def network(self) -> str:
         """The network in a few words."""
-        return f"{self.layers} x {self.units}, {_tables(self.tied)}"
+        return f"{self.layers} x {self.units}, {_tables(self.tied, self.tied_bias)}"
 
 
 @final
@@ -79,7 +83,7 @@ class GRUConfig(_StackConfig):
     @property
     def network(self) -> str:
         """The network in a few words."""
-        return f"GRU {self.layers} x {self.units}, {_tables(self.tied)}"
+        return f"GRU {self.layers} x {self.units}, {_tables(self.tied, self.tied_bias)}"
 
 
 @final
@@ -96,7 +100,9 @@ class RHNConfig:
     layers: int = 1
     """Layers (K)."""
     tied: bool = False
-    """Use one table as word vectors and classifier, without output bias (eq. 4: W = L transposed, b = 0)."""
+    """Use one table as word vectors and classifier (section 4: W = L transposed, b = 0)."""
+    tied_bias: bool = later(False)
+    """Give a tied classifier an output bias; the paper's has none, and an untied one always has one."""
     keep_words: float = 1.0
     """Probability to keep a word, wherever it stands in a stream's window; in (0, 1], 1 draws no mask."""
     keep_input: float = 1.0
@@ -117,11 +123,12 @@ class RHNConfig:
         _check_range(self.init_range)
         if not abs(self.transform_bias) < float("inf"):
             raise ConfigError(f"model.transform_bias is {self.transform_bias}, but must be finite.")
+        _check_tied_bias(self.tied, self.tied_bias)
 
     @property
     def network(self) -> str:
         """The network in a few words."""
-        return f"RHN of depth {self.depth}, {self.layers} x {self.units}, {_tables(self.tied)}"
+        return f"RHN of depth {self.depth}, {self.layers} x {self.units}, {_tables(self.tied, self.tied_bias)}"
 
 
 ModelConfig = LSTMConfig | GRUConfig | RHNConfig
@@ -145,5 +152,12 @@ def _check_range(init_range: float) -> None:
         raise ConfigError(f"model.init_range is {init_range}, but must be finite and above 0.")
 
 
-def _tables(tied: bool) -> str:
-    return "tied" if tied else "untied"
+def _check_tied_bias(tied: bool, tied_bias: bool) -> None:
+    if tied_bias and not tied:
+        raise ConfigError(
+            "model.tied_bias has no effect unless model.tied is set: a classifier of its own has an output bias anyway."
+        )
+
+
+def _tables(tied: bool, tied_bias: bool) -> str:
+    return ("tied with a bias" if tied_bias else "tied") if tied else "untied"

@@ -39,7 +39,7 @@ class LSTMLanguageModel(LanguageModel):
         super().__init__()
         self.config = config
         features = config.width if config.tied else config.units
-        self.tables = word_tables(config.tied, words, config.width, features)
+        self.tables = word_tables(config.tied, words, config.width, features, tied_bias=config.tied_bias)
         self.layers = nn.ModuleList(LSTMLayer(inputs, units) for inputs, units in stack_widths(config))
         self.projection = nn.Linear(config.units, features, bias=False) if config.project else None
         self.masks = stack_masks(config)

@@ -8,9 +8,9 @@ from torch import nn
 from tiedlm.tying import TiedTable, UntiedTables
 
 
-def word_tables(tied: bool, words: int, width: int, units: int) -> TiedTable | UntiedTables:
-    """Return one table [V, width], or word vectors [V, width] beside a classifier [V, units] with a bias."""
-    return TiedTable(words, width) if tied else UntiedTables(words, width, units)
+def word_tables(tied: bool, words: int, width: int, units: int, *, tied_bias: bool = False) -> TiedTable | UntiedTables:
+    """Return one table [V, width], with a bias or without, or word vectors beside a classifier [V, units] with one."""
+    return TiedTable(words, width, bias=tied_bias) if tied else UntiedTables(words, width, units)
 
 
 @torch.no_grad()

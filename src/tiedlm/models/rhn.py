@@ -7,7 +7,7 @@
 These are the four masks of the authors' code (github.com/julian121266/RecurrentHighwayNetworks, rhn.py and
 rhn_train.py: noise_x, noise_i, noise_h, noise_o), each drawn per window and stream. Unlike the VD-LSTM's, the mask on
 what goes up is not that on what goes on. The carried state is raw. A tied classifier has no bias here, as in the paper
-that proposes RE (its section 4); in the authors' code it keeps one.
+that proposes RE (its section 4), unless `tied_bias` asks for it; in the authors' code it keeps one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RHNLanguageModel(LanguageModel):
     def __init__(self, config: RHNConfig, words: int) -> None:
         super().__init__()
         self.config = config
-        self.tables = word_tables(config.tied, words, config.units, config.units)
+        self.tables = word_tables(config.tied, words, config.units, config.units, tied_bias=config.tied_bias)
         self.layers = nn.ModuleList(RHNLayer(config.units, config.depth) for _ in range(config.layers))
         self.masks = _masks(config, words)
         self.reset_parameters()

@@ -31,8 +31,6 @@ class SeedSpread:
     """s, of log test perplexity."""
     degrees: int
     """f."""
-    rows: int
-    """Rows of two seeds or more, from which it is taken."""
 
     def range(self, logs: list[float]) -> tuple[float, float]:
         """Return between what test perplexities one more seed falls, from the logarithms of those there are."""
@@ -48,7 +46,7 @@ def seed_spread(rows: Iterable[Row]) -> SeedSpread | None:
         return None
     degrees = sum(len(logs) - 1 for logs in several)
     squares = sum((len(logs) - 1) * statistics.variance(logs) for logs in several)
-    return SeedSpread(sd=math.sqrt(squares / degrees), degrees=degrees, rows=len(several))
+    return SeedSpread(sd=math.sqrt(squares / degrees), degrees=degrees)
 
 
 def log_perplexities(row: Row) -> list[float]:

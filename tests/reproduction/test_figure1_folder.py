@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ from tiedlm.errors import RunError
 from tiedlm.launching import parse_seeds
 from tiedlm.reproduction.figure1_folder import check_folder, write_folder
 from tiedlm.reproduction.figure1_points import read_points
-from tiedlm.reproduction.figure1_records import FORMAT, Setting, panels, record_path, settings
+from tiedlm.reproduction.figure1_records import FORMAT, Setting, panels, read_records, record_path, settings
 from tiedlm.reproduction.layout import checksum
 from tiedlm.reproduction.theory_setting import TheoryConfig
 
@@ -79,6 +81,17 @@ def test_config_environments_and_command_stand_beside_them(folder):
     assert (program, command, words) == ("tiedlm", "reproduce", ["figure1", "--seeds", "0-2"])
     assert hasattr(Arguments, "seeds")
     assert parse_seeds(words[-1]) == [0, 1, 2]
+
+
+def test_what_is_published_is_of_todays_training_and_made_of_its_records(tmp_path):
+    published = Path(__file__).resolve().parents[2] / "results" / "figure1"
+    again = tmp_path / "figure1"
+    shutil.copytree(published / "runs", again / "runs")
+    there = read_records(again, TRAINING)
+    assert len(there) == len(list((published / "runs").iterdir())) > 0
+    write_folder(again, TRAINING, there, read(published, "points.json")["runs"])
+    for path in published.glob("*.json"):
+        assert (again / path.name).read_bytes() == path.read_bytes()
 
 
 def test_it_is_read_and_has_nothing_missing(folder):

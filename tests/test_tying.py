@@ -12,6 +12,11 @@ from tiedlm.losses.linear import linear_augmented_cross_entropy
 from tiedlm.tying import TiedTable, UntiedTables
 
 TOKENS = torch.tensor([[3, 0], [6, 3], [1, 1]])
+every_kind = pytest.mark.parametrize(
+    "tables",
+    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
+    ids=["tied", "tied with a bias", "untied"],
+)
 
 
 def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
@@ -86,11 +91,7 @@ def test_both_readings_of_a_tied_table_send_their_gradient_to_the_one_parameter(
     assert_close(found, gradient(True, False) + gradient(False, True), 1e-13)
 
 
-@pytest.mark.parametrize(
-    "tables",
-    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
-    ids=["tied", "tied with a bias", "untied"],
-)
+@every_kind
 def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
     tables = drawn(tables)
     features, targets = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 3, 6, 3, 1, 5])
@@ -104,11 +105,7 @@ def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
-@pytest.mark.parametrize(
-    "tables",
-    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
-    ids=["tied", "tied with a bias", "untied"],
-)
+@every_kind
 def test_one_gradient_is_the_gradient(tables, gamma: float) -> None:
     tables = drawn(tables)
     inputs, targets = TOKENS[:-1], TOKENS[1:]

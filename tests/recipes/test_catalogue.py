@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -14,7 +16,8 @@ from tiedlm.recipes.variants import model_of
 from tiedlm.training.config import RunConfig
 from tiedlm.training.schedule import learning_rate
 
-PAPER = [name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-"))]
+BIASED = ["ptb-small-re-bias", "ptb-small-real-bias"]
+PAPER = [name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-")) and name not in BIASED]
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -35,10 +38,19 @@ def test_variants_differ_in_tying_and_loss_alone(name: str) -> None:
     assert model_of("vd", config.model) == plain.model
 
 
+@pytest.mark.parametrize("name", BIASED)
+def test_a_tied_row_with_an_output_bias_differs_in_that_alone(name: str) -> None:
+    config, plain = recipe(name), recipe(name.removesuffix("-bias"))
+    assert (config.training, config.corpus, config.loss) == (plain.training, plain.corpus, plain.loss)
+    assert isinstance(config.model, LSTMConfig)
+    assert replace(config.model, tied_bias=False) == plain.model != config.model
+
+
 @pytest.mark.parametrize(
     ("name", "words", "millions"),
     [
         ("ptb-small-re", 10_000, 2.64),
+        ("ptb-small-re-bias", 10_000, 2.65),
         ("ptb-small-vd", 10_000, 4.65),
         ("ptb-medium-real", 10_000, 13.27),
         ("ptb-medium-al", 10_000, 19.78),

@@ -26,6 +26,7 @@ def test_targets_are_the_rows_that_they_are_made_of() -> None:
     assert [len(TARGETS[f"table{number}"]) for number in (1, 2, 3, 4)] == [20, 8, 4, 2]
     assert TARGETS["table3"] == ("ptb-rhn-vd", "ptb-large-real", "ptb-rhn-re", "ptb-rhn-real")
     assert len(TARGETS["figure2"]) == 12
+    assert TARGETS["beside"] == ("ptb-small-re-bias", "ptb-small-real-bias")
     assert {name for names in TARGETS.values() for name in names} == set(PUBLISHED)
 
 

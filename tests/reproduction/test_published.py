@@ -7,7 +7,7 @@ import pytest
 
 from tiedlm.corpora.parts import source_of
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.reproduction.published import PUBLISHED
+from tiedlm.reproduction.published import BESIDE, PUBLISHED
 
 # Table 1, valid / test; the columns are PTB and WikiText-2.
 TABLE_1 = """
@@ -39,6 +39,7 @@ TABLE_3 = {
 }
 MODELS = {"VD-LSTM": "vd", "VD-LSTM+AL": "al", "VD-LSTM+RE": "re", "VD-LSTM+REAL": "real"}
 RHN = {"VD-RHN": "vd", "VD-RHN+RE": "re", "VD-RHN+REAL": "real"}
+WITH_BIAS = ["ptb-small-re-bias", "ptb-small-real-bias"]
 WITH_RECIPE = [name for name in PUBLISHED if name in recipe_names()]
 
 
@@ -65,19 +66,21 @@ def test_the_tables_are_whole_and_as_printed():
     assert rows("Table 2") == printed(TABLE_2, ("wikitext-2-half1", "wikitext-2-half2"))
     assert rows("Table 3") == TABLE_3
     assert [len(rows(f"Table {number}")) for number in (1, 2, 3)] == [20, 8, 3]
-    assert len(PUBLISHED) == 31
+    assert len(PUBLISHED) == 33
 
 
-def test_the_paper_has_thirty_rows_and_one_of_ours_stands_beside_them():
-    assert [name for name, row in PUBLISHED.items() if row.test is None] == ["ptb-rhn-real"]
+def test_the_paper_has_thirty_rows_and_three_of_ours_stand_beside_them():
+    assert [name for name, row in PUBLISHED.items() if row.test is None] == ["ptb-rhn-real", *WITH_BIAS]
+    assert [name for name, row in PUBLISHED.items() if row.table == BESIDE] == WITH_BIAS
     assert all((row.valid is None) == (row.test is None) for row in PUBLISHED.values())
 
 
 def test_the_small_ptb_models_but_the_baseline_were_trained_twice():
     twice = {key for key, row in PUBLISHED.items() if row.trainings == 2}
-    assert twice == {"ptb-small-al", "ptb-small-re", "ptb-small-real"}
+    assert twice == {"ptb-small-al", "ptb-small-re", "ptb-small-real", *WITH_BIAS}
     assert {row.trainings for row in PUBLISHED.values()} == {1, 2}
-    assert {key for key, row in PUBLISHED.items() if "footnote 4" in row.protocol} == twice | {"ptb-small-vd"}
+    footnote = {key for key, row in PUBLISHED.items() if "footnote 4" in row.protocol}
+    assert footnote == twice - set(WITH_BIAS) | {"ptb-small-vd"}
 
 
 @pytest.mark.parametrize("name", WITH_RECIPE)
@@ -86,7 +89,8 @@ def test_the_recipe_is_of_the_model_that_the_row_names(name):
     assert config.recipe == name
     assert config.corpus.name == row.corpus
     variants = {(False, False): "vd", (False, True): "al", (True, False): "re", (True, True): "real"}
-    assert variants[config.model.tied, config.loss.gamma > 0] == (MODELS | RHN)[row.row]
+    assert variants[config.model.tied, config.loss.gamma > 0] == (MODELS | RHN)[row.row.removesuffix(", output bias")]
+    assert config.model.tied_bias == row.row.endswith(", output bias")
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_RECIPE if PUBLISHED[name].size != "rhn"])

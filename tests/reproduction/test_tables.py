@@ -51,6 +51,15 @@ def test_every_row_is_in_its_table_in_the_papers_order(tmp_path: Path, name: str
         assert recipes == [key for key, row in PUBLISHED.items() if TITLES[name].startswith(f"{row.table}:")]
 
 
+def test_a_row_beside_the_paper_follows_the_one_that_it_repeats(tmp_path: Path) -> None:
+    add_group(tmp_path, "ptb-small", {"re": [(87.0, 85.0)]})
+    found = {(row[1].strip("`"), row[2]): list(row[3:]) for row in table("beside", collect(tmp_path)).rows}
+    names = ["ptb-small-re", "ptb-small-re-bias", "ptb-small-real", "ptb-small-real-bias"]
+    assert list(dict.fromkeys(name for name, _ in found)) == names
+    assert found["ptb-small-re", "2"] == ["1", "90.00", "89.9", "+0.10", "85.00", "85.1", "-0.10", "yes"]
+    assert found["ptb-small-re-bias", "2"] == ["–", "not run", "–", "–", "not run", "–", "–", "–"]
+
+
 def test_table_3_holds_the_figures_of_others(tmp_path: Path) -> None:
     rows = {row[0]: list(row[1:]) for row in table("table3", collect(tmp_path)).rows}
     assert rows["LSTM (medium), 20M"] == ["–", "–", "–", "–", "86.2", "–", "–", "82.7", "–", "–"]

@@ -28,9 +28,10 @@ class Arguments:
     """Train what the paper's rows lack, show how far they are, or make tables and figures anew from the results.
 
     With targets alone it trains: cheapest first, several at once, going on with what was cut, and publishes what is
-    finished. Targets are tables and figures (table1, table2, table3, table4, figure1, figure2) and rows, which have
-    their recipes' names; none means all rows, to list. figure1 is named alone: its runs are those of the theory
-    experiment, one after the other, and the command given several times at once shares them.
+    finished. Targets are tables and figures (table1, table2, table3, table4, figure1, figure2), `beside` (rows that
+    the paper lacks) and rows, which have their recipes' names; none means all rows, to list. figure1 is named alone:
+    its runs are those of the theory experiment, one after the other, and the command given several times at once
+    shares them.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()

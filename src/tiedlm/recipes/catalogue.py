@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiedlm.errors import ConfigError, suggestion
-from tiedlm.recipes import demo, own_text, ptb, rhn, wikitext2
+from tiedlm.recipes import demo, own_text, ptb, rhn, tied_bias, wikitext2
 from tiedlm.training.config import RunConfig
 
 _RECIPES: dict[str, Callable[[], RunConfig]] = {
     **ptb.RECIPES,
     **wikitext2.RECIPES,
     **rhn.RECIPES,
+    **tied_bias.RECIPES,
     **demo.RECIPES,
     **own_text.RECIPES,
 }

@@ -1,4 +1,4 @@
-"""The paper's Tables 1, 2 and 3, ours beside the paper's.
+"""The paper's Tables 1, 2 and 3, ours beside the paper's, and rows of ours that the paper lacks.
 
 Figures after one training and after two stand in rows of their own, and only those after as many trainings as the
 paper's are set against it. What was not run says so.
@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from tiedlm.recipes.tied_bias import SUFFIX
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.grid import Grid
+from tiedlm.reproduction.published import BESIDE
 from tiedlm.reproduction.published_citations import CITATIONS, Citation
 from tiedlm.reproduction.samples import Sample
 from tiedlm.reproduction.standing import stands
@@ -22,6 +24,7 @@ TITLES = {
     "table1": "Table 1: perplexity on Penn Treebank and WikiText-2",
     "table2": "Table 2: perplexity on WikiText-2 after either half of its training text, small network",
     "table3": "Table 3: perplexity on Penn Treebank beside other work, as quoted by the paper",
+    "beside": f"{BESIDE}: perplexity on Penn Treebank where a tied classifier keeps its output bias",
 }
 HEADINGS = (
     *("model", "recipe", "trainings", "seeds"),
@@ -67,19 +70,17 @@ def lines_of(row: Row, model: str) -> list[Line]:
 
 
 def table_lines(name: str, rows: Mapping[str, Row]) -> list[Line]:
-    """Return the lines of `table1`, `table2` or `table3`, in the order of the paper."""
+    """Return the lines of one of `TITLES`, in the order of the paper; a row beside it follows that it repeats."""
     if name == "table3":
         cited = [line for citation in CITATIONS for line in _cited(citation, rows)]
         quoted = {citation.recipe for citation in CITATIONS}
         beside = [row for row in rows.values() if row.published.table == "Table 3" and row.name not in quoted]
         return cited + [line for row in beside for line in lines_of(row, row.published.row)]
     title = TITLES[name].partition(":")[0]
-    return [
-        line
-        for row in rows.values()
-        if row.published.table == title
-        for line in lines_of(row, f"{row.published.row}, {row.published.size}")
-    ]
+    printed = [row for row in rows.values() if row.published.table == title]
+    if name == "beside":
+        printed = [one for row in printed for one in (rows[row.name.removesuffix(SUFFIX)], row)]
+    return [line for row in printed for line in lines_of(row, f"{row.published.row}, {row.published.size}")]
 
 
 def _cited(citation: Citation, rows: Mapping[str, Row]) -> list[Line]:

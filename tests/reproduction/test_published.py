@@ -75,6 +75,20 @@ def test_the_paper_has_thirty_rows_and_three_of_ours_stand_beside_them():
     assert all((row.valid is None) == (row.test is None) for row in PUBLISHED.values())
 
 
+@pytest.mark.parametrize("name", WITH_BIAS)
+def test_a_row_beside_the_paper_says_which_row_it_repeats(name):
+    row = PUBLISHED[name]
+    assert row.repeats == name.removesuffix("-bias")
+    printed = PUBLISHED[row.repeats]
+    alike = ("corpus", "size", "trainings")
+    assert [getattr(row, field) for field in alike] == [getattr(printed, field) for field in alike]
+    assert row.row == f"{printed.row}, output bias"
+
+
+def test_no_other_row_repeats_one():
+    assert [name for name, row in PUBLISHED.items() if row.repeats is not None] == WITH_BIAS
+
+
 def test_the_small_ptb_models_but_the_baseline_were_trained_twice():
     twice = {key for key, row in PUBLISHED.items() if row.trainings == 2}
     assert twice == {"ptb-small-al", "ptb-small-re", "ptb-small-real", *WITH_BIAS}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from tiedlm.recipes.tied_bias import SUFFIX
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.published import BESIDE
@@ -78,9 +77,13 @@ def table_lines(name: str, rows: Mapping[str, Row]) -> list[Line]:
         return cited + [line for row in beside for line in lines_of(row, row.published.row)]
     title = TITLES[name].partition(":")[0]
     printed = [row for row in rows.values() if row.published.table == title]
-    if name == "beside":
-        printed = [one for row in printed for one in (rows[row.name.removesuffix(SUFFIX)], row)]
+    printed = [one for row in printed for one in (*_repeated(row, rows), row)]
     return [line for row in printed for line in lines_of(row, f"{row.published.row}, {row.published.size}")]
+
+
+def _repeated(row: Row, rows: Mapping[str, Row]) -> list[Row]:
+    repeats = row.published.repeats
+    return [] if repeats is None else [rows[repeats]]
 
 
 def _cited(citation: Citation, rows: Mapping[str, Row]) -> list[Line]:

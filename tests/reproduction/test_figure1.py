@@ -49,6 +49,18 @@ def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(figure: Fig
     assert "the paper" not in {line.get_label() for line in tau.lines}
 
 
+def test_a_panel_of_single_runs_claims_no_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panels = told()["panels"]
+    for point in panels["beta"]:
+        point["distances"] = {"1": 0.5}
+    add_points(tmp_path, panels=panels)
+    found, empty = read_points(tmp_path), Figure()
+    assert found is not None
+    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
+    figure1(found)
+    assert empty.axes[0].containers[0].get_label() == "ours, 1 run"
+
+
 def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     panels = told()["panels"]
     panels["beta"][1]["distances"], panels["beta"][0]["distances"] = {}, {"1": 0.98}

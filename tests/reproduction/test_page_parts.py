@@ -41,7 +41,7 @@ def test_the_readme_says_where_another_seed_is_expected(tmp_path: Path) -> None:
     text = readme_part(collect(tmp_path))
     told = [line.split(" | ")[3] for line in text.splitlines() if line.startswith("| `")]
     assert told == ["67.55 to 112.04", "–", "59.73 to 107.14"]
-    assert "0.0163, with 1 degrees of freedom" in text
+    assert "0.0163, with 1 degree of freedom" in text
 
 
 def test_the_page_holds_every_table_and_figure_or_says_not_run(tmp_path: Path) -> None:

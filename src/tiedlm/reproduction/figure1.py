@@ -81,6 +81,8 @@ def _draw_means(axes: Axes, measured: Mapping[float, Sample]) -> None:
 
 def _label(measured: Mapping[float, Sample]) -> str:
     runs = sorted({sample.n for sample in measured.values()})
+    if runs == [1]:
+        return "ours, 1 run"
     return f"ours, mean ± sd, {runs[0] if len(runs) == 1 else f'{runs[0]}–{runs[-1]}'} runs"
 
 

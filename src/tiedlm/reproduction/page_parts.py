@@ -84,7 +84,7 @@ def _spread_told(spread: SeedSpread | None) -> str:
     return (
         f"\nAnother seed: where one more is expected to fall, with a probability of 95 %. From the standard deviation\n"
         f"between seeds of log perplexity, pooled over rows of two seeds or more: {spread.sd:.4f}, with "
-        f"{spread.degrees} degrees of freedom.\n"
+        f"{spread.degrees} {'degree' if spread.degrees == 1 else 'degrees'} of freedom.\n"
     )
 
 

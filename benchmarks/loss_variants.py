@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.losses.linear import Implementation, linear_augmented_cross_entropy
+from tiedlm.native.compiler import missing_compiler
 
 TEMPERATURE, GAMMA = 20.0, 0.65
 LIGER, CUT = "liger_kernel", "cut_cross_entropy"
@@ -105,8 +106,8 @@ class Variant:
     large: bool = True
     """Whether it can be run at the largest sizes."""
     devices: tuple[str, ...] = ("cpu", "cuda")
-    needs: str | None = None
-    """Module that must be installed."""
+    here: Callable[[], bool] = lambda: True
+    """Whether this machine has what it needs."""
 
     @property
     def label(self) -> str:
@@ -115,7 +116,7 @@ class Variant:
 
     def runs_on(self, device: str) -> bool:
         """Return whether it can be run on a device of this type here."""
-        return device in self.devices and (self.needs is None or importlib.util.find_spec(self.needs) is not None)
+        return device in self.devices and self.here()
 
     def step(self, case: Case) -> Callable[[], None]:
         """Return one forward and backward pass, with gradients made anew; on a GPU it waits for the end."""
@@ -129,6 +130,10 @@ class Variant:
         return step
 
 
+def _installed(module: str) -> Callable[[], bool]:
+    return lambda: importlib.util.find_spec(module) is not None
+
+
 def _ours(implementation: Implementation, **where: Any) -> list[Variant]:
     def variant(gradient: str, gamma: float, detach: bool) -> Variant:
         return Variant(implementation, gradient, lambda case: ours(case, implementation, gamma, detach=detach), **where)
@@ -140,14 +145,14 @@ VARIANTS = [
     Variant("cross_entropy", "plain", stock),
     Variant("torch_linear", "plain", torch_linear),
     Variant("torch_linear_chunked", "plain", torch_chunked),
-    Variant("liger", "plain", liger, devices=("cuda",), needs=LIGER),
-    Variant("cut", "plain", lambda case: cut(case, "cce"), devices=("cuda",), needs=CUT),
-    Variant("cut_exact", "plain", lambda case: cut(case, "cce_exact"), devices=("cuda",), needs=CUT),
+    Variant("liger", "plain", liger, devices=("cuda",), here=_installed(LIGER)),
+    Variant("cut", "plain", lambda case: cut(case, "cce"), devices=("cuda",), here=_installed(CUT)),
+    Variant("cut_exact", "plain", lambda case: cut(case, "cce_exact"), devices=("cuda",), here=_installed(CUT)),
     Variant("naive", "detached", lambda case: naive(case, detach=True), large=False),
     Variant("naive", "through", lambda case: naive(case, detach=False), large=False),
     *_ours("functional", large=False),
     *_ours("chunked"),
-    *_ours("compiled", devices=("cpu",)),
-    *_ours("triton", devices=("cuda",), needs="triton"),
+    *_ours("compiled", devices=("cpu",), here=lambda: missing_compiler() is None),
+    *_ours("triton", devices=("cuda",), here=_installed("triton")),
 ]
 """The first is the one that the others are compared with."""

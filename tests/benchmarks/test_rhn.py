@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from support.native_code import needs_a_compiler
 from support.scripts import benchmark
 
 rhn = benchmark("rhn")
 
 
+@needs_a_compiler
 def test_both_forms_come_to_the_same() -> None:
     [(inputs, arriving)] = rhn.windows(1, 6)
     assert inputs.shape == arriving.shape == (35, 20, 6)
@@ -17,6 +19,7 @@ def test_both_forms_come_to_the_same() -> None:
     assert loop != 0
 
 
+@needs_a_compiler
 def test_a_row_tells_everything() -> None:
     first, second, third = rhn.rows(rhn.parsed(["--rounds", "1", "--units", "5", "--depth", "2"]))
     assert [row["form"] for row in (first, second, third)] == ["loop", "batched", "compiled"]

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from support import lstm_truth
 from support.dispatch import Recorder
 from support.lstm_cases import case
+from support.native_code import needs_a_compiler
 from support.threads import torch_threads
 from tiedlm.errors import ArgumentError
 from tiedlm.layers.lstm import lstm_loop
 from tiedlm.layers.lstm_compiled import lstm_compiled
-from tiedlm.native.compiler import missing_compiler
 
-pytestmark = pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}")
+pytestmark = needs_a_compiler
 
 
 @given(lstm_truth.CASES)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from support.compare import assert_close
+from support.native_code import needs_a_compiler
 from tiedlm.layers.lstm_steps import run_back, run_forward
-from tiedlm.native.compiler import missing_compiler
 
-pytestmark = pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}")
+pytestmark = needs_a_compiler
 
 
 def drawn(*shape: int) -> torch.Tensor:

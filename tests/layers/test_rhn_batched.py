@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from support.compare import assert_close, error
 from support.layer_cases import rhn_case
 from support.lstm_cases import mask_of
+from support.native_code import needs_a_compiler
 from tiedlm.errors import ArgumentError
 from tiedlm.layers.rhn import rhn_loop
 from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
-from tiedlm.native.compiler import missing_compiler
 
 SIZES = st.integers(1, 6)
 COMPILED = pytest.param(
     rhn_compiled,
     id="compiled",
-    marks=pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}"),
+    marks=needs_a_compiler,
 )
 each_form = pytest.mark.parametrize("layer", [pytest.param(rhn_batched, id="batched"), COMPILED])
 CASES = st.fixed_dictionaries(

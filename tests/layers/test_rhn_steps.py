@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from support.compare import assert_close
+from support.native_code import needs_a_compiler
 from support.threads import torch_threads
 from tiedlm.errors import ArgumentError
 from tiedlm.layers.rhn_steps import CompiledSteps, Kept, PlainSteps, Steps
-from tiedlm.native.compiler import missing_compiler
 
 COMPILED = pytest.param(
     CompiledSteps(),
     id="compiled",
-    marks=pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}"),
+    marks=needs_a_compiler,
 )
 each_form = pytest.mark.parametrize("steps", [pytest.param(PlainSteps(), id="plain"), COMPILED])
 
@@ -52,7 +52,7 @@ def test_gradients_that_lie_apart_in_memory_are_read_as_they_are(steps: Steps) -
     assert all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
 
 
-@pytest.mark.skipif(missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}")
+@needs_a_compiler
 def test_threads_share_the_work_and_change_no_bit() -> None:
     arguments = (drawn(3, 7, 140), drawn(7, 70), 0.1 * drawn(3, 140, 70), drawn(3, 140), None)
     results = []

@@ -19,9 +19,10 @@ from tiedlm.losses.linear import (
     linear_augmented_terms,
     picked,
 )
+from tiedlm.native.compiler import missing_compiler
 
-HERE = [name for name in IMPLEMENTATIONS if name != "triton"]
-"""The implementations that run on every machine; Triton's kernels have tests of their own."""
+HERE = [name for name in IMPLEMENTATIONS if name != "triton" and (name != "compiled" or missing_compiler() is None)]
+"""The implementations that run on this machine's CPU; Triton's kernels have tests of their own."""
 
 OPTIONS: list[dict[str, Any]] = [
     {},

@@ -13,6 +13,7 @@ from torch import Tensor
 from oracles import augmented_loss
 from support.compare import assert_close, error
 from support.loss_cases import make, rounded, tensors
+from support.native_code import needs_a_compiler
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked
 from tiedlm.losses.arguments import Reduction
@@ -20,7 +21,7 @@ from tiedlm.losses.call import PassesName, call_of
 from tiedlm.losses.inputs import LossInputs
 from tiedlm.losses.operator import augmented_loss as operator
 
-BODIES = pytest.mark.parametrize("passes", ["plain", "compiled"])
+BODIES = pytest.mark.parametrize("passes", ["plain", pytest.param("compiled", marks=needs_a_compiler)])
 TIED = pytest.mark.parametrize("tied", [True, False])
 MASK = torch.tensor([True, True, False, True, True, True, True])
 

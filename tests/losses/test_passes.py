@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from support.compare import assert_close
+from support.native_code import needs_a_compiler
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher, row_dot
 from tiedlm.losses.passes_compiled import CompiledPasses
@@ -16,7 +17,8 @@ TEMPERATURE, GAMMA = 3.0, 0.7
 WORDS = torch.tensor([1, 1, 4, 6, 6, 6])
 OF_ROW = torch.tensor([0, 0, 1, 2, 2, 2])
 WEIGHTS = torch.linspace(0.5, 2.0, 6, dtype=torch.float64)
-BOTH = pytest.mark.parametrize("passes", [PlainPasses(), CompiledPasses()], ids=["plain", "compiled"])
+COMPILED = pytest.param(CompiledPasses(), id="compiled", marks=needs_a_compiler)
+BOTH = pytest.mark.parametrize("passes", [pytest.param(PlainPasses(), id="plain"), COMPILED])
 BIASES = pytest.mark.parametrize("biased", [False, True])
 
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from support.native_code import needs_a_compiler
 from tiedlm.losses import passes_compiled
 from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
 from tiedlm.losses.passes_compiled import CompiledPasses
 
+pytestmark = needs_a_compiler
 WORDS, ROWS = 83, 40
 PASSES = CompiledPasses()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.native_code import needs_a_compiler
 from tiedlm.native import compiler
 from tiedlm.native.compiler import missing_compiler
 
@@ -48,6 +49,7 @@ def test_a_compiler_that_fails_is_told_by_its_first_line(tmp_path: Path) -> None
     assert not list((tmp_path / "cache" / "loops").iterdir())
 
 
+@needs_a_compiler
 def test_what_was_built_is_kept(tmp_path: Path) -> None:
     for _ in range(2):
         assert answer(TIEDLM_CACHE_DIR=str(tmp_path))[0] == "compiled"

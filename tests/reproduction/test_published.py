@@ -77,9 +77,9 @@ def test_the_paper_has_thirty_rows_and_three_of_ours_stand_beside_them():
 
 @pytest.mark.parametrize("name", WITH_BIAS)
 def test_a_row_beside_the_paper_says_which_row_it_repeats(name):
-    row = PUBLISHED[name]
-    assert row.repeats == name.removesuffix("-bias")
-    printed = PUBLISHED[row.repeats]
+    row, repeats = PUBLISHED[name], name.removesuffix("-bias")
+    assert row.repeats == repeats
+    printed = PUBLISHED[repeats]
     alike = ("corpus", "size", "trainings")
     assert [getattr(row, field) for field in alike] == [getattr(printed, field) for field in alike]
     assert row.row == f"{printed.row}, output bias"

@@ -149,7 +149,7 @@ def _check_runs(implementation: str, device: str) -> None:
     missing = missing_compiler() if implementation == "compiled" else missing_triton(device)
     if missing is None:
         return
-    advice = "install a C++ compiler and Python's headers" if implementation == "compiled" else "use a GPU with Triton"
+    advice = "install a C++ compiler" if implementation == "compiled" else "use a GPU with Triton"
     raise ArgumentError(f"implementation {implementation!r} cannot run here ({missing}): {advice}, or use 'chunked'.")
 
 

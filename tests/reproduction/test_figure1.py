@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from support.published_results import add_points
 from support.published_results import points as told
 from tiedlm.reproduction import figure1 as module
-from tiedlm.reproduction.figure1 import figure1, figure1_table, standing
+from tiedlm.reproduction.figure1 import beside_the_paper, figure1, figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
 
 
@@ -89,6 +89,24 @@ def test_how_much_there_is_of_the_figure_is_told(tmp_path: Path) -> None:
     assert standing(read_points(tmp_path)) == "Figure 1: 18 of 18 runs."
     add_points(tmp_path, runs=[0, 1, 2, 3, 4])
     assert "18 of 30 runs. Missing: runs 3 4 of every point." in standing(read_points(tmp_path))
+
+
+def test_what_the_paper_tells_of_stands_beside_ours(points: Points) -> None:
+    assert beside_the_paper(points) == (
+        "Figure 1: 18 of 18 runs. Distance between the spans of both tables, in brackets the paper's: "
+        "0.985 ± 0.010 at β = 0, τ = 10 (almost 1); 0.050 ± 0.010 at β = 1, τ = 10 (about 0.06); "
+        "0.275 ± 0.025 at β = 1, τ = 2 (close already). Chance is 0.985."
+    )
+
+
+def test_a_figure_without_a_run_claims_no_distance(tmp_path: Path) -> None:
+    panels = told()["panels"]
+    for point in [*panels["beta"], *panels["tau"]]:
+        point["distances"] = {}
+    add_points(tmp_path, panels=panels)
+    found = read_points(tmp_path)
+    assert found is not None
+    assert beside_the_paper(found) == "Figure 1: 0 of 18 runs. Chance is 0.985."
 
 
 def test_an_empty_panel_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

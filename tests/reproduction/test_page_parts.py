@@ -4,6 +4,7 @@ from pathlib import Path
 
 from support.published_results import add_group, add_points, add_result
 from tiedlm.reproduction.collect import collect
+from tiedlm.reproduction.figure1 import beside_the_paper
 from tiedlm.reproduction.figure1_points import read_points
 from tiedlm.reproduction.ordering import orderings
 from tiedlm.reproduction.page_parts import readme_part, reproduction_part, verdict
@@ -22,12 +23,12 @@ def test_without_results_nothing_is_claimed(tmp_path: Path) -> None:
     rows = collect(tmp_path)
     assert verdict(rows).startswith("0 of the paper's 30 rows stand; 0 have been run")
     assert "hours of one process: none." in verdict(rows)
-    assert readme_part(rows).rstrip().endswith("none.")
+    assert readme_part(rows, None).rstrip().endswith("none.")
 
 
 def test_the_readme_has_a_line_for_every_figure_there_is(tmp_path: Path) -> None:
     add_group(tmp_path, "ptb-small", {"re": [(87.0, 85.0), (88.0,)]})
-    lines = [line for line in readme_part(collect(tmp_path)).splitlines() if line.startswith("| `")]
+    lines = [line for line in readme_part(collect(tmp_path), None).splitlines() if line.startswith("| `")]
     assert lines == [
         "| `ptb-small-re` | 1 | 92.50 ± 0.71 / 87.50 ± 0.71 | – | 89.9 / 85.1 after 2 | 2 | `results/ptb-small-re` |",
         "| `ptb-small-re` | 2 | 90.00 / 85.00 | – | 89.9 / 85.1 | 1 | `results/ptb-small-re` |",
@@ -38,10 +39,18 @@ def test_the_readme_says_where_another_seed_is_expected(tmp_path: Path) -> None:
     """By hand: s = ln(88/86)/sqrt(2) = 0.016256 with one degree of freedom, t = 12.7062, so the half width of a row of
     two seeds is 0.25297 around ln sqrt(86 * 88), and that of a row of one is 0.29211 around ln 80."""
     add_group(tmp_path, "ptb-small", {"vd": [(86.0,), (88.0,)], "re": [(85.0, 80.0)]})
-    text = readme_part(collect(tmp_path))
+    text = readme_part(collect(tmp_path), None)
     told = [line.split(" | ")[3] for line in text.splitlines() if line.startswith("| `")]
     assert told == ["67.55 to 112.04", "–", "59.73 to 107.14"]
     assert "0.0163, with 1 degree of freedom" in text
+
+
+def test_the_readme_tells_of_figure_1_once_it_has_runs(tmp_path: Path) -> None:
+    assert "Figure 1" not in readme_part(collect(tmp_path), None)
+    add_points(tmp_path)
+    points = read_points(tmp_path)
+    assert points is not None
+    assert readme_part(collect(tmp_path), points).endswith(f"\n{beside_the_paper(points)}\n")
 
 
 def test_the_page_holds_every_table_and_figure_or_says_not_run(tmp_path: Path) -> None:

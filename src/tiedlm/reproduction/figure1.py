@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NOTHING = "–"
 OURS, PAPER, CHANCE = "#0072B2", "#D55E00", "#555555"
 TITLE = "Figure 1: distance between the spans of input and output table"
 
@@ -40,11 +41,22 @@ def standing(points: Points | None) -> str:
     """Return in a sentence or two how much of the figure there is, and how to get the rest."""
     if points is None:
         return "Figure 1: not run. `tiedlm reproduce figure1` runs it."
+    if not points.missing():
+        return _counted(points)
+    return f"{_counted(points)} Missing: {_missing(points)}. `tiedlm reproduce figure1` goes on with it."
+
+
+def beside_the_paper(points: Points) -> str:
+    """Return in two sentences how much of the figure there is, and ours at the points of which the paper tells."""
+    measured = [row for row in figure1_table(points).rows if row[-1] != NOTHING and row[3] != NOTHING]
+    told = "; ".join(f"{ours} at β = {beta}, τ = {tau} ({paper})" for _, beta, tau, _, ours, paper in measured)
+    distances = f" Distance between the spans of both tables, in brackets the paper's: {told}." if told else ""
+    return f"{_counted(points)}{distances} Chance is {points.chance:.3f}."
+
+
+def _counted(points: Points) -> str:
     left = sum(map(len, points.missing().values()))
-    told = f"Figure 1: {points.wanted() - left} of {points.wanted()} runs."
-    if not left:
-        return told
-    return f"{told} Missing: {_missing(points)}. `tiedlm reproduce figure1` goes on with it."
+    return f"Figure 1: {points.wanted() - left} of {points.wanted()} runs."
 
 
 def _missing(points: Points) -> str:
@@ -106,11 +118,11 @@ def _row(name: str, point: Point) -> list[str]:
         known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == (name, point.tau, point.beta)
     ]
     letter = {"beta": "(a)", "tau": "(b)"}[name]
-    return [letter, f"{point.beta:g}", f"{point.tau:g}", *_figures(point.distances), *(told or ["–"])]
+    return [letter, f"{point.beta:g}", f"{point.tau:g}", *_figures(point.distances), *(told or [NOTHING])]
 
 
 def _figures(sample: Sample | None) -> list[str]:
     if sample is None:
-        return ["–", "not run"]
+        return [NOTHING, "not run"]
     spread = "" if sample.sd is None else f" ± {sample.sd:.3f}"
     return [str(sample.n), f"{sample.mean:.3f}{spread}"]

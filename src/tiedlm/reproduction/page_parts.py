@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tiedlm.reproduction.another_seed import SeedSpread, log_perplexities, seed_spread
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.figure1 import TITLE as FIGURE_1_TITLE
-from tiedlm.reproduction.figure1 import figure1_table
+from tiedlm.reproduction.figure1 import beside_the_paper, figure1_table
 from tiedlm.reproduction.figure1 import standing as standing_of_figure1
 from tiedlm.reproduction.figure1_points import Points
 from tiedlm.reproduction.figure2 import panels
@@ -49,13 +49,14 @@ def verdict(rows: Mapping[str, Row]) -> str:
     )
 
 
-def readme_part(rows: Mapping[str, Row]) -> str:
-    """Return the README's table: every row of which there is a figure."""
+def readme_part(rows: Mapping[str, Row], points: Points | None) -> str:
+    """Return the README's table, every row of which there is a figure, and what Figure 1 came to."""
     spread = seed_spread(rows.values())
     cells = [_readme_row(row, trainings, spread) for row in rows.values() for trainings in row.trainings()]
     headings = ("recipe", "trainings", "ours, valid / test", "another seed, test", "the paper's", "seeds", "folder")
     grid = Grid(title="Results", headings=headings, align="lrrrrrl", rows=cells)
-    return f"{verdict(rows)}\n{grid.markdown() if cells else ''}{_spread_told(spread)}"
+    figure = "" if points is None else f"\n{beside_the_paper(points)}\n"
+    return f"{verdict(rows)}\n{grid.markdown() if cells else ''}{_spread_told(spread)}{figure}"
 
 
 def _readme_row(row: Row, trainings: int, spread: SeedSpread | None) -> list[str]:

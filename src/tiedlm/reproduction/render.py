@@ -41,7 +41,7 @@ def rendered(project: Path) -> Outputs:
     outputs: Outputs = {**_tables(rows, points), **_figures(rows, points)}
     found = orderings(rows)
     outputs[PAGE] = with_part(project / PAGE, reproduction_part(rows, found, points)).encode()
-    outputs[README] = with_part(project / README, readme_part(rows)).encode()
+    outputs[README] = with_part(project / README, readme_part(rows, points)).encode()
     return outputs
 
 

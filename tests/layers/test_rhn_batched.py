@@ -18,11 +18,7 @@ from tiedlm.layers.rhn import rhn_loop
 from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
 
 SIZES = st.integers(1, 6)
-COMPILED = pytest.param(
-    rhn_compiled,
-    id="compiled",
-    marks=needs_a_compiler,
-)
+COMPILED = pytest.param(rhn_compiled, id="compiled", marks=needs_a_compiler)
 each_form = pytest.mark.parametrize("layer", [pytest.param(rhn_batched, id="batched"), COMPILED])
 CASES = st.fixed_dictionaries(
     {

@@ -11,11 +11,7 @@ from support.threads import torch_threads
 from tiedlm.errors import ArgumentError
 from tiedlm.layers.rhn_steps import CompiledSteps, Kept, PlainSteps, Steps
 
-COMPILED = pytest.param(
-    CompiledSteps(),
-    id="compiled",
-    marks=needs_a_compiler,
-)
+COMPILED = pytest.param(CompiledSteps(), id="compiled", marks=needs_a_compiler)
 each_form = pytest.mark.parametrize("steps", [pytest.param(PlainSteps(), id="plain"), COMPILED])
 
 

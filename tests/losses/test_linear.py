@@ -9,6 +9,7 @@ import torch
 
 from support.compare import assert_close, error
 from support.loss_cases import make, tensors
+from support.native_code import needs_a_compiler
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional, linear
 from tiedlm.losses.functional import LossTerms
@@ -19,10 +20,16 @@ from tiedlm.losses.linear import (
     linear_augmented_terms,
     picked,
 )
-from tiedlm.native.compiler import missing_compiler
 
-HERE = [name for name in IMPLEMENTATIONS if name != "triton" and (name != "compiled" or missing_compiler() is None)]
-"""The implementations that run on this machine's CPU; Triton's kernels have tests of their own."""
+EACH = pytest.mark.parametrize(
+    "implementation",
+    [
+        pytest.param(name, marks=needs_a_compiler) if name == "compiled" else name
+        for name in IMPLEMENTATIONS
+        if name != "triton"
+    ],
+)
+"""The implementations that run on a CPU; Triton's kernels have tests of their own."""
 
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -41,7 +48,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("implementation", HERE)
+@EACH
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_implementation_is_the_definition(implementation: str, options: dict[str, Any], tied: bool) -> None:
@@ -70,7 +77,7 @@ def test_stopping_the_gradient_makes_a_difference_to_the_gradient_alone() -> Non
     assert error(ours.gradients(stopped)["classifier"], ours.gradients(plain)["classifier"]) > 1e-4
 
 
-@pytest.mark.parametrize("implementation", HERE)
+@EACH
 def test_the_terms_belong_to_the_loss(implementation: str) -> None:
     ours = tensors(make(2, biased=True, gamma=0.7, temperature=9.0))
     options = {**ours.options, "bias": ours.bias, "implementation": implementation}
@@ -79,7 +86,8 @@ def test_the_terms_belong_to_the_loss(implementation: str) -> None:
     assert_close(terms.total, terms.cross_entropy + 0.7 * 9 * terms.divergence, 1e-13)
 
 
-def test_what_is_picked_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+@EACH
+def test_what_is_picked_is_what_runs(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
     definition, chunks = functional.linear_augmented_terms, chunked.linear_augmented_terms
     names = {"plain": "chunked", "compiled": "compiled"}
@@ -92,9 +100,8 @@ def test_what_is_picked_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         functional, "linear_augmented_terms", lambda *a, **k: ran.append("functional") or definition(*a, **k)
     )
     monkeypatch.setattr(chunked, "linear_augmented_terms", counted)
-    for implementation in HERE:
-        tensors(make()).loss(linear_augmented_cross_entropy, implementation=implementation)
-    assert ran == [picked(implementation, logits=42)[0] for implementation in HERE]
+    tensors(make()).loss(linear_augmented_cross_entropy, implementation=implementation)
+    assert ran == [picked(implementation, logits=42)[0]]
 
 
 def test_many_logits_are_worth_compiling_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,11 +131,11 @@ def test_compiled_loops_are_for_the_cpu() -> None:
         picked("compiled", device="cuda")
 
 
-def test_what_is_picked_comes_with_a_reason() -> None:
-    for implementation in HERE:
-        name, reason = picked(implementation)
-        assert name in IMPLEMENTATIONS[1:]
-        assert len(reason.split()) > 2
+@EACH
+def test_what_is_picked_comes_with_a_reason(implementation: str) -> None:
+    name, reason = picked(implementation)
+    assert name in IMPLEMENTATIONS[1:]
+    assert len(reason.split()) > 2
 
 
 def test_an_unknown_implementation_is_refused_with_the_nearest_one() -> None:

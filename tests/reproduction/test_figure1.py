@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,26 +12,36 @@ from tiedlm.reproduction import figure1 as module
 from tiedlm.reproduction.figure1 import beside_the_paper, figure1, figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
 
+Draw = Callable[[Points], Figure]
 
-@pytest.fixture
-def points(tmp_path: Path) -> Points:
-    add_points(tmp_path)
-    found = read_points(tmp_path)
+
+def points_of(results: Path, **changes: object) -> Points:
+    add_points(results, **changes)
+    found = read_points(results)
     assert found is not None
     return found
 
 
 @pytest.fixture
-def figure(points: Points, monkeypatch: pytest.MonkeyPatch) -> Figure:
-    """The figure itself, in place of its pictures."""
-    empty = Figure()
-    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
-    figure1(points)
-    return empty
+def points(tmp_path: Path) -> Points:
+    return points_of(tmp_path)
 
 
-def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(figure: Figure) -> None:
-    beta, tau = figure.axes
+@pytest.fixture
+def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
+    """Draw points, and return the figure itself in place of its pictures."""
+
+    def drawn(found: Points) -> Figure:
+        empty = Figure()
+        monkeypatch.setattr(module, "pictures", lambda into, **size: into(empty) or {})
+        figure1(found)
+        return empty
+
+    return drawn
+
+
+def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(points: Points, draw: Draw) -> None:
+    beta, tau = draw(points).axes
     lines = {str(line.get_label()): line for line in beta.lines}
     means, caps, _ = beta.containers[0]
     assert beta.containers[0].get_label() == "ours, mean ± sd, 3 runs"
@@ -49,26 +60,19 @@ def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(figure: Fig
     assert "the paper" not in {line.get_label() for line in tau.lines}
 
 
-def test_a_panel_of_single_runs_claims_no_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panel_of_single_runs_claims_no_spread(tmp_path: Path, draw: Draw) -> None:
     panels = told()["panels"]
     for point in panels["beta"]:
         point["distances"] = {"1": 0.5}
-    add_points(tmp_path, panels=panels)
-    found, empty = read_points(tmp_path), Figure()
-    assert found is not None
-    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
-    figure1(found)
-    assert empty.axes[0].containers[0].get_label() == "ours, 1 run"
+    [container] = draw(points_of(tmp_path, panels=panels)).axes[0].containers
+    assert container.get_label() == "ours, 1 run"
 
 
-def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, draw: Draw) -> None:
     panels = told()["panels"]
     panels["beta"][1]["distances"], panels["beta"][0]["distances"] = {}, {"1": 0.98}
-    add_points(tmp_path, panels=panels)
-    found, empty = read_points(tmp_path), Figure()
-    assert found is not None
-    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
-    figure1(found)
+    found = points_of(tmp_path, panels=panels)
+    empty = draw(found)
     means, _, _ = empty.axes[0].containers[0]
     assert list(means.get_xdata()) == [0.0, 1.0]
     assert empty.axes[0].containers[0].get_label() == "ours, mean ± sd, 1–3 runs"
@@ -103,18 +107,11 @@ def test_a_figure_without_a_run_claims_no_distance(tmp_path: Path) -> None:
     panels = told()["panels"]
     for point in [*panels["beta"], *panels["tau"]]:
         point["distances"] = {}
-    add_points(tmp_path, panels=panels)
-    found = read_points(tmp_path)
-    assert found is not None
-    assert beside_the_paper(found) == "Figure 1: 0 of 18 runs. Chance is 0.985."
+    assert beside_the_paper(points_of(tmp_path, panels=panels)) == "Figure 1: 0 of 18 runs. Chance is 0.985."
 
 
-def test_an_empty_panel_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_points(tmp_path, panels=told()["panels"] | {"tau": []})
-    found, empty = read_points(tmp_path), Figure()
-    assert found is not None
-    monkeypatch.setattr(module, "pictures", lambda draw, **size: draw(empty) or {})
-    figure1(found)
+def test_an_empty_panel_says_so(tmp_path: Path, draw: Draw) -> None:
+    empty = draw(points_of(tmp_path, panels=told()["panels"] | {"tau": []}))
     assert empty.axes[1].get_title(loc="left") == "(b) over τ: not run"
 
 

@@ -18,6 +18,7 @@ from tiedlm.reproduction.figure1_points import Points, read_points
 from tiedlm.reproduction.ordering import headline
 from tiedlm.reproduction.page_parts import verdict
 from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
+from tiedlm.reproduction.tables import NOT_RUN
 from tiedlm.training.duration import duration
 from tiedlm.training.environment import device_name, processor
 
@@ -68,7 +69,7 @@ def _ours(row: Row) -> str:
         return sample.told()
     others = {number: row.perplexity("test", number) for number in row.trainings()}
     told = [f"{found.told()} after {number}" for number, found in others.items() if found is not None]
-    return told[-1] if told else "not run"
+    return told[-1] if told else NOT_RUN
 
 
 def _cost(steps: Sequence[Step], here: str) -> str:

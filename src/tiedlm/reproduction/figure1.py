@@ -10,12 +10,12 @@ from tiedlm.reproduction.figure1_points import Point, Points
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.published_claims import FIGURE_1_POINTS
 from tiedlm.reproduction.samples import Sample
+from tiedlm.reproduction.tables import NOT_RUN, NOTHING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOTHING = "–"
 OURS, PAPER, CHANCE = "#0072B2", "#D55E00", "#555555"
 TITLE = "Figure 1: distance between the spans of input and output table"
 
@@ -48,8 +48,12 @@ def standing(points: Points | None) -> str:
 
 def beside_the_paper(points: Points) -> str:
     """Return in two sentences how much of the figure there is, and ours at the points of which the paper tells."""
-    measured = [row for row in figure1_table(points).rows if row[-1] != NOTHING and row[3] != NOTHING]
-    told = "; ".join(f"{ours} at β = {beta}, τ = {tau} ({paper})" for _, beta, tau, _, ours, paper in measured)
+    told = "; ".join(
+        f"{_distance(point.distances)} at β = {point.beta:g}, τ = {point.tau:g} ({paper})"
+        for name, panel in points.panels.items()
+        for point in panel
+        if point.distances is not None and (paper := _paper(name, point)) is not None
+    )
     distances = f" Distance between the spans of both tables, in brackets the paper's: {told}." if told else ""
     return f"{_counted(points)}{distances} Chance is {points.chance:.3f}."
 
@@ -114,15 +118,16 @@ def _describe(axes: Axes, name: str, letter: str, points: Points) -> None:
 
 
 def _row(name: str, point: Point) -> list[str]:
-    told = [
-        known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == (name, point.tau, point.beta)
-    ]
-    letter = {"beta": "(a)", "tau": "(b)"}[name]
-    return [letter, f"{point.beta:g}", f"{point.tau:g}", *_figures(point.distances), *(told or [NOTHING])]
+    letter, sample = {"beta": "(a)", "tau": "(b)"}[name], point.distances
+    ours = [NOTHING, NOT_RUN] if sample is None else [str(sample.n), _distance(sample)]
+    return [letter, f"{point.beta:g}", f"{point.tau:g}", *ours, _paper(name, point) or NOTHING]
 
 
-def _figures(sample: Sample | None) -> list[str]:
-    if sample is None:
-        return [NOTHING, "not run"]
-    spread = "" if sample.sd is None else f" ± {sample.sd:.3f}"
-    return [str(sample.n), f"{sample.mean:.3f}{spread}"]
+def _paper(name: str, point: Point) -> str | None:
+    """Return what the paper tells of a point of a panel; None where it tells nothing."""
+    place = (name, point.tau, point.beta)
+    return next((known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == place), None)
+
+
+def _distance(sample: Sample) -> str:
+    return f"{sample.mean:.3f}" if sample.sd is None else f"{sample.mean:.3f} ± {sample.sd:.3f}"

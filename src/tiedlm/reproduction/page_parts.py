@@ -22,7 +22,7 @@ from tiedlm.reproduction.table4_tables import TITLES as CLAIMS
 from tiedlm.reproduction.table4_tables import claims
 from tiedlm.reproduction.table4_words import READING as WORDS_READING
 from tiedlm.reproduction.table4_words import next_words_table
-from tiedlm.reproduction.tables import TITLES, table
+from tiedlm.reproduction.tables import NOTHING, TITLES, table
 
 READING = f"""\
 Ours is the mean over seeds ± the sample standard deviation, or the figure alone of one seed. Figures after one and
@@ -63,18 +63,18 @@ def _readme_row(row: Row, trainings: int, spread: SeedSpread | None) -> list[str
     valid, test = row.perplexity("valid", trainings), row.perplexity("test", trainings)
     ours = " / ".join(sample.told() for sample in (valid, test) if sample is not None)
     paper = row.published
-    printed = "–" if paper.test is None else f"{paper.valid} / {paper.test}"
+    printed = NOTHING if paper.test is None else f"{paper.valid} / {paper.test}"
     alike = trainings == paper.trainings
     after = "" if alike or paper.test is None else f" after {paper.trainings}"
-    another = _another_seed(row, spread) if alike else "–"
-    seeds = str(test.n) if test else "–"
+    another = _another_seed(row, spread) if alike else NOTHING
+    seeds = str(test.n) if test else NOTHING
     return [f"`{row.name}`", str(trainings), ours, another, printed + after, seeds, f"`{row.folder}`"]
 
 
 def _another_seed(row: Row, spread: SeedSpread | None) -> str:
     logs = log_perplexities(row)
     if spread is None or not logs:
-        return "–"
+        return NOTHING
     low, high = spread.range(logs)
     return f"{low:.2f} to {high:.2f}"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tiedlm.losses import gradient_sums
 from tiedlm.losses.gradient_sums import GradientSums, TableSum
 from tiedlm.losses.problem import Problem
 
@@ -69,6 +70,38 @@ def test_outer_products_and_rows_are_added_in_the_sum_s_type(products: torch.dty
         assert torch.equal(total.whole(), torch.full((2, 3), sums))
     total.add_rows(torch.tensor([1, 1]), torch.ones(2, 3))
     assert total.whole().tolist() == [[8.0] * 3, [10.0] * 3]
+
+
+@pytest.mark.parametrize("products", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("most_bytes", [0, 2**20])
+@pytest.mark.parametrize("rows", [3, 12])
+def test_a_sum_is_exact_whichever_product_it_comes_from(
+    products: torch.dtype, most_bytes: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small whole numbers and their sums are exact in bfloat16, so each way must give the same."""
+    monkeypatch.setattr(gradient_sums, "MOST_TURNED_BYTES", most_bytes)
+    draw = torch.Generator().manual_seed(0)
+    left, right = (torch.randint(-3, 4, (rows, width), generator=draw).double() for width in (7, 5))
+    total = TableSum(torch.zeros(7, 5), torch.float32)
+    for times in (1, 2):
+        total.add_outer(left.to(products), right.to(products))
+        assert torch.equal(total.whole().double(), times * left.T @ right)
+
+
+def test_a_cpu_turns_the_smaller_factor_of_a_bfloat16_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+    product = torch.mm
+
+    def recorded(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        shapes.append((*first.shape, *second.shape))
+        return product(first, second)
+
+    monkeypatch.setattr(torch, "mm", recorded)
+    for rows, products in ((12, torch.bfloat16), (8, torch.bfloat16), (12, torch.float32)):
+        total = TableSum(torch.zeros(7, 8), torch.float32)
+        total.add_outer(torch.ones(rows, 7, dtype=products), torch.ones(rows, 8, dtype=products))
+        assert total.whole().is_contiguous()
+    assert shapes == [(8, 12, 12, 7), (7, 8, 8, 8), (7, 12, 12, 8)]
 
 
 def test_a_sum_to_which_nothing_was_added_is_zero() -> None:

@@ -23,6 +23,7 @@ from step_windows import STEPS, STREAMS
 from tiedlm.layers.rhn import RHNWeights, rhn_loop
 from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
 from tiedlm.layers.variational import draw_mask
+from tiedlm.native.compiler import missing_compiler
 from tiedlm.recipes.rhn import NETWORK
 
 FORMS = {"loop": rhn_loop, "batched": rhn_batched, "compiled": rhn_compiled}
@@ -68,9 +69,14 @@ def windows(count: int, units: int) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
+def lacking(name: str) -> str | None:
+    """Return why this machine cannot run a form, or None if it can."""
+    return missing_compiler() if name == "compiled" else None
+
+
 def rows(options: argparse.Namespace) -> list[dict[str, object]]:
     """Measure all forms and return a row of the CSV for each."""
-    passes = [Pass(name, options.units, options.depth) for name in FORMS]
+    passes = [Pass(name, options.units, options.depth) for name in FORMS if lacking(name) is None]
     seconds = measure(passes, windows(WARM_UP + options.rounds, options.units))
     relative = ratios(seconds, passes[0].name)
     sizes = {"steps": STEPS, "streams": STREAMS, "units": options.units, "depth": options.depth}
@@ -108,6 +114,9 @@ def main() -> None:
     append_csv(options.output, measured)
     for row in measured:
         print(f"{row['form']:<10}{row['median_seconds']} s  x {row['ratio_to_loop']}")
+    for name in FORMS:
+        if (reason := lacking(name)) is not None:
+            print(f"{name:<10}left out: {reason}")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ def test_render_writes_what_is_missing_and_tells_it(tiedlm, project) -> None:
     answer = tiedlm("reproduce", "--render", "--project", project)
     assert answer.status == 0, answer.error
     assert "docs/tables/table1.md\n" in answer.output
-    assert answer.output.endswith("29 files were written; the others are as the results make them.\n")
+    assert answer.output.endswith("Files written: 29. All others are as the results make them already.\n")
     assert "106.00" in (project / "docs/tables/table1.md").read_text()
     again = tiedlm("reproduce", "--render", "--project", project)
-    assert again.output.startswith("0 files were written")
+    assert again.output.startswith("Files written: 0. ")
 
 
 def test_check_writes_nothing_and_fails_where_something_differs(tiedlm, project) -> None:

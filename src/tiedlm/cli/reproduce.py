@@ -142,7 +142,7 @@ def _render(project: Path, *, check: bool) -> None:
         written = write(project)
         for path in written:
             print(path)
-        print(f"{len(written)} files were written; the others are as the results make them.")
+        print(f"Files written: {len(written)}. All others are as the results make them already.")
         return
     if found := list(changes(project)):
         raise RunError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -124,27 +126,35 @@ def test_one_gradient_is_the_gradient(tables, gamma: float) -> None:
         assert_close(own, other, 1e-13)
 
 
-def test_one_gradient_needs_no_second_array() -> None:
-    tables = TiedTable(50, 4)
+@pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
+def test_one_gradient_needs_no_second_array(kind: Callable[[], TiedTable | UntiedTables]) -> None:
+    tables = kind()
     with tables.one_gradient():
-        features = tables.embed(TOKENS)
-        loss = linear_augmented_cross_entropy(features, tables.classifier, TOKENS, implementation="chunked")
+        features, table = tables.embed(TOKENS), tables.separate_vectors
+        loss = linear_augmented_cross_entropy(
+            features, tables.classifier, TOKENS, table=table, bias=tables.bias, implementation="chunked"
+        )
     with Recorder() as recorder:
         loss.backward()
-    assert tables.weight.grad is not None
-    assert tables.weight.grad.abs().max() > 0
+    for parameter in tables.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
     assert recorder.largest < 50 * 4
 
 
 def test_one_gradient_ends_where_it_is_left() -> None:
-    tables = TiedTable(7, 4)
-    with tables.one_gradient():
-        tables.embed(TOKENS)
-        assert tables.classifier is not tables.weight
-    assert tables.classifier is tables.weight
-    with pytest.raises(KeyError), tables.one_gradient():
-        raise KeyError
-    assert tables.embed(TOKENS).grad_fn.name().startswith("Embedding")  # pyright: ignore[reportOptionalMemberAccess]
+    tied, untied = TiedTable(7, 4), UntiedTables(7, 4, 4)
+    for tables, weight, read in (
+        (tied, tied.weight, lambda: tied.classifier),
+        (untied, untied.embedding, lambda: untied.separate_vectors),
+    ):
+        with tables.one_gradient():
+            tables.embed(TOKENS)
+            assert read() is not weight
+        assert read() is weight
+        with pytest.raises(KeyError), tables.one_gradient():
+            raise KeyError
+        assert tables.embed(TOKENS).grad_fn.name().startswith("Embedding")  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_an_update_through_one_reading_is_seen_by_the_other() -> None:

@@ -7,7 +7,7 @@ is asked for. Both classes store words by rows, [V, D].
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, cast
 
 import torch
@@ -44,7 +44,7 @@ class WordTables(Protocol):
         ...
 
     def one_gradient(self) -> AbstractContextManager[None]:
-        """Within, both readings are given so that their gradients need no second array, where the table is one."""
+        """Within, word vectors and the table that the loss reads share one array of gradients, where they are one."""
         ...
 
 
@@ -61,8 +61,7 @@ class TiedTable(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(words, width).uniform_(-0.1, 0.1))
         self.output_bias = nn.Parameter(torch.zeros(words)) if bias else None
-        self._read: list[Tensor] | None = None
-        """Within `one_gradient`: the classifier, once words have been looked up."""
+        self._read = _Read()
 
     @property
     def vectors(self) -> Tensor:
@@ -72,7 +71,7 @@ class TiedTable(nn.Module):
     @property
     def classifier(self) -> Tensor:
         """Classifier W [V, D]: the same parameter as `vectors`."""
-        return self._read[0] if self._read else self.weight
+        return self._read.whole(self.weight)
 
     @property
     def bias(self) -> Tensor | None:
@@ -86,29 +85,48 @@ class TiedTable(nn.Module):
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the vectors of word ids [...] as [..., D] (eq. 2.1)."""
-        if self._read is None or self._read:
-            return F.embedding(tokens, self.weight)
-        vectors, classifier = cast("tuple[Tensor, Tensor]", _Readings.apply(self.weight, tokens))
-        self._read.append(classifier)
-        return vectors
+        return self._read.embed(tokens, self.weight)
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits [..., V] of features [..., D], with the bias where there is one."""
         return F.linear(features, self.weight, self.output_bias)
 
-    @contextmanager
-    def one_gradient(self) -> Iterator[None]:
-        """Within, the first words' vectors and `classifier` after them are one node of autograd's graph.
+    def one_gradient(self) -> AbstractContextManager[None]:
+        """Within, the classifier must be read by the loss alone, whose gradient nobody else holds."""
+        return self._read.as_one()
 
-        Its backward pass adds the vectors' gradients to rows of the classifier's, where two readings of a parameter
-        cost another array [V, D] of zeros and a sum. The classifier must then be read by the loss alone, whose
-        gradient nobody else holds.
-        """
-        self._read = []
+
+class _Read:
+    """How a table is read: within `as_one`, the first words' vectors and the table itself are one node of the graph.
+
+    Its backward pass adds the vectors' gradients to rows of the table's, where two readings of a parameter cost
+    another array [V, D] of zeros and a sum.
+    """
+
+    def __init__(self) -> None:
+        self._table: list[Tensor] | None = None
+        """Within `as_one`: the table, once words have been looked up."""
+
+    def whole(self, weight: Tensor) -> Tensor:
+        """Return the table itself."""
+        return self._table[0] if self._table else weight
+
+    def embed(self, tokens: Tensor, weight: Tensor) -> Tensor:
+        """Return the vectors of word ids [...] as [..., D]."""
+        if self._table is None or self._table:
+            return F.embedding(tokens, weight)
+        vectors, table = cast("tuple[Tensor, Tensor]", _Readings.apply(weight, tokens))
+        self._table.append(table)
+        return vectors
+
+    @contextmanager
+    def as_one(self) -> Iterator[None]:
+        """Within, the readings after each other are one node."""
+        self._table = []
         try:
             yield
         finally:
-            self._read = None
+            self._table = None
 
 
 class _Readings(torch.autograd.Function):
@@ -122,9 +140,9 @@ class _Readings(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        of_vectors, of_classifier = arriving
+        of_vectors, of_table = arriving  # zeros, where the loss had no gradient for it
         (tokens,) = ctx.saved_tensors
-        return of_classifier.index_add_(0, tokens.flatten(), of_vectors.flatten(0, -2)), None
+        return of_table.index_add_(0, tokens.flatten(), of_vectors.flatten(0, -2)), None
 
 
 class UntiedTables(nn.Module):
@@ -141,6 +159,7 @@ class UntiedTables(nn.Module):
         self.embedding = nn.Parameter(torch.empty(words, width).uniform_(-0.1, 0.1))
         self.weight = nn.Parameter(torch.empty(words, features).uniform_(-0.1, 0.1))
         self.output_bias = nn.Parameter(torch.zeros(words))
+        self._read = _Read()
 
     @property
     def vectors(self) -> Tensor:
@@ -160,16 +179,16 @@ class UntiedTables(nn.Module):
     @property
     def separate_vectors(self) -> Tensor | None:
         """Word vectors: the loss takes them as table."""
-        return self.embedding
+        return self._read.whole(self.embedding)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Return the vectors of word ids [...] as [..., D] (eq. 2.1)."""
-        return F.embedding(tokens, self.embedding)
+        return self._read.embed(tokens, self.embedding)
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits [..., V] of features [..., features], bias included."""
         return F.linear(features, self.weight, self.output_bias)
 
     def one_gradient(self) -> AbstractContextManager[None]:
-        """Change nothing: word vectors and classifier have a gradient each."""
-        return nullcontext()
+        """Within, `separate_vectors` must be read by the loss alone, whose gradient nobody else holds."""
+        return self._read.as_one()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -23,6 +25,16 @@ def test_only_what_learns_is_wanted() -> None:
     assert call_of(inputs, 8, "plain").wanted == [True, False, True, True]
     with torch.no_grad():
         assert call_of(inputs, 8, "plain").wanted == [False] * 4
+
+
+def test_a_table_that_is_not_read_or_not_learned_from_has_no_gradient() -> None:
+    ours = tensors(make(tied=False))
+    given = LossInputs(ours.features, ours.classifier, ours.targets, ours.table, gamma=0.0)
+    assert call_of(given, 8, "plain").table is None
+    assert call_of(given, 8, "plain").wanted == [True, True, False, False]
+    detached = call_of(replace(given, gamma=0.5, detach_target=True), 8, "plain")
+    assert detached.table is not None
+    assert detached.wanted == [True, True, False, False]
 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (1, 2, 3)])

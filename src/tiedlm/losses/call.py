@@ -61,7 +61,7 @@ def call_of(given: LossInputs, chunk_rows: int, passes: PassesName) -> Call:
         features=given.features.reshape(-1, given.features.shape[-1]).to(kind),
         classifier=given.classifier,
         targets=given.targets.reshape(-1),
-        table=None if given.table is None else given.table.to(kind),
+        table=None if given.table is None or given.gamma == 0 else given.table.to(kind),  # nobody reads it then
         bias=None if given.bias is None else given.bias.to(kind),
         vocabulary_mask=given.vocabulary_mask,
         token_weights=None if weights is None else weights.reshape(-1),
@@ -77,4 +77,6 @@ def call_of(given: LossInputs, chunk_rows: int, passes: PassesName) -> Call:
         wanted=NOTHING,
     )
     learning = [getattr(call, name) for name in DIFFERENTIABLE]
-    return call._replace(wanted=[one is not None and one.requires_grad and torch.is_grad_enabled() for one in learning])
+    wanted = [one is not None and one.requires_grad and torch.is_grad_enabled() for one in learning]
+    wanted[DIFFERENTIABLE.index("table")] &= not call.detach_target
+    return call._replace(wanted=wanted)

@@ -16,6 +16,7 @@ from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.linear import (
     COMPILED_LOGITS,
     IMPLEMENTATIONS,
+    Implementation,
     linear_augmented_cross_entropy,
     linear_augmented_terms,
     picked,
@@ -148,3 +149,24 @@ def test_a_chunk_for_the_definition_is_an_option_without_effect_and_refused() ->
     message = r"^chunk_rows is 4, but has no effect with implementation 'functional'.* leave it out, or use 'chunked'"
     with pytest.raises(ArgumentError, match=message):
         tensors(make()).loss(linear_augmented_cross_entropy, implementation="functional", chunk_rows=4)
+
+
+@pytest.mark.parametrize("implementation", ["functional", "chunked", pytest.param("compiled", marks=needs_a_compiler)])
+@pytest.mark.parametrize(("gamma", "detach", "learned"), [(0.0, False, False), (0.5, True, False), (0.5, False, True)])
+def test_a_table_has_a_gradient_where_something_goes_back_to_it(
+    implementation: Implementation, gamma: float, detach: bool, learned: bool
+) -> None:
+    features, classifier, table = (torch.ones(size, requires_grad=True) for size in ((4, 3), (5, 3), (5, 2)))
+    loss = linear_augmented_cross_entropy(
+        features,
+        classifier,
+        torch.arange(4),
+        table=table,
+        gamma=gamma,
+        detach_target=detach,
+        temperature=2.0,
+        implementation=implementation,
+    )
+    loss.backward()
+    assert (table.grad is not None) == learned
+    assert classifier.grad is not None

@@ -51,7 +51,8 @@ def linear_augmented_cross_entropy(
         features: h [..., D].
         classifier: W [V, D].
         targets: word ids [...], or `ignore_index`.
-        table: L, the word vectors by rows [V, any width]; None means tied, L = W.
+        table: L, the word vectors by rows [V, any width]; None means tied, L = W. With gamma 0, or
+            `detach_target`, it has no gradient (None).
         bias: b [V], or None; enters the prediction alone, neither of the softened distributions.
         temperature: tau > 0 of both softened distributions.
         gamma: weight of the augmented term, 0 or more (alpha = gamma tau); 0 is plain cross-entropy.

@@ -151,7 +151,7 @@ def test_a_chunk_for_the_definition_is_an_option_without_effect_and_refused() ->
         tensors(make()).loss(linear_augmented_cross_entropy, implementation="functional", chunk_rows=4)
 
 
-@pytest.mark.parametrize("implementation", ["functional", "chunked", pytest.param("compiled", marks=needs_a_compiler)])
+@EACH
 @pytest.mark.parametrize(("gamma", "detach", "learned"), [(0.0, False, False), (0.5, True, False), (0.5, False, True)])
 def test_a_table_has_a_gradient_where_something_goes_back_to_it(
     implementation: Implementation, gamma: float, detach: bool, learned: bool

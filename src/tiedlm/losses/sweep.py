@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.losses.gradient_sums import Gradients, GradientSums
+from tiedlm.losses.logits import logits_into
 from tiedlm.losses.passes import Sink, Student, Teacher
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.workspace import logits_buffer
@@ -70,7 +71,7 @@ class _Sweeper:
         return torch.stack(losses)
 
     def _cross_entropy(self, features: Tensor, rows: Tensor, words: Tensor, weights: Tensor | None) -> Tensor:
-        logits = torch.mm(features, self.classifier.T, out=self.logits[: len(rows)])
+        logits = logits_into(self.logits[: len(rows)], features, self.classifier)
         student = Student(logits, self.problem.bias, words)
         losses = self.passes.cross_entropy(student, self.problem.wide, self._sink(weights))
         if weights is not None:
@@ -81,10 +82,10 @@ class _Sweeper:
         """Return W h [C, V] and L l [U, V]; one product where the table is one."""
         count, total = len(features), len(features) + len(vectors)
         if self.table is self.classifier:
-            torch.mm(torch.cat([features, vectors]), self.classifier.T, out=self.logits[:total])
+            logits_into(self.logits[:total], torch.cat([features, vectors]), self.classifier)
         else:
-            torch.mm(features, self.classifier.T, out=self.logits[:count])
-            torch.mm(vectors, self.table.T, out=self.logits[count:total])
+            logits_into(self.logits[:count], features, self.classifier)
+            logits_into(self.logits[count:total], vectors, self.table)
         return self.logits[:count], self.logits[count:total]
 
     def _vectors(self, distinct: Tensor) -> Tensor:

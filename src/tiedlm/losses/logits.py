@@ -1,0 +1,23 @@
+"""The product that gives a chunk's logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BLOCK_WORDS = 4096
+"""Words of one product: 700 rows of their logits stay in a core's cache while they are written."""
+
+
+def logits_into(out: Tensor, rows: Tensor, table: Tensor) -> Tensor:
+    """Write the logits [C, V] of rows [C, D] under a table [V, D] into `out`, and return it.
+
+    A CPU's bfloat16 product writes a wide result slowly; one of a few thousand words after the other takes from a third
+    to three quarters of its time.
+    """
+    if rows.dtype != torch.bfloat16 or rows.device.type != "cpu":
+        return torch.mm(rows, table.T, out=out)
+    for start in range(0, len(table), BLOCK_WORDS):
+        words = slice(start, start + BLOCK_WORDS)
+        torch.mm(rows, table[words].T, out=out[:, words])
+    return out

@@ -44,7 +44,10 @@ class WordTables(Protocol):
         ...
 
     def one_gradient(self) -> AbstractContextManager[None]:
-        """Within, word vectors and the table that the loss reads share one array of gradients, where they are one."""
+        """Within, word vectors and the table that the loss reads share one array of gradients, where they are one.
+
+        On a CPU the gradient of word vectors that the loss does not read is sparse: of the words looked up alone.
+        """
         ...
 
 
@@ -100,7 +103,7 @@ class _Read:
     """How a table is read: within `as_one`, the first words' vectors and the table itself are one node of the graph.
 
     Its backward pass adds the vectors' gradients to rows of the table's, where two readings of a parameter cost
-    another array [V, D] of zeros and a sum.
+    another array [V, D] of zeros and a sum. Where the table itself was not read, no such array is made at all.
     """
 
     def __init__(self) -> None:
@@ -135,14 +138,29 @@ class _Readings(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(tokens)
+        ctx.set_materialize_grads(False)
+        ctx.shape, ctx.sparse = weight.shape, weight.device.type == "cpu"
         return F.embedding(tokens, weight), weight.view_as(weight)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *arriving: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        of_vectors, of_table = arriving  # zeros, where the loss had no gradient for it
+    def backward(ctx: Any, *arriving: Tensor | None) -> tuple[Tensor | None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        of_vectors, of_table = arriving  # None, where nothing depends on it
+        if of_vectors is None:
+            return of_table, None
         (tokens,) = ctx.saved_tensors
-        return of_table.index_add_(0, tokens.flatten(), of_vectors.flatten(0, -2)), None
+        rows, values = tokens.flatten(), of_vectors.flatten(0, -2)
+        if of_table is None and ctx.sparse:
+            return _of_rows(rows, values, ctx.shape), None
+        whole = values.new_zeros(ctx.shape) if of_table is None else of_table
+        return whole.index_add_(0, rows, values), None
+
+
+def _of_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+    """Return the sparse table [V, D] that has in each row the sum of the values [N, D] that are for it."""
+    distinct, place = rows.unique(return_inverse=True)
+    sums = values.new_zeros(len(distinct), values.shape[1]).index_add_(0, place, values)
+    return torch.sparse_coo_tensor(distinct[None], sums, shape, is_coalesced=True, check_invariants=False)
 
 
 class UntiedTables(nn.Module):

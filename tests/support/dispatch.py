@@ -27,7 +27,10 @@ class Call(NamedTuple):
 
 
 class Recorder(TorchDispatchMode):
-    """Notes every operator inside a `with` block; a result that shares an input's memory is a view, and not new."""
+    """Notes every operator inside a `with` block; what shares an input's memory is a view, and not new.
+
+    Nor is a sparse result, which is made of tensors that were made before.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,8 +40,8 @@ class Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         result = func(*args, **kwargs)
-        old = {tensor.untyped_storage().data_ptr() for tensor in given}
-        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        old = {tensor.untyped_storage().data_ptr() for tensor in given if not tensor.is_sparse}
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and not leaf.is_sparse]
         sizes = [tensor.numel() for tensor in made if tensor.untyped_storage().data_ptr() not in old]
         dtypes = frozenset(tensor.dtype for tensor in given if tensor.is_floating_point())
         factors = [argument for argument in args if isinstance(argument, Tensor)]

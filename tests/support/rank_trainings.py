@@ -20,6 +20,7 @@ from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import TiedlmError
+from tiedlm.losses.config import LossConfig
 from tiedlm.ranks import Ranks
 from tiedlm.training import loop, step
 from tiedlm.training.config import RunConfig
@@ -29,7 +30,8 @@ from tiedlm.training.start import continued, started
 
 STEPS, WORDS = 50, 5
 """So many windows of so many words, which are less than one epoch."""
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+KINDS = {"float32": torch.float32, "float64": torch.float64, "untied": torch.float64}
+"""What is trained: the config, and the untied network with cross-entropy, whose words' gradient is sparse."""
 
 
 def write_config(folder: Path) -> RunConfig:
@@ -46,13 +48,15 @@ def read_config(folder: Path) -> RunConfig:
     return from_json(RunConfig, json.loads((folder / "config.json").read_text()))
 
 
-def weights_after_steps(folder: Path, run: str, dtype: str, ranks: Ranks) -> dict[str, np.ndarray]:
+def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict[str, np.ndarray]:
     """Weights and carried state of all streams after `STEPS` windows."""
     config, cache = read_config(folder), folder / "cache"
+    if kind == "untied":
+        config = replace(config, model=replace(config.model, tied=False), loss=LossConfig())
     ranks.lead(lambda: started(config, folder / run, None, None, cache))
     run_folder = RunFolder.open(folder / run)
     config, corpus, state = continued(run_folder, None, cache)
-    state.model.to(DTYPES[dtype])
+    state.model.to(KINDS[kind])
     state.carried = state.model.initial_state(config.training.streams)
     training = Training(config, corpus, run_folder, state, SilentDisplay(), ranks)
     for inputs, targets in islice(training.streams.windows(WORDS), STEPS):
@@ -105,9 +109,9 @@ def refusal(call: Callable[[], Any]) -> str:
 def work(folder: Path, rank: int) -> None:
     """What each of two processes does."""
     ranks, last = Ranks.of(None), rank == 1
-    for dtype in DTYPES:
-        found: dict[str, Any] = weights_after_steps(folder, f"steps-{dtype}", dtype, ranks)
-        np.savez(folder / f"{dtype}-{rank}.npz", **found)
+    for kind in KINDS:
+        found: dict[str, Any] = weights_after_steps(folder, f"steps-{kind}", kind, ranks)
+        np.savez(folder / f"{kind}-{rank}.npz", **found)
     train(folder, "whole", ranks)
     told = {
         "another seed": refusal(lambda: train(folder, "none", ranks, seed=rank)),

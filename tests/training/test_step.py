@@ -20,9 +20,10 @@ from tiedlm.training.step import train_window
 WORDS = 11
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> RunConfig:
-    return replace(small_config(tmp_path), loss=LossConfig())
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def config(tmp_path: Path, request: pytest.FixtureRequest) -> RunConfig:
+    small = small_config(tmp_path)
+    return replace(small, loss=LossConfig(), model=replace(small.model, tied=request.param))
 
 
 def build(config: RunConfig) -> LanguageModel:

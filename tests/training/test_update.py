@@ -42,6 +42,21 @@ def test_a_factor_is_that_of_all_gradients_before_they_are_clipped(clip_norm: fl
         torch.testing.assert_close(own, other, rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize("clip_norm", [1e6, 0.3], ids=["short", "long"])
+@pytest.mark.parametrize("coalesced", [True, False])
+def test_a_sparse_gradient_moves_as_the_same_one_written_out(clip_norm: float, coalesced: bool) -> None:
+    ours, dense = parameters(), parameters()
+    values = torch.tensor([[1.0, 2, 3], [-1, 0.5, 2], [4, 4, 4]], dtype=torch.float64)
+    gradient = torch.sparse_coo_tensor(torch.tensor([[3, 1, 3]]), values, (4, 3), check_invariants=False)
+    ours[0].grad, dense[0].grad = gradient.coalesce() if coalesced else gradient, gradient.to_dense()
+    for moved in (ours, dense):
+        descend(moved, 0.7, clip_norm)
+    for own, other in zip(ours, dense, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-14, atol=1e-14)
+    assert not torch.equal(ours[0][1], parameters()[0][1])
+    assert torch.equal(ours[0][0], parameters()[0][0])
+
+
 def test_gradients_stay_as_they_are() -> None:
     ours, before = parameters(), parameters()
     descend(ours, 0.7, 0.3)

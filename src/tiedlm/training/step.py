@@ -58,6 +58,8 @@ def train_window(
     if not math.isfinite(total):
         raise TrainingError(f"The loss is {total}.")
     terms.total.backward()
+    if config.training.weight_decay or not ranks.alone:
+        _make_dense(model)
     sum_gradients(model.parameters(), ranks)
     _add_weight_decay(model, config.training.weight_decay * streams)
     descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
@@ -92,6 +94,13 @@ def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
     own = torch.tensor([float(terms.total.detach()), float(terms.cross_entropy)], dtype=torch.float64)
     total, cross_entropy = ranks.summed(own)[0].tolist()
     return total, cross_entropy
+
+
+def _make_dense(model: LanguageModel) -> None:
+    """Write sparse gradients out: decay has a part in every row, and other ranks' words have theirs."""
+    for parameter in model.parameters():
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.to_dense()
 
 
 def _add_weight_decay(model: LanguageModel, weight_decay: float) -> None:

@@ -23,7 +23,7 @@ def descend(parameters: Iterable[Tensor], learning_rate: float, clip_norm: float
     """Move the parameters that have a gradient; the gradients stay as they are.
 
     Args:
-        parameters: p, whose `grad` is g.
+        parameters: p, whose `grad` is g, dense or sparse.
         learning_rate: r.
         clip_norm: C, above 0; the norm is that of all gradients together.
         factor: s, such as 1/B for gradients that were summed over B streams and are meant to be averaged.
@@ -32,9 +32,14 @@ def descend(parameters: Iterable[Tensor], learning_rate: float, clip_norm: float
         TrainingError: the norm is not finite; nothing has been moved then.
     """
     moving = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
-    norm = factor * float(torch.nn.utils.get_total_norm([gradient for _, gradient in moving]))
+    norm = factor * float(torch.nn.utils.get_total_norm([_entries(gradient) for _, gradient in moving]))
     if not math.isfinite(norm):
         raise TrainingError(f"The norm of the gradient is {norm}.")
     length = learning_rate * factor * min(1.0, clip_norm / (norm + 1e-6))
     for parameter, gradient in moving:
         parameter.add_(gradient, alpha=-length)
+
+
+def _entries(gradient: Tensor) -> Tensor:
+    """Return what is not 0 for sure."""
+    return gradient.coalesce().values() if gradient.is_sparse else gradient

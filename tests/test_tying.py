@@ -142,22 +142,6 @@ def test_one_gradient_needs_no_second_array(kind: Callable[[], TiedTable | Untie
     assert recorder.largest < 50 * 4
 
 
-def test_words_that_were_only_looked_up_have_a_sparse_gradient_within_one_gradient() -> None:
-    tables = drawn(UntiedTables(50, 4, 4))
-    weight = tables.vectors
-    asked = torch.randn(*TOKENS.shape, 4, dtype=torch.float64)
-    tables.embed(TOKENS).backward(asked)
-    truth, weight.grad = weight.grad, None
-    with tables.one_gradient(), Recorder() as recorder:
-        tables.embed(TOKENS).backward(asked)
-    assert recorder.largest < 50 * 4
-    assert weight.grad is not None
-    assert weight.grad.is_sparse
-    assert weight.grad.is_coalesced()
-    assert weight.grad.indices().tolist() == [[0, 1, 3, 6]]
-    assert_close(weight.grad.to_dense(), truth, 1e-14)
-
-
 def test_one_gradient_ends_where_it_is_left() -> None:
     tied, untied = TiedTable(7, 4), UntiedTables(7, 4, 4)
     for tables, weight, read in (

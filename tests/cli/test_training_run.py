@@ -21,6 +21,14 @@ from tiedlm.training import loop
 CONFIG = recipe("ptb-small-re")
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch):
+    """Notes where the process was told to keep its memory, which would be so for all tests after it."""
+    found = []
+    monkeypatch.setattr(training_run, "keep_freed_memory", lambda: found.append(True))
+    return found
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """Keeps what the loop is asked for; it makes a run folder and is then interrupted."""
@@ -87,6 +95,15 @@ def test_the_default_run_folder_has_recipe_and_seed_in_its_name(monkeypatch):
     config = replace(CONFIG, seed=4)
     assert training_run.default_run_dir(config, second=False) == Path("somewhere/ptb-small-re-seed-4")
     assert training_run.default_run_dir(config, second=True) == Path("somewhere/ptb-small-re-seed-4-second")
+
+
+@pytest.mark.parametrize(("device", "times"), [("cpu", 2), ("cuda", 0)])
+def test_freed_memory_is_kept_where_the_training_is_the_cpu_s(tmp_path, calls, kept, device, times):
+    config = replace(CONFIG, runtime=replace(CONFIG.runtime, device=device))
+    training_run.begin(config, run_dir=tmp_path / "run", start_from=None, data_dir=None)
+    training_run.go_on(tmp_path / "run", config, None)
+    assert len(calls) == 2
+    assert len(kept) == times
 
 
 def test_an_empty_folder_may_become_the_run(tmp_path, calls):

@@ -10,7 +10,19 @@ import pytest
 from meta.sources import PACKAGE, Import, Sources, files, imports, package_sources, project_imports, room
 
 ROWS = (
-    ("axes", "config", "derivatives", "devices", "errors", "files", "locations", "native", "ranks", "seeding"),
+    (
+        "axes",
+        "config",
+        "derivatives",
+        "devices",
+        "errors",
+        "files",
+        "locations",
+        "native",
+        "ranks",
+        "readings",
+        "seeding",
+    ),
     ("corpora", "layers", "losses", "theory", "tying"),
     ("models",),
     ("checkpoint",),

@@ -14,6 +14,7 @@ from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json
 from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
+from tiedlm.native.memory import keep_freed_memory
 from tiedlm.training import torchrun
 from tiedlm.training.config import RunConfig
 
@@ -83,6 +84,8 @@ def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
 
 def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_dir: Path | None) -> int:
     hold_on()
+    if config.runtime.device == "cpu":
+        keep_freed_memory()
     try:
         work()
     except KeyboardInterrupt:

@@ -1,0 +1,102 @@
+"""Seconds of the bfloat16 product that gives a chunk's logits on a CPU: whole, and in blocks of words.
+
+    python benchmarks/logits.py --rounds 15 --threads 1
+
+The kinds take turns on the same factors, in a new order every round, and the ratio is the median of those within a round.
+Rows are appended to `benchmarks/results/logits.csv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from command_line import Row, parser_of, write_down
+from machine import facts
+from tiedlm.losses import logits
+from turns import Make, in_turns, ratios
+
+WARM_UP = 2
+"""Rounds that are not counted."""
+WHOLE = "whole"
+BLOCKS = (512, 1024, 2048, 4096, 8192)
+RESULTS = Path(__file__).parent / "results" / "logits.csv"
+
+
+class Size(NamedTuple):
+    """Rows, width and words of a product."""
+
+    rows: int
+    width: int
+    words: int
+
+
+SIZES = [Size(700, 200, 10_000), Size(1050, 200, 10_000), Size(700, 200, 33_278), Size(1050, 200, 33_278)]
+SIZES += [Size(700, 650, 10_000), Size(700, 650, 33_278)]
+"""Of the small and the medium network: a window's rows alone, and with half as many distinct targets."""
+
+
+def product(words: int, out: Tensor, rows: Tensor, table: Tensor) -> Tensor:
+    """Write the logits into `out` with so many words in a block."""
+    logits.BLOCK_WORDS = words
+    return logits.logits_into(out, rows, table)
+
+
+def variants(size: Size) -> dict[str, Make]:
+    """Return the product as a whole and in blocks, all on the same factors."""
+    rows, table = (torch.randn(count, size.width).bfloat16() for count in (size.rows, size.words))
+    out = torch.empty(size.rows, size.words, dtype=torch.bfloat16)
+    blocks = {WHOLE: size.words, **{str(words): words for words in BLOCKS if words < size.words}}
+    made = {name: partial(product, words, out, rows, table) for name, words in blocks.items()}
+    return {name: lambda number, timed=timed: timed for name, timed in made.items()}
+
+
+def rows(options: argparse.Namespace, sizes: list[Size]) -> list[Row]:
+    """Measure all sizes and return a row of the CSV for each kind of product."""
+    found: list[Row] = []
+    for size in sizes:
+        seconds = in_turns(variants(size), WARM_UP + options.rounds, WARM_UP)
+        relative = ratios(seconds, WHOLE)
+        found += [
+            {
+                **facts(),
+                **size._asdict(),
+                "rounds": options.rounds,
+                "block": name,
+                "median_seconds": f"{median(times):.5f}",
+                "ratio_to_whole": f"{relative[name]:.3f}",
+            }
+            for name, times in seconds.items()
+        ]
+    return found
+
+
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = parser_of(__doc__, RESULTS)
+    parser.add_argument("--rounds", type=int, default=15, help="rounds that are counted (default: 15)")
+    return parser.parse_args(arguments)
+
+
+def line(row: Row) -> str:
+    """Return a row of the CSV in short."""
+    sizes = f"{row['rows']} x {row['width']} x {row['words']}"
+    return f"{sizes:<20}{row['block']:<7}{row['median_seconds']} s  x {row['ratio_to_whole']}"
+
+
+def main() -> None:
+    """Measure, append, print."""
+    options = parsed()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    write_down(options.output, rows(options, SIZES), line)
+
+
+if __name__ == "__main__":
+    main()

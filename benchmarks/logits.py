@@ -2,7 +2,7 @@
 
     python benchmarks/logits.py --rounds 15 --threads 1
 
-The kinds take turns on the same factors, in a new order every round, and the ratio is the median of those within a round.
+The kinds take turns on the same factors, in a new order every round, and a ratio is the median of those within rounds.
 Rows are appended to `benchmarks/results/logits.csv`.
 """
 

@@ -74,13 +74,14 @@ def test_parameters(name: str, words: int, millions: float) -> None:
         ("ptb-large-real", 0.35, (0.5, 0.8), 0.97, 1, 6.0),
         ("wikitext2-small-real", 0.8, (1.0, 1.5), 0.9, 5, 5.0),
         ("wikitext2-medium-real", 0.6, (1.0, 1.5), 0.9, 10, 5.0),
-        ("wikitext2-half1-small-real", 0.8, (1.0, 1.5), 0.9, 5, 5.0),
-        ("wikitext2-half2-small-real", 0.8, (1.0, 1.5), 0.9, 5, 5.0),
+        ("wikitext2-half1-small-real", 0.7, (1.0, 1.5), 0.9, 5, 5.0),
+        ("wikitext2-half2-small-real", 0.7, (1.0, 1.5), 0.9, 5, 5.0),
     ],
 )
 def test_stated_settings(
     name: str, keep: float, gammas: tuple[float, float], decay: float, constant: int, clip: float
 ) -> None:
+    """For the halves of WikiText-2 none is stated; they keep what is kept of the Penn Treebank, which is as long."""
     config = recipe(name)
     assert isinstance(config.model, LSTMConfig)
     assert config.model.keep_hidden == keep

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,8 +57,6 @@ def steps(recipe: str, kind: str) -> dict[str, float]:
 
 
 def _pages_fetched() -> int:
-    import resource  # not on every system
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 

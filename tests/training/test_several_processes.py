@@ -28,8 +28,10 @@ def told(folder: Path, name: str) -> list[str]:
     return [json.loads((folder / f"told-{rank}.json").read_text())[name] for rank in range(2)]
 
 
-@pytest.mark.parametrize(("kind", "relative"), [("float32", 1e-5), ("float64", 1e-12), ("untied", 1e-12)])
-def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, relative: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "relative", "least"), [("float32", 1e-5, 0.05), ("float64", 1e-12, 0.05), ("untied", 1e-12, 0.005)]
+)
+def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, relative: float, least: float) -> None:
     alone = rank_trainings.weights_after_steps(folder, f"alone-{kind}", kind, ALONE)
     start = RunFolder.open(folder / f"alone-{kind}").read_tensors("state")
     both = [np.load(folder / f"{kind}-{rank}.npz", allow_pickle=False) for rank in range(2)]
@@ -37,7 +39,7 @@ def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, 
         assert np.array_equal(both[0][name], both[1][name]), f"{name}: the processes have drifted apart"
         assert_close(both[0][name], truth, relative, name)
     moved = {name: error(start[f"model.{name}"].numpy(), alone[name]) for name in alone if f"model.{name}" in start}
-    assert min(moved.values()) > 0.005, "these steps hardly train"
+    assert min(moved.values()) > least, "these steps hardly train"
 
 
 @pytest.mark.parametrize("run", ["stopped-by-the-last", "stopped-by-the-first", "not-a-number"])

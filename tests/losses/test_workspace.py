@@ -12,6 +12,8 @@ from tiedlm.losses.linear import linear_augmented_cross_entropy
 from tiedlm.losses.workspace import logits_buffer
 
 WORDS = torch.zeros(7, 2)
+LINE = 64
+"""Bytes of a cache line."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +40,22 @@ def test_types_and_threads_have_their_own() -> None:
     assert others != [kept]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("words", [1, 7, 16, 32, 33, 1001])
+def test_every_row_begins_at_a_cache_line(words: int, dtype: torch.dtype) -> None:
+    logits = logits_buffer(3, torch.zeros(words, 2, dtype=dtype))
+    assert logits.shape == (3, words)
+    assert logits.dtype == dtype
+    assert logits.stride(1) == 1
+    assert {row.data_ptr() % LINE for row in logits} == {0}
+    assert logits.stride(0) * dtype.itemsize < words * dtype.itemsize + LINE  # and not further apart than need be
+
+
 def test_what_is_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace, "MOST_KEPT_BYTES", 4 * 7 * 3)
     logits_buffer(3, WORDS)
     kept = dict(workspace._kept.arrays)
+    assert len(kept) == 1
     assert logits_buffer(4, WORDS).shape == (4, 7)
     assert workspace._kept.arrays == kept
 

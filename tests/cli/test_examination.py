@@ -5,7 +5,9 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+import torch
 
+from tiedlm import product_rates
 from tiedlm.cli import examination
 from tiedlm.cli.examination import Place
 from tiedlm.corpora.sources import SOURCES
@@ -81,3 +83,10 @@ def test_corpora_are_found_in_whole_in_part_or_damaged(monkeypatch, tmp_path, da
     assert examination.corpora(tmp_path)["ptb"] == "found, but a file is not as published"
     (tmp_path / "cache" / "builtin-v1-python3").mkdir(parents=True)
     assert examination.corpora(tmp_path)["builtin"] == "made: builtin-v1-python3"
+
+
+def test_the_machine_s_products_have_a_rate_for_each_type(monkeypatch):
+    rates = {torch.float32: 80.4, torch.bfloat16: 8.6}
+    monkeypatch.setattr(product_rates, "product_gflops", rates.__getitem__)
+    found = examination.machine()
+    assert (found["float32_gflops"], found["bfloat16_gflops"]) == (80, 9)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,22 @@ import pytest
 from support.finished_run import make_run, recipe_config
 from support.invented_analysis import instead_of_measuring
 from support.published_results import without_analysis
+from tiedlm import product_rates
+from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
 from tiedlm.reproduction.publish import publish
 from tiedlm.reproduction.result import read_result
+from tiedlm.training.config import Precision, RunConfig
 
 RE = "ptb-small-re"
 Launched = list[tuple[list[Any], dict[str, Any]]]
+
+
+def with_precision(config: RunConfig, precision: Precision) -> RunConfig:
+    return replace(config, runtime=replace(config.runtime, precision=precision))
 
 
 @pytest.fixture
@@ -56,6 +65,36 @@ def test_what_is_missing_is_launched_with_its_means(
     assert [job.start_from for job in jobs] == [None, jobs[0].run_dir, None, jobs[2].run_dir]
     assert {job.config.runtime.precision for job in jobs} == {"bfloat16"}
     assert "0 trainings are finished, 4 are not" in answer.output
+
+
+@pytest.mark.parametrize(("precision", "told"), [("bfloat16", True), ("float32", False)])
+def test_a_slow_precision_is_told_where_trainings_begin(
+    tiedlm: Callable[..., Any],
+    project: Path,
+    launched: Launched,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    told: bool,
+) -> None:
+    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--precision", precision, "--project", project)
+    assert answer.status == 0
+    assert ("about 10 times as long as float32" in answer.error) == told
+    assert ("--precision float32 is the faster choice" in answer.error) == told
+    assert launched
+
+
+def test_what_is_begun_has_no_choice_any_more(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    for name in ("seed-0", "seed-0-second"):
+        config = to_json(with_precision(recipe_config(), "bfloat16"))
+        RunFolder.create(project / "runs" / f"{RE}-{name}", {"config": json.dumps(config).encode()})
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)
+    assert (answer.status, answer.error) == (0, "")
+    [(jobs, _)] = launched
+    assert {job.config.runtime.precision for job in jobs} == {"bfloat16"}
 
 
 def test_what_is_finished_is_published_and_what_is_begun_keeps_its_config(

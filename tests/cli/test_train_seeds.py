@@ -11,6 +11,7 @@ import pytest
 
 from support.launch_here import launch_here
 from support.small_text import small_config
+from tiedlm import product_rates
 from tiedlm.cli import train_seeds
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
@@ -62,6 +63,14 @@ def test_mean_and_sample_deviation_of_all_seeds(tiedlm, texts, tmp_path, monkeyp
     again = tiedlm(*arguments)
     assert again.status == 0
     assert again.output.splitlines()[-3:] == answer.output.splitlines()[-3:]
+
+
+@pytest.mark.parametrize(("precision", "times"), [("bfloat16", 1), ("float32", 0)])
+def test_a_slow_precision_is_told_once_for_all_seeds(tiedlm, texts, asked, monkeypatch, precision, times):
+    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    answer = tiedlm("train", "text-small-re", *texts, *SMALL, "--seeds", "0-2", "--runtime.precision", precision)
+    assert answer.error.count("--runtime.precision float32 is the faster choice here.") == times
+    assert len(asked) == 1
 
 
 def test_one_seed_has_no_spread_and_one_that_failed_is_not_counted(tiedlm, texts, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.small_text import small_config
+from tiedlm import product_rates
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import training_run
 from tiedlm.cli.main import INTERRUPTED
@@ -104,6 +105,17 @@ def test_freed_memory_is_kept_where_the_training_is_the_cpu_s(tmp_path, calls, k
     training_run.go_on(tmp_path / "run", config, None)
     assert len(calls) == 2
     assert len(kept) == times
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_a_slow_precision_is_told_where_a_training_begins(tmp_path, calls, monkeypatch, capsys, precision):
+    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    config = replace(CONFIG, runtime=replace(CONFIG.runtime, precision=precision))
+    training_run.begin(config, run_dir=tmp_path / "run", start_from=None, data_dir=None)
+    assert ("--runtime.precision float32 is the faster" in capsys.readouterr().err) == (precision == "bfloat16")
+    training_run.go_on(tmp_path / "run", config, None)  # it keeps its precision
+    assert "faster" not in capsys.readouterr().err
+    assert len(calls) == 2
 
 
 def test_an_empty_folder_may_become_the_run(tmp_path, calls):

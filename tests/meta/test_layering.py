@@ -19,6 +19,7 @@ ROWS = (
         "files",
         "locations",
         "native",
+        "product_rates",
         "ranks",
         "readings",
         "seeding",

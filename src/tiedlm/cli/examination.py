@@ -55,17 +55,20 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int]:
-    """Return system, processor, cores, threads and devices."""
+    """Return system, processor, cores, threads, how fast its matrix products are by type, and devices."""
     found: dict[str, str | int] = {"platform": platform.platform()}
     if hasattr(os, "sched_getaffinity"):
         found["cores"] = len(os.sched_getaffinity(0))
     try:
         import torch
 
+        from tiedlm.product_rates import product_gflops
         from tiedlm.training.environment import processor
     except (ImportError, OSError):  # `versions` tells it
         return found
     found |= {"processor": processor(), "threads": torch.get_num_threads()}
+    for dtype in (torch.float32, torch.bfloat16):
+        found[f"{str(dtype).removeprefix('torch.')}_gflops"] = round(product_gflops(dtype))
     accelerators = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
     return found | {"devices": ", ".join(["cpu", *accelerators])}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_trainings import Training, trainings
+from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.cli.train_seeds import check_finished
 from tiedlm.cli.training_run import config_of
 from tiedlm.config import to_json
@@ -55,10 +56,10 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
     if not found:
         print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
         return 0
+    jobs = [_job(one, wanted) for one in found]
+    tell_slow_products((job.config for job in jobs if not job.run_dir.exists()), "--precision")
     try:
-        outcomes = launch(
-            [_job(one, wanted) for one in found], slots=wanted.at_once, budget_seconds=wanted.budget_seconds
-        )
+        outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds)
     except KeyboardInterrupt:
         print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED

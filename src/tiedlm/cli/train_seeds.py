@@ -12,6 +12,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table
 from tiedlm.cli.recipe_config import config_file
+from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.cli.training_run import default_run_dir
 from tiedlm.cli.words import Words
 from tiedlm.errors import ConfigError, RunError
@@ -52,6 +53,7 @@ def train_seeds(configs: Mapping[str, RunConfig], seeds: str, *, at_once: int | 
     """
     every = parse_seeds(seeds)
     jobs = [_job(name, replace(config, seed=seed), data_dir) for seed in every for name, config in configs.items()]
+    tell_slow_products((job.config for job in jobs if not job.run_dir.exists()), "--runtime.precision")
     try:
         outcomes = launch(jobs, slots=at_once)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from typing import TextIO
 from tiedlm import locations
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.config import from_json
 from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
@@ -52,6 +53,8 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
 
         with torchrun.joined(config.runtime.device) as ranks:
             _say(f"run: {run}")
+            if ranks.first:
+                tell_slow_products([config], "--runtime.precision")
             display = for_stream() if ranks.first else None
             loop.train(config, run, start_from=start_from, data_dir=data_dir, display=display, ranks=ranks)
 

@@ -1,6 +1,6 @@
 """Seconds of the three products of a chunk's logits on a CPU: rows one after the other, and rows at cache lines.
 
-    python benchmarks/aligned_rows.py --rounds 15 --threads 1
+    python benchmarks/aligned_rows.py --rounds 15 --threads 1 --precisions float32
 
 The products are the logits H W', their features' gradient G W and their classifier's gradient G' H, as a chunk of the
 loss takes them. Both kinds take turns, in a new order every round, and a ratio is the median of those within rounds.
@@ -67,7 +67,8 @@ def variants(size: Size, dtype: torch.dtype, name: str) -> dict[str, Make]:
 def rows(options: argparse.Namespace, sizes: Sequence[Size]) -> list[Row]:
     """Measure all and return a row of the CSV for each product, precision and kind."""
     found: list[Row] = []
-    for size, precision, name in product(sizes, PRECISIONS, ("H W'", "G W", "G' H")):
+    precisions: Sequence[str] = options.precisions
+    for size, precision, name in product(sizes, precisions, ("H W'", "G W", "G' H")):
         seconds = in_turns(variants(size, PRECISIONS[precision], name), WARM_UP + options.rounds, WARM_UP)
         relative = ratios(seconds, TIGHT)
         found += [
@@ -90,6 +91,10 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
     parser.add_argument("--rounds", type=int, default=15, help="rounds that are counted (default: 15)")
+    both = list(PRECISIONS)
+    parser.add_argument(
+        "--precisions", nargs="+", choices=both, default=both, help="types of what is multiplied (default: both)"
+    )
     return parser.parse_args(arguments)
 
 

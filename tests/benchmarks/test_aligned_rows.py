@@ -40,3 +40,8 @@ def test_a_row_tells_everything() -> None:
     assert (found[1]["rows"], found[1]["width"], found[1]["words"], found[1]["rounds"]) == (2, 4, 9, 1)
     assert {"date", "commit", "device", "processor", "threads", "torch"} <= set(found[0])
     assert "at cache lines" in aligned.line(found[1])
+
+
+def test_a_precision_that_is_not_asked_for_is_not_measured() -> None:
+    found = aligned.rows(aligned.parsed(["--rounds", "1", "--precisions", "float32"]), [aligned.Size(2, 4, 9)])
+    assert [row["precision"] for row in found] == ["float32"] * 6

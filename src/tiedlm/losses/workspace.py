@@ -3,8 +3,8 @@
 PyTorch gives a large array back to the operating system as soon as it is freed, and the next one costs a page fault for
 every 4 KiB: as much as the product that fills it. On other devices PyTorch keeps freed memory itself.
 
-The rows begin at whole cache lines. Of 33,278 words in float32 they would not, and the products that write the logits
-and read their gradient would take longer (`benchmarks/aligned_rows.py`).
+The rows begin at whole cache lines. Of 33,278 words in float32 they would not, and the product that writes the logits
+would take longer, those that read their gradient hardly (`benchmarks/aligned_rows.py`).
 """
 
 from __future__ import annotations

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, settings
+from torch import Tensor
 
 from support import lstm_truth
 from support.dispatch import Recorder
 from support.lstm_cases import case
-from tiedlm.layers.lstm import lstm_loop
+from tiedlm.layers.lstm import LSTMState, lstm_loop
 from tiedlm.layers.lstm_stock import lstm_stock
 
 
@@ -67,3 +68,27 @@ def test_it_takes_as_many_calls_for_many_steps_as_for_few(keep: float | None) ->
             case(5, steps=steps, keep=keep).to(torch.float32).run(lstm_stock)
         counts.append(len(recorder.calls))
     assert counts[0] == counts[1]
+
+
+def under_autocast(*arguments: Any) -> tuple[Tensor, LSTMState]:
+    with torch.autocast("cpu", torch.bfloat16):  # the forward pass alone, as in training
+        return lstm_stock(*arguments)
+
+
+@pytest.mark.parametrize("keep", [0.5, None])
+def test_where_the_cpu_has_no_kernel_for_autocast_the_layer_runs_in_its_own_type(
+    monkeypatch: pytest.MonkeyPatch, keep: float | None
+) -> None:
+    own = case(0, keep=keep).to(torch.float32)
+    due = own.everything(lstm_stock)
+    rounded = own._replace(inputs=own.inputs.detach().bfloat16().requires_grad_())
+    monkeypatch.setattr("tiedlm.layers.lstm_stock.has_lstm_kernel", lambda dtype: False)
+    found, near = own.everything(under_autocast), rounded.everything(under_autocast)
+    assert list(found) == list(due)
+    for name, truth in due.items():
+        assert torch.equal(found[name], truth), name
+        torch.testing.assert_close(
+            near[name].to(truth.dtype), truth, rtol=0.05, atol=0.05 * float(truth.detach().abs().max())
+        )
+    assert near["outputs"].dtype == torch.float32
+    assert not torch.equal(near["outputs"], due["outputs"])

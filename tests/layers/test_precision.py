@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiedlm.layers.precision import type_of_products
+from tiedlm.layers.precision import has_lstm_kernel, type_of_products
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,21 @@ def test_autocast_rounds_float32_alone(own: torch.dtype, enabled: bool, found: t
 def test_autocast_of_another_device_is_none_of_its_business() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert type_of_products(torch.zeros(1, device="meta")) == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_kernel_is_there_where_pytorch_runs_one(dtype: torch.dtype) -> None:
+    lstm = torch.nn.LSTM(3, 4)
+    try:
+        with torch.autocast("cpu", dtype):
+            lstm(torch.zeros(2, 1, 3))
+        runs = True
+    except RuntimeError:
+        runs = False
+    assert has_lstm_kernel(dtype) == runs
+
+
+def test_looking_for_a_kernel_draws_no_numbers() -> None:
+    before = torch.get_rng_state()
+    has_lstm_kernel.__wrapped__(torch.bfloat16)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
+from tiedlm.layers.precision import has_lstm_kernel, type_of_products
 from tiedlm.layers.stream_columns import with_columns, with_streams
 
 SHUT = -1000.0
@@ -22,9 +23,18 @@ SHUT = -1000.0
 def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     """Run one layer over a window; arguments, results and errors as for `lstm_loop`.
 
-    The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it.
+    The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it. Where a CPU has no kernel for
+    autocast's type, the layer runs in that of its weights.
     """
     check_lstm(inputs, state, weights, mask)
+    own, wanted = weights.hidden.dtype, type_of_products(weights.hidden)
+    if wanted != own and inputs.device.type == "cpu" and not has_lstm_kernel(wanted):
+        with torch.autocast("cpu", enabled=False):
+            return _layer(inputs.to(own), (state[0].to(own), state[1].to(own)), weights, mask)
+    return _layer(inputs, state, weights, mask)
+
+
+def _layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     if mask is None:
         return _kernel(inputs, state, weights)
     scale = mask.max()

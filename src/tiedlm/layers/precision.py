@@ -1,6 +1,8 @@
-"""Which type goes into the products of a layer that has its own backward pass, and so is not autocast's to convert."""
+"""Which type goes into the products of a layer that autocast does not convert, or cannot."""
 
 from __future__ import annotations
+
+import functools
 
 import torch
 from torch import Tensor
@@ -13,3 +15,19 @@ def type_of_products(weight: Tensor) -> torch.dtype:
     if weight.dtype == torch.float32 and available and torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
     return weight.dtype
+
+
+@functools.cache
+def has_lstm_kernel(dtype: torch.dtype) -> bool:
+    """Return whether PyTorch's LSTM runs on this CPU under autocast to a type; for bfloat16 not every CPU's does.
+
+    It is tried, once, since nothing public tells.
+    """
+    state, gates = torch.zeros(1, 1, 1), torch.zeros(4, 1)
+    parameters = [gates, gates, gates[:, 0], gates[:, 0]]
+    try:
+        with torch.no_grad(), torch.autocast("cpu", dtype):
+            torch.lstm(state, [state, state], parameters, True, 1, 0.0, False, False, False)
+    except RuntimeError:
+        return False
+    return True

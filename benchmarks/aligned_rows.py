@@ -14,31 +14,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from command_line import Row, parser_of, write_down
-from machine import facts
+from products import Size, every_round, measured, sizes_of
 from tiedlm.losses.logits import logits_into
 from tiedlm.losses.workspace import logits_buffer
-from turns import Make, in_turns, ratios
+from turns import Make
 
-WARM_UP = 2
-"""Rounds that are not counted."""
 TIGHT, AT_LINES = "one after the other", "at cache lines"
 RESULTS = Path(__file__).parent / "results" / "aligned_rows.csv"
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class Size(NamedTuple):
-    """Rows, width and words of a product."""
-
-    rows: int
-    width: int
-    words: int
 
 
 SIZES = [Size(700, 200, 33_278), Size(1000, 200, 33_278), Size(700, 650, 33_278), Size(700, 200, 10_001)]
@@ -61,7 +49,7 @@ def variants(size: Size, dtype: torch.dtype, name: str) -> dict[str, Make]:
     at_lines = logits_buffer(size.rows, classifier).zero_()
     both = {TIGHT: tight, AT_LINES: at_lines}
     made = {kind: products(logits, features, classifier)[name] for kind, logits in both.items()}
-    return {kind: lambda number, timed=timed: timed for kind, timed in made.items()}
+    return every_round(made)
 
 
 def rows(options: argparse.Namespace, sizes: Sequence[Size]) -> list[Row]:
@@ -69,21 +57,8 @@ def rows(options: argparse.Namespace, sizes: Sequence[Size]) -> list[Row]:
     found: list[Row] = []
     precisions: Sequence[str] = options.precisions
     for size, precision, name in product(sizes, precisions, ("H W'", "G W", "G' H")):
-        seconds = in_turns(variants(size, PRECISIONS[precision], name), WARM_UP + options.rounds, WARM_UP)
-        relative = ratios(seconds, TIGHT)
-        found += [
-            {
-                **facts(),
-                **size._asdict(),
-                "product": name,
-                "precision": precision,
-                "rounds": options.rounds,
-                "begin": kind,
-                "median_seconds": f"{median(times):.5f}",
-                "ratio": f"{relative[kind]:.3f}",
-            }
-            for kind, times in seconds.items()
-        ]
+        what: Row = {**size._asdict(), "product": name, "precision": precision}
+        found += measured(what, variants(size, PRECISIONS[precision], name), options.rounds, "begin", "ratio")
     return found
 
 
@@ -100,8 +75,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def line(row: Row) -> str:
     """Return a row of the CSV in short."""
-    sizes = f"{row['rows']} x {row['width']} x {row['words']}"
-    what = f"{sizes:<20}{row['precision']:<9}{row['product']:<6}{row['begin']:<20}"
+    what = f"{sizes_of(row)}{row['precision']:<9}{row['product']:<6}{row['begin']:<20}"
     return f"{what}{row['median_seconds']} s  x {row['ratio']}"
 
 

@@ -11,30 +11,18 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from command_line import Row, parser_of, write_down
-from machine import facts
+from products import Size, every_round, measured, sizes_of
 from tiedlm.losses import logits
-from turns import Make, in_turns, ratios
+from turns import Make
 
-WARM_UP = 2
-"""Rounds that are not counted."""
 WHOLE = "whole"
 BLOCKS = (512, 1024, 2048, 4096, 8192)
 RESULTS = Path(__file__).parent / "results" / "logits.csv"
-
-
-class Size(NamedTuple):
-    """Rows, width and words of a product."""
-
-    rows: int
-    width: int
-    words: int
 
 
 SIZES = [Size(700, 200, 10_000), Size(1050, 200, 10_000), Size(700, 200, 33_278), Size(1050, 200, 33_278)]
@@ -54,27 +42,16 @@ def variants(size: Size) -> dict[str, Make]:
     out = torch.empty(size.rows, size.words, dtype=torch.bfloat16)
     blocks = {WHOLE: size.words, **{str(words): words for words in BLOCKS if words < size.words}}
     made = {name: partial(product, words, out, rows, table) for name, words in blocks.items()}
-    return {name: lambda number, timed=timed: timed for name, timed in made.items()}
+    return every_round(made)
 
 
 def rows(options: argparse.Namespace, sizes: list[Size]) -> list[Row]:
     """Measure all sizes and return a row of the CSV for each kind of product."""
-    found: list[Row] = []
-    for size in sizes:
-        seconds = in_turns(variants(size), WARM_UP + options.rounds, WARM_UP)
-        relative = ratios(seconds, WHOLE)
-        found += [
-            {
-                **facts(),
-                **size._asdict(),
-                "rounds": options.rounds,
-                "block": name,
-                "median_seconds": f"{median(times):.5f}",
-                "ratio_to_whole": f"{relative[name]:.3f}",
-            }
-            for name, times in seconds.items()
-        ]
-    return found
+    return [
+        row
+        for size in sizes
+        for row in measured(size._asdict(), variants(size), options.rounds, "block", "ratio_to_whole")
+    ]
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -86,8 +63,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def line(row: Row) -> str:
     """Return a row of the CSV in short."""
-    sizes = f"{row['rows']} x {row['width']} x {row['words']}"
-    return f"{sizes:<20}{row['block']:<7}{row['median_seconds']} s  x {row['ratio_to_whole']}"
+    return f"{sizes_of(row)}{row['block']:<7}{row['median_seconds']} s  x {row['ratio_to_whole']}"
 
 
 def main() -> None:

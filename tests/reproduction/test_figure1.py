@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from support.published_results import add_points
 from support.published_results import points as told
 from tiedlm.reproduction import figure1 as module
-from tiedlm.reproduction.figure1 import beside_the_paper, figure1, figure1_table, standing
+from tiedlm.reproduction.figure1 import beside_the_paper, figure1, figure1_csv, figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
 
 Draw = Callable[[Points], Figure]
@@ -82,6 +82,8 @@ def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, draw
     ]
     assert list(figure1_table(found).rows[1])[3:5] == ["–", "not run"]
     assert list(figure1_table(found).rows[0])[3:5] == ["1", "0.980"]
+    assert list(figure1_csv(found).rows[1])[3:6] == ["0", "", ""]
+    assert list(figure1_csv(found).rows[0])[3:6] == ["1", "0.98", ""]
     assert standing(found).startswith(
         "Figure 1: 13 of 18 runs. Missing: runs 0 2 of (τ 10, β 0); runs 0 1 2 of (τ 10, β 0.5). "
     )
@@ -122,3 +124,7 @@ def test_the_table_has_every_point_beside_the_papers(points: Points) -> None:
     assert rows[1] == ["(a)", "0.5", "10", "3", "0.400 ± 0.010", "–"]
     assert rows[2] == ["(a)", "1", "10", "3", "0.050 ± 0.010", "about 0.06"]
     assert rows[4] == ["(b)", "1", "2", "3", "0.275 ± 0.025", "close already"]
+    values = [list(row) for row in figure1_csv(points).rows]
+    assert values[0] == ["a", "0", "10", "3", "0.985", "0.01", "almost 1"]
+    assert values[1] == ["a", "0.5", "10", "3", "0.4", "0.01", ""]
+    assert values[4] == ["b", "1", "2", "3", "0.275", "0.025", "close already"]

@@ -15,7 +15,8 @@ def test_the_verdict_counts_rows_and_hours(tmp_path: Path) -> None:
     add_result(tmp_path, "ptb-small-re", 0, 87.0, seconds=90.0, processor="another")
     assert verdict(collect(tmp_path)) == (
         "1 of the paper's 30 rows stand; 1 have been run, trained as often as in the paper, 29 have not.\n"
-        "Training behind the published results, in hours of one process: 1.0 on a processor, 1.0 on another.\n"
+        "A row stands where our mean test perplexity is at most the paper's plus 0.5.\n"
+        "Training behind the rows, in hours of one process: 1.0 on a processor, 1.0 on another.\n"
     )
 
 
@@ -29,10 +30,14 @@ def test_without_results_nothing_is_claimed(tmp_path: Path) -> None:
 def test_the_readme_has_a_line_for_every_figure_there_is(tmp_path: Path) -> None:
     add_group(tmp_path, "ptb-small", {"re": [(87.0, 85.0), (88.0,)]})
     lines = [line for line in readme_part(collect(tmp_path), None).splitlines() if line.startswith("| `")]
+    folder = "`results/ptb-small-re`"
     assert lines == [
-        "| `ptb-small-re` | 1 | 92.50 ± 0.71 / 87.50 ± 0.71 | – | 89.9 / 85.1 after 2 | 2 | `results/ptb-small-re` |",
-        "| `ptb-small-re` | 2 | 90.00 / 85.00 | – | 89.9 / 85.1 | 1 | `results/ptb-small-re` |",
+        f"| `ptb-small-re` | 1 | 92.50 ± 0.71 / 87.50 ± 0.71 | – | 89.9 / 85.1 after 2 | – | 2 | {folder} |",
+        f"| `ptb-small-re` | 2 | 90.00 / 85.00 | – | 89.9 / 85.1 | yes | 1 | {folder} |",
     ]
+    add_group(tmp_path, "ptb-small", {"vd": [(87.81,)]})
+    assert "| `ptb-small-vd` | 1 | 92.81 / 87.81 | " in (text := readme_part(collect(tmp_path), None))
+    assert "| no | 1 | `results/ptb-small-vd` |" in text
 
 
 def test_the_readme_says_where_another_seed_is_expected(tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ from tiedlm.reproduction.figure1_points import Point, Points
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.published_claims import FIGURE_1_POINTS
 from tiedlm.reproduction.samples import Sample
-from tiedlm.reproduction.tables import NOT_RUN, NOTHING
+from tiedlm.reproduction.tables import NOT_RUN, NOTHING, value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 OURS, PAPER, CHANCE = "#0072B2", "#D55E00", "#555555"
+LETTERS = {"beta": "a", "tau": "b"}
+"""What a panel varies → its letter in the paper."""
 TITLE = "Figure 1: distance between the spans of input and output table"
 
 
@@ -24,8 +26,8 @@ def figure1(points: Points) -> dict[str, bytes]:
     """Return the figure as `png` and `svg`: means with every run, the chance level, and what the paper tells."""
 
     def draw(figure: Figure) -> None:
-        for axes, name, letter in zip(figure.subplots(1, 2, sharey=True), points.panels, "ab", strict=True):
-            _draw_panel(axes, name, letter, points)
+        for axes, name in zip(figure.subplots(1, 2, sharey=True), points.panels, strict=True):
+            _draw_panel(axes, name, LETTERS[name], points)
 
     return pictures(draw, width=7.2, height=3.0)
 
@@ -35,6 +37,13 @@ def figure1_table(points: Points) -> Grid:
     rows = [_row(name, point) for name, panel in points.panels.items() for point in panel]
     headings = ("panel", "β", "τ", "runs", "distance", "the paper")
     return Grid(title=TITLE, headings=headings, align="lrrrrl", rows=rows)
+
+
+def figure1_csv(points: Points) -> Grid:
+    """Return the same to compute with: a column for each number, empty where there is none."""
+    rows = [_values(name, point) for name, panel in points.panels.items() for point in panel]
+    headings = ("panel", "beta", "tau", "runs", "mean", "sd", "paper")
+    return Grid(title=TITLE, headings=headings, align="l" * len(headings), rows=rows)
 
 
 def standing(points: Points | None) -> str:
@@ -118,9 +127,15 @@ def _describe(axes: Axes, name: str, letter: str, points: Points) -> None:
 
 
 def _row(name: str, point: Point) -> list[str]:
-    letter, sample = {"beta": "(a)", "tau": "(b)"}[name], point.distances
+    letter, sample = LETTERS[name], point.distances
     ours = [NOTHING, NOT_RUN] if sample is None else [str(sample.n), _distance(sample)]
-    return [letter, f"{point.beta:g}", f"{point.tau:g}", *ours, _paper(name, point) or NOTHING]
+    return [f"({letter})", f"{point.beta:g}", f"{point.tau:g}", *ours, _paper(name, point) or NOTHING]
+
+
+def _values(name: str, point: Point) -> list[str]:
+    sample = point.distances
+    ours = ["0", "", ""] if sample is None else [str(sample.n), value(sample.mean), value(sample.sd)]
+    return [LETTERS[name], f"{point.beta:g}", f"{point.tau:g}", *ours, _paper(name, point) or ""]
 
 
 def _paper(name: str, point: Point) -> str | None:

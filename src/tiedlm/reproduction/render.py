@@ -9,12 +9,12 @@ from tiedlm.checkpoint.saving import saving
 from tiedlm.files import write_bytes
 from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.drawing import FORMATS
-from tiedlm.reproduction.figure1 import figure1, figure1_table
+from tiedlm.reproduction.figure1 import figure1, figure1_csv, figure1_table
 from tiedlm.reproduction.figure1_points import Points, read_points
 from tiedlm.reproduction.figure2 import figure2
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.ordering import orderings
-from tiedlm.reproduction.ordering_tables import orders, steps
+from tiedlm.reproduction.ordering_tables import orders, orders_csv, steps, steps_csv
 from tiedlm.reproduction.page_parts import readme_part, reproduction_part
 from tiedlm.reproduction.pages import with_part
 from tiedlm.reproduction.table4 import pairs
@@ -75,22 +75,23 @@ def _tables(rows: Mapping[str, Row], points: Points | None) -> Outputs:
     outputs: Outputs = {}
     for name in TITLES:
         outputs |= _in_every_form(name, table(name, rows), table_csv(name, rows))
-    outputs |= _in_every_form("orders", orders(found)) | _in_every_form("steps", steps(found))
+    outputs |= _in_every_form("orders", orders(found), orders_csv(found))
+    outputs |= _in_every_form("steps", steps(found), steps_csv(found))
     compared = pairs(rows)
     for name in CLAIMS:
         outputs |= _in_every_form(name, claims(name, compared), claims_csv(name, compared))
     outputs |= _in_every_form("table4-words", next_words_table(rows), next_words_csv(rows))
-    return outputs | _in_every_form("figure1", None if points is None else figure1_table(points))
+    if points is None:
+        return outputs | {TABLES / f"figure1.{form}": None for form in ("md", "tex", "csv")}
+    return outputs | _in_every_form("figure1", figure1_table(points), figure1_csv(points))
 
 
-def _in_every_form(name: str, grid: Grid | None, values: Grid | None = None) -> Outputs:
-    """Return a table as Markdown, LaTeX and CSV; `values` is another one for CSV."""
-    if grid is None:
-        return {TABLES / f"{name}.{form}": None for form in ("md", "tex", "csv")}
+def _in_every_form(name: str, grid: Grid, values: Grid) -> Outputs:
+    """Return a table to read as Markdown and LaTeX, and the one to compute with as CSV."""
     return {
         TABLES / f"{name}.md": f"# {grid.title}\n\n{grid.markdown()}".encode(),
         TABLES / f"{name}.tex": grid.latex().encode(),
-        TABLES / f"{name}.csv": (values or grid).csv().encode(),
+        TABLES / f"{name}.csv": values.csv().encode(),
     }
 
 

@@ -117,7 +117,7 @@ def _cells(line: Line) -> list[str]:
         str(line.trainings) if line.trainings else NOTHING,
         str(ours.n) if ours else NOTHING,
         *figures,
-        NOTHING if line.stands is None else "yes" if line.stands else "no",
+        read(line.stands, NOTHING),
     ]
 
 
@@ -151,6 +151,21 @@ def _values(line: Line) -> list[str]:
         line.recipe or "",
         str(line.trainings or ""),
         " ".join(map(str, ours.by_seed)) if ours else "",
-        *("" if number is None else str(round(number, 4)) for number in numbers),
-        "" if line.stands is None else str(line.stands).lower(),
+        *map(value, numbers),
+        truth(line.stands),
     ]
+
+
+def value(number: float | None) -> str:
+    """Return a number as a table to compute with has it: four decimals, empty where there is none."""
+    return "" if number is None else str(round(number, 4))
+
+
+def truth(verdict: bool | None) -> str:
+    """Return `true`, `false`, or nothing where it is not known."""
+    return "" if verdict is None else str(verdict).lower()
+
+
+def read(verdict: bool | None, unknown: str) -> str:
+    """Return a verdict as a table to read has it: `yes`, `no`, or `unknown`."""
+    return unknown if verdict is None else "yes" if verdict else "no"

@@ -50,6 +50,12 @@ def test_every_command_and_recipe_exists() -> None:
             assert rest[0] in known
 
 
+def test_every_command_is_told_of() -> None:
+    """In a block of commands, or in the text between backquotes."""
+    told = {name for name, *_ in commands()} | set(re.findall(r"`tiedlm (\w+)", README)) | {"demo"}  # `make demo`
+    assert set(COMMANDS) - told == set()
+
+
 def test_every_path_that_is_named_exists() -> None:
     named = re.findall(r"`((?:src|docs|benchmarks|results)/[^`]*)`", README)
     assert named

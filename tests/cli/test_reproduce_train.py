@@ -112,6 +112,40 @@ def test_what_is_finished_is_published_and_what_is_begun_keeps_its_config(
     assert "1 trainings are finished, 1 are not" in answer.output
 
 
+def test_a_second_training_replaces_its_first_without_being_told(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead_of_measuring(monkeypatch)
+    first = make_run(project / "runs" / f"{RE}-seed-0", weights=b"1", config=to_json(recipe_config()))
+    target = publish(first.path, project / "results")
+    make_run(project / "runs" / f"{RE}-seed-0-second", weights=b"2", parent=first, config=to_json(recipe_config()))
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)
+    assert (answer.status, answer.error) == (0, "")
+    assert read_result(target).provenance["trainings"] == 2
+
+
+def test_a_first_training_of_another_machine_is_told_repeated_and_not_replaced(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead_of_measuring(monkeypatch)
+    theirs = make_run(project / "elsewhere", weights=b"theirs", config=to_json(recipe_config()))
+    target = publish(theirs.path, project / "results")
+    answer = tiedlm("reproduce", RE, "--seeds", "0,4", "--project", project)
+    assert answer.status == 0
+    assert f"{target} is of a run whose weights are not here" in answer.error
+    runs = project / "runs"
+    first = make_run(runs / f"{RE}-seed-0", weights=b"1", config=to_json(recipe_config()))
+    assert tiedlm("reproduce", RE, "--seeds", "0,4", "--project", project).status == 0
+    make_run(runs / f"{RE}-seed-0-second", weights=b"2", parent=first, config=to_json(recipe_config()))
+    make_run(runs / f"{RE}-seed-4", weights=b"4", config=to_json(recipe_config(seed=4)))
+    answer = tiedlm("reproduce", RE, "--seeds", "0,4", "--project", project)
+    assert answer.status == 2
+    assert f"{RE}-seed-0-second was not published: " in answer.error
+    assert answer.error.count("was not published") == 1
+    assert read_result(target).provenance["trainings"] == 1
+    assert (project / "results" / RE / "seed-4").is_dir()
+
+
 def test_a_result_that_was_not_measured_is_measured_first(
     tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,25 @@ def test_the_first_training_is_measured_once(tmp_path, measured):
     assert (target / "first-training" / "analysis.json").is_file()
 
 
+def test_a_second_training_takes_the_place_of_its_first_and_of_no_other(tmp_path):
+    first, other = (make_run(tmp_path / name, weights=name.encode()) for name in ("first", "other"))
+    second = make_run(tmp_path / "second", weights=b"2", parent=first)
+    for folder, run in (("results", first), ("others", other)):
+        publish(run.path, tmp_path / folder)
+    assert read_result(publish(second.path, tmp_path / "results")).provenance["trainings"] == 2
+    before = files(tmp_path / "others")
+    with pytest.raises(RunError, match="holds another result already"):
+        publish(second.path, tmp_path / "others")
+    assert files(tmp_path / "others") == before
+
+
+def test_a_second_training_of_another_seed_is_refused(tmp_path):
+    first = make_run(tmp_path / "1", weights=b"1", config=to_json(recipe_config(seed=1)))
+    second = make_run(tmp_path / "2", weights=b"2", parent=first)
+    with pytest.raises(RunError, match=r"of \('ptb-small-re', 0\): .* one recipe and one seed"):
+        publish(second.path, tmp_path / "results")
+
+
 def test_nothing_is_measured_of_what_is_refused(tmp_path, measured):
     publish(make_run(tmp_path / "old").path, tmp_path / "results")
     with pytest.raises(RunError, match="another result already"):

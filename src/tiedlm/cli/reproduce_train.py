@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.main import ERROR, INTERRUPTED
 from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.cli.train_seeds import check_finished
 from tiedlm.cli.training_run import config_of
 from tiedlm.config import to_json
-from tiedlm.launching import Job, Outcome, State, launch
-from tiedlm.reproduction.collect import collect
+from tiedlm.errors import TiedlmError
+from tiedlm.launching import Job, State, launch
+from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.differences import check_is_recipe
 from tiedlm.reproduction.plan import missing, select
 from tiedlm.reproduction.publish import publish
@@ -58,16 +59,18 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
         return 0
     jobs = [_job(one, wanted) for one in found]
     tell_slow_products((job.config for job in jobs if not job.run_dir.exists()), "--precision")
+    _tell_repeated(jobs, rows)
     try:
         outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds)
     except KeyboardInterrupt:
         print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
-    _publish(outcomes, results, wanted.data_dir)
+    finished = [outcome.job for outcome in outcomes if outcome.state is State.FINISHED]
+    refused = _publish([job for job in finished if not _is_repeated(job, rows)], results, wanted.data_dir)
     check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
-    left = sum(outcome.state is not State.FINISHED for outcome in outcomes)
-    print(f"{len(outcomes) - left} trainings are finished, {left} are not: the same command goes on with them.")
-    return 0
+    left = len(outcomes) - len(finished)
+    print(f"{len(finished)} trainings are finished, {left} are not: the same command goes on with them.")
+    return ERROR if refused else 0
 
 
 def _job(training: Training, wanted: Wanted) -> Job:
@@ -82,9 +85,29 @@ def _new(config: RunConfig, precision: Precision | None) -> RunConfig:
     return replace(config, runtime=replace(config.runtime, precision=precision))
 
 
-def _publish(outcomes: Sequence[Outcome], results: Path, data_dir: Path | None) -> None:
-    """Publish what is finished; a second training takes the place of its first, which it holds."""
-    for outcome in outcomes:
-        if outcome.state is State.FINISHED:
-            again = outcome.job.start_from is not None
-            print(publish(outcome.job.run_dir, results, replace=again, data_dir=data_dir))
+def _is_repeated(job: Job, rows: Mapping[str, Row]) -> bool:
+    """Return whether a first training has a result, and is a job for the weights that its second needs."""
+    return job.start_from is None and job.config.seed in rows[job.config.recipe].results
+
+
+def _tell_repeated(jobs: Iterable[Job], rows: Mapping[str, Row]) -> None:
+    for job in jobs:
+        if _is_repeated(job, rows) and not job.run_dir.exists():
+            there = rows[job.config.recipe].results[job.config.seed].path
+            print(
+                f"tiedlm: {there} is of a run whose weights are not here, and its second training needs them. The "
+                "first is trained again; `tiedlm publish RUN --replace` can then put both in the place of that result.",
+                file=sys.stderr,
+            )
+
+
+def _publish(jobs: Iterable[Job], results: Path, data_dir: Path | None) -> int:
+    """Publish what is finished and return how many were refused; each refusal is told, and the others go on."""
+    refused = 0
+    for job in jobs:
+        try:
+            print(publish(job.run_dir, results, data_dir=data_dir))
+        except TiedlmError as error:
+            refused += 1
+            print(f"tiedlm: {job.run_dir} was not published: {error}", file=sys.stderr)
+    return refused

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from tiedlm.corpora.parts import source_of
 from tiedlm.errors import RunError
@@ -55,10 +57,14 @@ def _check_epochs(result: Result) -> None:
 
 def _check_first_training(result: Result) -> None:
     first, parent = result.first_training, result.environment["parent"]
-    origin = None if first is None else (first.config["recipe"], first.provenance["weights_sha256"])
-    named = None if parent is None else (parent["recipe"], parent["weights_sha256"])
-    if origin != named or (first is not None and first.config["recipe"] != result.config["recipe"]):
+    origin = None if first is None else (*_name(first.config), first.provenance["weights_sha256"])
+    named = None if parent is None else (*_name(parent), parent["weights_sha256"])
+    if origin != named or (first is not None and _name(first.config) != _name(result.config)):
         raise RunError(
-            f"{result.path}: its training started from the weights {named}, but {FIRST_TRAINING} is of {origin}; both, "
-            f"and this result, must be of one recipe. {NOT_USED}"
+            f"{result.path}, of {_name(result.config)}: its training started from the weights {named}, but "
+            f"{FIRST_TRAINING} is of {origin}; both, and this result, must be of one recipe and one seed. {NOT_USED}"
         )
+
+
+def _name(config: Mapping[str, Any]) -> tuple[str, int]:
+    return config["recipe"], config["seed"]

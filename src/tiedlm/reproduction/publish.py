@@ -40,8 +40,8 @@ def publish(run: Path, results: Path, *, replace: bool = False, data_dir: Path |
 
     The folder appears whole or not at all. A run that is published already changes nothing; where its result is of a
     version without an analysis, that is added. A training that started from another run's weights brings that run's
-    result along, so that run's folder must still be where it was. The weights are measured in one pass over the test
-    text, those of which there is an analysis already excepted.
+    result along, so that run's folder must still be where it was, and takes the place of that result. The weights are
+    measured in one pass over the test text, those of which there is an analysis already excepted.
 
     Args:
         run: the run folder.

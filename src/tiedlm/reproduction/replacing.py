@@ -9,7 +9,7 @@ from typing import Any
 
 from tiedlm.errors import RunError
 from tiedlm.reproduction.collect import stages
-from tiedlm.reproduction.layout import ANALYSIS, PROVENANCE
+from tiedlm.reproduction.layout import ANALYSIS, FIRST_TRAINING, PROVENANCE
 from tiedlm.reproduction.result import read_result
 
 OF_THE_ANALYSIS = ("version", "files", "checksum")
@@ -23,7 +23,7 @@ def differing(target: Path, contents: Mapping[str, bytes]) -> list[str]:
 
 
 def check_free(target: Path, unmeasured: Mapping[str, bytes]) -> None:
-    """Refuse to put a run in the place of another one.
+    """Refuse to put a run in the place of another one; a first training that it holds is no other one.
 
     Args:
         target: the folder of the result.
@@ -33,9 +33,10 @@ def check_free(target: Path, unmeasured: Mapping[str, bytes]) -> None:
         RunError: `target` holds another result, or files that are no part of one.
     """
     there = {name: content for name, content in _files(target).items() if Path(name).name != ANALYSIS}
-    names = sorted({*there, *unmeasured}) if there else []
-    other = [name for name in names if _comparable(name, there) != _comparable(name, unmeasured)]
-    if other:
+    prefix = f"{FIRST_TRAINING}/"
+    first = {name.removeprefix(prefix): content for name, content in unmeasured.items() if name.startswith(prefix)}
+    other = _other(there, unmeasured)
+    if there and other and _other(there, first):
         raise RunError(
             f"{target} holds another result already ({', '.join(other)} differ). Nothing was changed. Give --replace "
             "to put this one in its place, or another folder with --results."
@@ -67,6 +68,11 @@ def analyses_of(target: Path, *, even_damaged: bool) -> dict[str, bytes]:
 def _files(target: Path) -> dict[str, bytes]:
     paths = [path for path in target.rglob("*") if path.is_file()]
     return {path.relative_to(target).as_posix(): path.read_bytes() for path in paths}
+
+
+def _other(there: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> list[str]:
+    names = sorted({*there, *wanted})
+    return [name for name in names if _comparable(name, there) != _comparable(name, wanted)]
 
 
 def _comparable(name: str, contents: Mapping[str, bytes]) -> Any:

@@ -157,6 +157,15 @@ def test_a_stray_file_beside_the_results(tmp_path: Path) -> None:
         collect(tmp_path)
 
 
+def test_what_a_killed_process_left_of_publishing_is_no_result(tmp_path: Path) -> None:
+    add_result(tmp_path, RE, 0, 87.0)
+    (tmp_path / RE / f"seed-1.partial-{'0' * 32}").mkdir()
+    assert list(collect(tmp_path)[RE].results) == [0]
+    (tmp_path / RE / f"seed-1.partial-{'0' * 31}").mkdir()
+    with pytest.raises(RunError, match="is not a published result"):
+        collect(tmp_path)
+
+
 def test_what_an_invented_result_holds_is_what_a_recipe_says() -> None:
     """The support of these tests, held against the real thing."""
     assert set(to_json(recipe(RE))) == {"recipe", "seed", "corpus", "model", "loss", "training", "runtime"}

@@ -47,7 +47,7 @@ def test_good_results_pass():
 )
 def test_a_perplexity_that_is_not_that_of_its_nats_is_refused(split, field, factor, message):
     scored = scores()
-    scored[split][field] *= factor
+    scored[split][field] = type(scored[split][field])(scored[split][field] * factor)
     with pytest.raises(RunError, match=message.format(split=split)):
         check_result(result(scores=scored))
 
@@ -92,8 +92,15 @@ def test_a_first_training_that_is_not_the_one_named_is_refused(first, parent):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"valid": None}, {"valid": {"nll_nats": 1e9, "words": 1}}, {"valid": {"words": 1}}]
+    ("changed", "told"),
+    [
+        ({"nll_nats": None}, "nll_nats should be a number"),
+        ({"nll_nats": 1e9, "words": 1}, "is not a result: OverflowError"),
+        ({"words": 0}, "is not a result: ZeroDivisionError"),
+    ],
 )
-def test_scores_that_are_none_are_refused(wrong):
-    with pytest.raises(RunError, match="is not a result"):
+def test_scores_that_are_none_are_refused(changed, told):
+    wrong = scores()
+    wrong["valid"] |= changed
+    with pytest.raises(RunError, match=told):
         check_result(result(scores=wrong))

@@ -58,9 +58,13 @@ def beside(path: Path, what: str = "partial") -> Path:
     return path.with_name(f"{path.name}.{what}-{uuid.uuid4().hex}")
 
 
+def is_partial(path: Path) -> bool:
+    """Return whether a folder is one that `beside` names while it is made; no other folder has such a name."""
+    return re.search(r"\.partial-[0-9a-f]{32}$", path.name) is not None and path.is_dir() and not path.is_symlink()
+
+
 def remove_partial_folders(path: Path) -> None:
-    """Delete what killed processes left of making this very folder; no other folder has such a name."""
+    """Delete what killed processes left of making this very folder."""
     for folder in path.parent.iterdir():
-        left = re.fullmatch(re.escape(path.name) + r"\.partial-[0-9a-f]{32}", folder.name)
-        if left and folder.is_dir() and not folder.is_symlink():
+        if folder.name.startswith(f"{path.name}.partial-") and is_partial(folder):
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,8 @@
 
 What is refused: results that are edited, damaged or of another version (`result`), that contradict themselves
 (`consistency`) or their recipe as it is now (`differences`), that were scored under several protocols or on other texts
-than published, two of one seed, and folders that are no recipe's. Nothing is left out in silence.
+than published, two of one seed, and folders that are no recipe's. Nothing is left out in silence but what a killed
+process left of a folder that it was writing, which `tiedlm publish` clears away.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from tiedlm.checkpoint.making import is_partial
 from tiedlm.corpora.parts import source_of
 from tiedlm.errors import ConfigError, RunError, suggestion
 from tiedlm.recipes.catalogue import recipe_names
@@ -100,7 +102,7 @@ def _recipe_folders(results: Path) -> Iterator[Path]:
 def _read_recipe(folder: Path) -> dict[int, Result]:
     """Return seed → result of one recipe's folder."""
     found: dict[int, Result] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.iterdir() if not is_partial(path)):
         result = read_result(path)
         for stage in stages(result):
             _check_recipe(stage, folder.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tiedlm.corpora.parts import source_of
 from tiedlm.errors import RunError
+from tiedlm.reproduction.fields import check_result_fields
 from tiedlm.reproduction.layout import FIRST_TRAINING, METRICS, NOT_USED, Result
 from tiedlm.reproduction.measured import check_analysis
 
@@ -16,9 +17,10 @@ def check_result(result: Result) -> None:
     """Refuse a result whose parts contradict each other, or the published counts of its corpus.
 
     Raises:
-        RunError: scores that are not exp(nll_nats / words), other counts than published, epochs missing or double, an
-            analysis of another text.
+        RunError: fields that are missing or of another type, scores that are not exp(nll_nats / words), other counts
+            than published, epochs missing or double, an analysis of another text.
     """
+    check_result_fields(result)
     try:
         for split in ("valid", "test"):
             _check_score(result, split)

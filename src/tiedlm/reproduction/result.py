@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from tiedlm.errors import RunError
 from tiedlm.files import read_json, sha256
 from tiedlm.reproduction.consistency import check_result
+from tiedlm.reproduction.fields import OF_PROVENANCE, check_fields
 from tiedlm.reproduction.layout import (
     ANALYSIS,
     FIRST_TRAINING,
@@ -65,6 +66,7 @@ def _read_provenance(path: Path) -> dict[str, Any]:
         )
     if version not in (WITHOUT_ANALYSIS, VERSION) or provenance.get("checksum") != checksum(provenance):
         _raise_damaged(path, "it does not agree with its own checksum")
+    check_fields(provenance, OF_PROVENANCE, path)
     return provenance
 
 

@@ -10,16 +10,17 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input -c constraints.txt
 TORCH := $(VENV)/.torch-installed
 PACKAGE := $(VENV)/.package-installed
 DEVELOPMENT := $(VENV)/.development-installed
+TRITON := .triton/.installed
 
 # Pyright's wrapper would look for a newer version of itself on the network at every start.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test format clean
+.PHONY: help demo test test-kernels format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(PACKAGE) ## make .venv, train two small models on text of this machine, show the result
 	$(BIN)/tiedlm demo
@@ -32,12 +33,17 @@ test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format che
 	$(BIN)/pyright
 	$(BIN)/pytest
 
+# Beside .venv and not in it, so that `make test` sees what a clean checkout sees.
+test-kernels: export OMP_NUM_THREADS ?= 1
+test-kernels: $(TRITON) ## the tests of the Triton kernels, interpreted on a CPU; fetches 300 MB more, once
+	PYTHONPATH=.triton $(BIN)/pytest tests/losses/test_passes_triton.py tests/losses/test_triton_*.py
+
 format: $(DEVELOPMENT) ## put the code into the form that `make test` asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove .venv, caches and the demo's runs; runs/ and results/ stay
-	rm -rf $(VENV) .demo dist .pytest_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .triton, caches and the demo's runs; runs/ and results/ stay
+	rm -rf $(VENV) .triton .demo dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Torch comes first and by its exact version: with none installed, an open range may take a build of several gigabytes.
@@ -58,4 +64,9 @@ $(PACKAGE): $(TORCH) pyproject.toml
 $(DEVELOPMENT): $(PACKAGE)
 	@echo 'Installing the development extras ...'
 	@$(INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(TRITON): $(DEVELOPMENT)
+	@echo 'Installing Triton beside .venv (about 300 MB to fetch; once) ...'
+	@$(INSTALL) --no-deps --target .triton --upgrade triton
 	@touch $@

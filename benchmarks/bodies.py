@@ -21,7 +21,7 @@ import torch
 from body_floors import distinct_targets, floors, probes, rates
 from body_parts import COMPARED, PIECES, RECIPES, Bench, Part
 from body_rows import Seconds, line, profile, row
-from command_line import Row, parser_of, printed_by, write_down
+from command_line import Row, parser_of, positive, printed_by, write_down
 from machine import facts, peak_memory_mib
 from step_windows import Window, windows
 from tiedlm.recipes.ptb import SIZES
@@ -99,13 +99,6 @@ def on_device(count: int, options: argparse.Namespace) -> tuple[str, list[Window
     """Return what the words are, and windows of them on the device."""
     words, some = windows(count, options.data_dir)
     return words, [(inputs.to(options.device), targets.to(options.device)) for inputs, targets in some]
-
-
-def positive(text: str) -> int:
-    """Return a number from the command line that must be 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} was given, but a whole number of 1 or more is due")
-    return int(text)
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:

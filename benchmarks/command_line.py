@@ -15,10 +15,17 @@ from machine import append_csv
 Row = dict[str, object]
 
 
+def positive(text: str) -> int:
+    """Return a number from the command line that must be 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} was given, but a whole number of 1 or more is due")
+    return int(text)
+
+
 def parser_of(text: str | None, results: Path) -> argparse.ArgumentParser:
     """Return a parser that is described by the first line of `text` and knows `--threads` and `--output`."""
     parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+    parser.add_argument("--threads", type=positive, help="threads of PyTorch (default: its own choice)")
     parser.add_argument("--output", type=Path, default=results, help="CSV to append to")
     return parser
 

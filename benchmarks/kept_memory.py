@@ -22,7 +22,7 @@ import torch
 
 import step_variants
 import step_windows
-from command_line import Row, parser_of, printed_by, write_down
+from command_line import Row, parser_of, positive, printed_by, write_down
 from machine import facts, peak_memory_mib
 from tiedlm.native.memory import keep_freed_memory
 
@@ -91,7 +91,7 @@ def _row(recipe: str, kind: str, rounds: list[dict[str, dict[str, float]]]) -> R
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each kind (default: 3)")
+    parser.add_argument("--rounds", type=positive, default=3, help="processes of each kind (default: 3)")
     parser.add_argument("--of", nargs=2, metavar=("RECIPE", "KIND"), help="measure in this process and print JSON")
     return parser.parse_args(arguments)
 

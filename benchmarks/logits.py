@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from command_line import Row, parser_of, write_down
+from command_line import Row, parser_of, positive, write_down
 from products import Size, every_round, measured, sizes_of
 from tiedlm.losses import logits
 from turns import Make
@@ -57,7 +57,7 @@ def rows(options: argparse.Namespace, sizes: list[Size]) -> list[Row]:
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds that are counted (default: 15)")
+    parser.add_argument("--rounds", type=positive, default=15, help="rounds that are counted (default: 15)")
     return parser.parse_args(arguments)
 
 

@@ -18,7 +18,7 @@ from statistics import median
 
 import torch
 
-from command_line import parser_of, printed_by, write_down
+from command_line import parser_of, positive, printed_by, write_down
 from loss_memory import extra_memory_mib
 from loss_variants import VARIANTS, Case, Variant, made
 from machine import facts
@@ -92,7 +92,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
     parser.add_argument(
-        "--rounds", type=int, default=15, help="rounds that are counted (default: 15; fewer when large)"
+        "--rounds", type=positive, default=15, help="rounds that are counted (default: 15; fewer when large)"
     )
     parser.add_argument("--device", choices=list(LARGE), default="cpu", help="where it is measured (default: cpu)")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="type of the tables")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import mutant_runs
+from command_line import positive
 from mutant_changes import Change, changed, changes
 from mutant_tests import COMPILED, tests_of
 from tiedlm.training.environment import commit
@@ -125,7 +126,7 @@ def _short(text: str) -> str:
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--mutants", type=int, default=300, help="how many changes are drawn (default: 300)")
+    parser.add_argument("--mutants", type=positive, default=300, help="how many changes are drawn (default: 300)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--again", action="store_true", help="run those that survived once more")
     parser.add_argument("--report", action="store_true", help="say what was found, and run nothing")

@@ -27,6 +27,7 @@ from unittest import mock
 import torch
 from hypothesis import Phase, given, settings
 
+from command_line import positive
 from machine import facts
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -167,8 +168,8 @@ def sources_sha256() -> str:
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--examples", type=int, default=1000, help="oracle comparisons of each form (default: 1,000)")
-    parser.add_argument("--gradchecks", type=int, default=500, help="gradchecks of each form (default: 500)")
+    parser.add_argument("--examples", type=positive, default=1000, help="oracle comparisons of each form (default: 1,000)")
+    parser.add_argument("--gradchecks", type=positive, default=500, help="gradchecks of each form (default: 500)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON to write")
     return parser.parse_args(arguments)
 

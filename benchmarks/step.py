@@ -19,7 +19,7 @@ from typing import Protocol
 
 import torch
 
-from command_line import parser_of, printed_by, write_down
+from command_line import parser_of, positive, printed_by, write_down
 from machine import facts, peak_memory_mib
 from step_variants import VARIANTS, Step, Variant
 from step_windows import Window, windows
@@ -93,7 +93,7 @@ def rows(options: argparse.Namespace, variants: list[Variant]) -> list[dict[str,
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--batches", type=int, default=40, help="rounds that are counted (default: 40)")
+    parser.add_argument("--batches", type=positive, default=40, help="rounds that are counted (default: 40)")
     parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
     parser.add_argument("--memory-of", choices=[v.name for v in VARIANTS], help="print this variant's memory, as JSON")
     return parser.parse_args(arguments)

@@ -142,7 +142,6 @@ def test_memory_grows_with_the_rounds(some) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--rounds", "0"], "whole number of 1 or more"),
         (["--sizes", "huge"], "invalid choice: 'huge'"),
         (["--device", "tpu"], "invalid choice: 'tpu'"),
     ],

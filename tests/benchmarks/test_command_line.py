@@ -11,12 +11,32 @@ from support.scripts import benchmark
 
 command_line = benchmark("command_line")
 
+TO_CSV = ("aligned_rows", "bodies", "kept_memory", "logits", "losses", "rhn", "scale", "step")
+OF_ROUNDS = ("aligned_rows", "bodies", "kept_memory", "logits", "losses", "rhn")
+COUNTS = [
+    *((name, "--threads") for name in TO_CSV),
+    *((name, "--rounds") for name in OF_ROUNDS),
+    *(("rhn", option) for option in ("--units", "--depth")),
+    *(("scale", option) for option in ("--words", "--windows")),
+    *(("proofs", option) for option in ("--examples", "--gradchecks")),
+    *(("gpu", "--steps"), ("mutants", "--mutants"), ("step", "--batches")),
+]
+"""Of every benchmark but `kill`, whose test has its own."""
+
 
 def test_the_parser_is_described_in_one_line_and_knows_where_figures_go(tmp_path: Path) -> None:
     parser = command_line.parser_of("One line.\n\nMore.", tmp_path / "a.csv")
     assert parser.description == "One line."
     assert vars(parser.parse_args([])) == {"threads": None, "output": tmp_path / "a.csv"}
     assert vars(parser.parse_args(["--threads", "2", "--output", "b"])) == {"threads": 2, "output": Path("b")}
+
+
+@pytest.mark.parametrize(("script", "option"), COUNTS)
+@pytest.mark.parametrize("given", ["0", "-1", "1.5"])
+def test_every_count_is_a_whole_number_of_one_or_more(script: str, option: str, given: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        benchmark(script).parsed([option, given])
+    assert f"argument {option}: '{given}' was given, but a whole number of 1 or more is due" in capsys.readouterr().err
 
 
 def test_what_another_process_prints_is_read_and_its_failure_is_one(tmp_path: Path) -> None:

@@ -49,6 +49,19 @@ def test_the_watch_sees_memory_that_is_gone_again() -> None:
     assert 50 < watch.most_mib - before < 80
 
 
+def test_a_text_that_is_too_short_for_the_windows_is_refused(capsys: pytest.CaptureFixture) -> None:
+    """Four rounds at either end, of 20 streams of 35 words, and a line less its last word."""
+    assert scale.parsed(["--words", "9000", "2820", "--windows", "2"]).words == [9000, 2820]
+    with pytest.raises(SystemExit):
+        scale.parsed(["--words", "9000", "2819", "--windows", "2"])
+    assert "--words 2819 is too short a text for --windows 2: 2820 words or more are due" in capsys.readouterr().err
+
+
+def test_the_shortest_text_has_windows_enough(tmp_path: Path) -> None:
+    options = scale.parsed(["--words", "2820", "--windows", "2", "--folder", str(tmp_path)])
+    assert len(scale.speeds(options)[2820]) == 2
+
+
 def test_rows_of_both_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     """With the work done in this process and not in others."""
     asked = []

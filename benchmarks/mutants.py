@@ -81,9 +81,20 @@ def check_unchanged(tree: Path, tests: Iterable[str]) -> None:
 
 
 def latest(path: Path) -> dict[tuple[str, ...], Record]:
-    """Return the last line for each change."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {tuple(record["key"]): record for record in map(json.loads, lines)}
+    """Return the last line for each change; one at the file's end that was cut short is left out, and told."""
+    lines, _, cut = (path.read_text() if path.exists() else "").rpartition("\n")
+    if cut:
+        print(f"{path}: the last line was cut short and is left out, as if its change had not been run.")
+    try:
+        return {tuple(record["key"]): record for record in map(json.loads, lines.splitlines())}
+    except json.JSONDecodeError as error:
+        sys.exit(f"{path} has a line that is no JSON and begins with {error.doc[:60]!r}: take it out, and start again.")
+
+
+def drop_cut_line(path: Path) -> None:
+    """Take a last line that was cut short out of the file: the next one would be joined to it."""
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
 def open_mutants(mutants: Iterable[Mutant], records: dict[tuple[str, ...], Record], again: bool) -> list[Mutant]:
@@ -140,6 +151,7 @@ def run(mutants: list[Mutant], output: Path) -> None:
         tree = mutant_runs.copied(Path(folder) / "tree")
         mutant_runs.prepare(tree)
         checked: set[str] = set()
+        drop_cut_line(output)
         for mutant in sorted(mutants, key=lambda mutant: mutant[0] in COMPILED):
             tests = tests_of(mutant[0])
             check_unchanged(tree, (test for test in tests if test not in checked))

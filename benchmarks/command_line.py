@@ -13,6 +13,8 @@ from typing import Any
 from machine import append_csv
 
 Row = dict[str, object]
+LAST_LINES = 10
+"""What is shown of a process that failed: the error, and where it came from."""
 
 
 def positive(text: str) -> int:
@@ -31,9 +33,12 @@ def parser_of(text: str | None, results: Path) -> argparse.ArgumentParser:
 
 
 def printed_by(script: str, arguments: Sequence[str]) -> Any:
-    """Return the JSON value that a script prints in a process of its own."""
-    command = [sys.executable, script, *arguments]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    """Return the JSON value that a script prints in a process of its own; end with its last lines where it fails."""
+    process = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+    if process.returncode != 0:
+        told = "\n".join(process.stderr.splitlines()[-LAST_LINES:])
+        sys.exit(f"{' '.join([script, *arguments])} ended with status {process.returncode}:\n{told}")
+    return json.loads(process.stdout)
 
 
 def write_down(output: Path, rows: Sequence[Row], line: Callable[[Row], str]) -> None:

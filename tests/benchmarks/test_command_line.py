@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def test_what_another_process_prints_is_read_and_its_failure_is_one(tmp_path: Pa
     script = tmp_path / "script.py"
     script.write_text("import json, sys\nprint(json.dumps({'given': sys.argv[1:]}) if sys.argv[1:] else 1 / 0)\n")
     assert command_line.printed_by(str(script), ["a", "b"]) == {"given": ["a", "b"]}
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(SystemExit, match=r"script.py ended with status 1:\n(.*\n)+ZeroDivisionError"):
         command_line.printed_by(str(script), [])
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ def printed_by(script: str, arguments: Sequence[str]) -> Any:
     return json.loads(process.stdout)
 
 
-def write_down(output: Path, rows: Sequence[Row], line: Callable[[Row], str]) -> None:
-    """Append rows to the CSV and print a line for each."""
-    append_csv(output, rows)
+def write_down(output: Path, rows: Iterable[Row], line: Callable[[Row], str]) -> None:
+    """Print a line for each row as it is measured, and append it to the CSV."""
     for row in rows:
         print(line(row), flush=True)
+        append_csv(output, row)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from command_line import Row, parser_of, positive, write_down
-from machine import facts
+from machine import FACTS, begin_csv, facts
 from step import WARM_UP, measure, ratios
 from step_windows import STEPS, STREAMS
 from tiedlm.layers.rhn import RHNWeights, rhn_loop
@@ -30,6 +30,8 @@ from tiedlm.recipes.rhn import NETWORK
 FORMS = {"loop": rhn_loop, "batched": rhn_batched, "compiled": rhn_compiled}
 """The first is the one that the others are compared with."""
 RESULTS = Path(__file__).parent / "results" / "rhn.csv"
+COLUMNS = (*FACTS, "steps", "streams", "units", "depth", "rounds", "form")
+COLUMNS += ("median_seconds", "fastest_seconds", "ratio_to_loop")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def main() -> None:
     options = parsed()
     if options.threads:
         torch.set_num_threads(options.threads)
+    begin_csv(options.output, COLUMNS)
     write_down(options.output, rows(options), line)
     for name in FORMS:
         if (reason := lacking(name)) is not None:

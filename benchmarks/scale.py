@@ -27,7 +27,7 @@ import torch
 
 import step_windows
 from command_line import Row, parser_of, positive, printed_by, write_down
-from machine import facts, peak_memory_mib
+from machine import FACTS, begin_csv, facts, peak_memory_mib
 from tiedlm.checkpoint import RunFolder
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.corpora.prepare import prepare
@@ -45,6 +45,8 @@ SCORED_WINDOWS = 50
 WARM_UP = 3
 """Rounds that are not counted."""
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
+COLUMNS = (*FACTS, "words", "vocabulary", "windows", "words_per_second", "speed_to_first", "peak_memory_mib")
+COLUMNS += ("peak_to_first", "anonymous_mib", "anonymous_to_first", "encoding_peak_mib", "encoding_words_per_second")
 
 
 def write_text(path: Path, words: int, seed: int) -> None:
@@ -234,6 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.only:
         print(json.dumps(memory(options.only, options.words[0], options)))
         return
+    begin_csv(options.output, COLUMNS)
     with tempfile.TemporaryDirectory() as temporary:
         options.folder = options.folder or Path(temporary)
         options.folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from typing import Protocol
 import torch
 
 from command_line import parser_of, positive, printed_by, write_down
-from machine import facts, peak_memory_mib
+from machine import FACTS, begin_csv, facts, peak_memory_mib
 from step_variants import VARIANTS, Step, Variant
 from step_windows import Window, windows
 from turns import Make, in_turns, ratios
@@ -30,6 +30,8 @@ WARM_UP = 3
 MEMORY_STEPS = 3
 """Steps after which memory has reached its peak."""
 RESULTS = Path(__file__).parent / "results" / "step.csv"
+COLUMNS = (*FACTS, "words", "batches", "model", "gradient", "precision", "median_seconds", "fastest_seconds")
+COLUMNS += ("ratio_to_plain", "peak_memory_mib", "step_memory_mib")
 
 
 class Makes(Protocol):
@@ -108,6 +110,7 @@ def main() -> None:
         variant = next(variant for variant in VARIANTS if variant.name == options.memory_of)
         print(json.dumps(memory(variant, windows(MEMORY_STEPS, options.data_dir)[1])))
         return
+    begin_csv(options.output, COLUMNS)
     write_down(options.output, rows(options, VARIANTS), line)
 
 

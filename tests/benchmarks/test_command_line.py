@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,29 @@ def test_what_another_process_prints_is_read_and_its_failure_is_one(tmp_path: Pa
         command_line.printed_by(str(script), [])
 
 
-def test_rows_are_appended_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command_line.write_down(tmp_path / "a.csv", [{"a": 1}, {"a": 2}], lambda row: f"a is {row['a']}")
+def test_rows_are_printed_and_appended_as_they_are_measured(tmp_path: Path, capsys) -> None:
+    def rows() -> Iterator[dict[str, object]]:
+        yield {"a": 1}
+        assert (tmp_path / "a.csv").read_text() == "a\n1\n"
+        assert capsys.readouterr().out == "a is 1\n"
+        yield {"a": 2}
+
+    command_line.write_down(tmp_path / "a.csv", rows(), lambda row: f"a is {row['a']}")
     assert (tmp_path / "a.csv").read_text() == "a\n1\n2\n"
-    assert capsys.readouterr().out == "a is 1\na is 2\n"
+    assert capsys.readouterr().out == "a is 2\n"
+
+
+def test_a_row_is_printed_before_it_is_refused(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit, match="cannot be written"):
+        command_line.write_down(tmp_path, [{"a": 1}], lambda row: f"a is {row['a']}")
+    assert capsys.readouterr().out == "a is 1\n"
+
+
+@pytest.mark.parametrize("name", TO_CSV)
+def test_other_columns_are_refused_before_anything_is_measured(name: str, tmp_path: Path, monkeypatch) -> None:
+    script, output = benchmark(name), tmp_path / "a.csv"
+    output.write_text("other\n")
+    monkeypatch.setattr(sys, "argv", [name, "--output", str(output)])
+    monkeypatch.setattr(script, "rows", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(SystemExit, match=r"has the columns \['other'\], but \['date', 'commit', "):
+        script.main()

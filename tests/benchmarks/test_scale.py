@@ -80,6 +80,7 @@ def test_rows_of_both_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert asked == [("encode", 7000), ("encode", 14000), ("train", 7000), ("train", 14000)]
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == scale.COLUMNS
     assert [(row["words"], row["windows"]) for row in rows] == [("7000", "4"), ("14000", "4")]
     assert rows[0]["speed_to_first"] == rows[0]["peak_to_first"] == "1.0000"
     assert all(float(row["anonymous_mib"]) < float(row["peak_memory_mib"]) for row in rows)

@@ -10,7 +10,7 @@ Rows are appended to `benchmarks/results/aligned_rows.csv`.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -18,7 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from command_line import Row, parser_of, write_down
+from command_line import Row, parser_of, positive, write_down
+from machine import FACTS, begin_csv
 from products import Size, every_round, measured, sizes_of
 from tiedlm.losses.logits import logits_into
 from tiedlm.losses.workspace import logits_buffer
@@ -26,6 +27,7 @@ from turns import Make
 
 TIGHT, AT_LINES = "one after the other", "at cache lines"
 RESULTS = Path(__file__).parent / "results" / "aligned_rows.csv"
+COLUMNS = (*FACTS, *Size._fields, "product", "precision", "rounds", "begin", "median_seconds", "ratio")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -52,20 +54,18 @@ def variants(size: Size, dtype: torch.dtype, name: str) -> dict[str, Make]:
     return every_round(made)
 
 
-def rows(options: argparse.Namespace, sizes: Sequence[Size]) -> list[Row]:
-    """Measure all and return a row of the CSV for each product, precision and kind."""
-    found: list[Row] = []
+def rows(options: argparse.Namespace, sizes: Sequence[Size]) -> Iterator[Row]:
+    """Measure all, and yield a row of the CSV for each product, precision and kind as it is measured."""
     precisions: Sequence[str] = options.precisions
     for size, precision, name in product(sizes, precisions, ("H W'", "G W", "G' H")):
         what: Row = {**size._asdict(), "product": name, "precision": precision}
-        found += measured(what, variants(size, PRECISIONS[precision], name), options.rounds, "begin", "ratio")
-    return found
+        yield from measured(what, variants(size, PRECISIONS[precision], name), options.rounds, "begin", "ratio")
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds that are counted (default: 15)")
+    parser.add_argument("--rounds", type=positive, default=15, help="rounds that are counted (default: 15)")
     both = list(PRECISIONS)
     parser.add_argument(
         "--precisions", nargs="+", choices=both, default=both, help="types of what is multiplied (default: both)"
@@ -84,6 +84,7 @@ def main() -> None:
     options = parsed()
     if options.threads:
         torch.set_num_threads(options.threads)
+    begin_csv(options.output, COLUMNS)
     write_down(options.output, rows(options, SIZES), line)
 
 

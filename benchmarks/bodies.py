@@ -20,9 +20,9 @@ import torch
 
 from body_floors import distinct_targets, floors, probes, rates
 from body_parts import COMPARED, PIECES, RECIPES, Bench, Part
-from body_rows import Seconds, line, profile, row
-from command_line import Row, parser_of, printed_by, write_down
-from machine import facts, peak_memory_mib
+from body_rows import FOUND, Seconds, line, profile, row
+from command_line import Row, parser_of, positive, printed_by, write_down
+from machine import FACTS, begin_csv, facts, peak_memory_mib
 from step_windows import Window, windows
 from tiedlm.recipes.ptb import SIZES
 from turns import Make, in_turns
@@ -32,6 +32,7 @@ WARM_UP = 3
 MEMORY_ROUNDS = 3
 """Rounds after which memory has reached its peak."""
 RESULTS = Path(__file__).parent / "results" / "bodies.csv"
+COLUMNS = (*FACTS, "size", "units", "words", "rounds", "product_gflops", "copy_gbs", *FOUND)
 
 
 def measure(bench: Bench, some: list[Window]) -> Seconds:
@@ -101,13 +102,6 @@ def on_device(count: int, options: argparse.Namespace) -> tuple[str, list[Window
     return words, [(inputs.to(options.device), targets.to(options.device)) for inputs, targets in some]
 
 
-def positive(text: str) -> int:
-    """Return a number from the command line that must be 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} was given, but a whole number of 1 or more is due")
-    return int(text)
-
-
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
@@ -142,6 +136,7 @@ def main() -> None:
     if options.memory_of:
         print(json.dumps(memory_asked_for(options)))
         return
+    begin_csv(options.output, COLUMNS)
     for size in options.sizes:
         measured = rows(size, options)
         write_down(options.output, measured, line)

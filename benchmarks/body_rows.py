@@ -12,6 +12,9 @@ from step_windows import STEPS, STREAMS
 
 Seconds = dict[str, list[float]]
 """Name of a part → its seconds in each round."""
+FOUND = (*Part._fields, "median_seconds", "fastest_seconds", "words_per_second", "ratio_to_plain", "ratio_to_loop")
+FOUND += ("floor_seconds", "peak_memory_mib", "part_memory_mib")
+"""The columns that `row` gives."""
 
 
 def row(part: Part, seconds: Seconds, floor: float | None, used: Mapping[str, float] | None) -> Row:

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from command_line import positive
 from gpu_masks import checked
 from gpu_steps import AS_IT_READS, CAPTURED_LOSSES, WARM_UP, captured, config_of, eager
 from machine import facts
@@ -123,13 +124,11 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES), help="default: all three")
-    parser.add_argument("--steps", type=int, default=100, help="steps that are counted (default: 100)")
+    parser.add_argument("--steps", type=positive, default=100, help="steps that are counted (default: 100)")
     parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file to write")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="do one part alone and print what it finds, as JSON")
     options = parser.parse_args(arguments)
-    if options.steps < 1:
-        parser.error(f"--steps is {options.steps}, but must be 1 or more.")
     known = sorted({part for size in SIZES for part in parts([size])})
     if options.only and tuple(options.only) not in known:
         told = ", ".join(f"'{' '.join(part)}'" for part in known)

@@ -14,7 +14,7 @@ import json
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -22,8 +22,8 @@ import torch
 
 import step_variants
 import step_windows
-from command_line import Row, parser_of, printed_by, write_down
-from machine import facts, peak_memory_mib
+from command_line import Row, parser_of, positive, printed_by, write_down
+from machine import FACTS, begin_csv, facts, peak_memory_mib
 from tiedlm.native.memory import keep_freed_memory
 
 STEPS, WARM_UP = 30, 10
@@ -36,6 +36,8 @@ RECIPES = {
 """Recipe → words of its vocabulary."""
 KINDS = ("given back", "kept")
 RESULTS = Path(__file__).parent / "results" / "kept_memory.csv"
+COLUMNS = (*FACTS, "rounds", "recipe", "freed_memory", "median_seconds")
+COLUMNS += ("ratio_to_given_back", "pages_a_step", "peak_memory_mib")
 
 
 def steps(recipe: str, kind: str) -> dict[str, float]:
@@ -60,17 +62,15 @@ def _pages_fetched() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def rows(options: argparse.Namespace, recipes: Sequence[str]) -> list[Row]:
-    """Measure all recipes in turns and return a row of the CSV for each kind."""
+def rows(options: argparse.Namespace, recipes: Sequence[str]) -> Iterator[Row]:
+    """Measure all recipes, the kinds in turns, and yield a row of the CSV for each as it is measured."""
     arguments = ["--threads", str(torch.get_num_threads())]
-    found: list[Row] = []
     for recipe in recipes:
         rounds = [
             {kind: printed_by(__file__, ["--of", recipe, kind, *arguments]) for kind in KINDS}
             for _ in range(options.rounds)
         ]
-        found += [_row(recipe, kind, rounds) for kind in KINDS]
-    return found
+        yield from (_row(recipe, kind, rounds) for kind in KINDS)
 
 
 def _row(recipe: str, kind: str, rounds: list[dict[str, dict[str, float]]]) -> Row:
@@ -91,7 +91,7 @@ def _row(recipe: str, kind: str, rounds: list[dict[str, dict[str, float]]]) -> R
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each kind (default: 3)")
+    parser.add_argument("--rounds", type=positive, default=3, help="processes of each kind (default: 3)")
     parser.add_argument("--of", nargs=2, metavar=("RECIPE", "KIND"), help="measure in this process and print JSON")
     return parser.parse_args(arguments)
 
@@ -112,6 +112,7 @@ def main() -> None:
     if options.of:
         print(json.dumps(steps(*options.of)))
         return
+    begin_csv(options.output, COLUMNS)
     write_down(options.output, rows(options, list(RECIPES)), line)
 
 

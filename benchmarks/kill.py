@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from command_line import positive
+
 SIZE = {
     "model.units": 16,
     "training.epochs": 3,
@@ -206,7 +208,7 @@ def kill_and_compare(folder: Path, kills: int, seed: int) -> Count:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=50, help="processes to kill (default: 50)")
+    parser.add_argument("--kills", type=positive, default=50, help="processes to kill (default: 50)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the instants (default: 0)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

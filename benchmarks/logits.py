@@ -9,13 +9,15 @@ Rows are appended to `benchmarks/results/logits.csv`.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from command_line import Row, parser_of, write_down
+from command_line import Row, parser_of, positive, write_down
+from machine import FACTS, begin_csv
 from products import Size, every_round, measured, sizes_of
 from tiedlm.losses import logits
 from turns import Make
@@ -23,6 +25,7 @@ from turns import Make
 WHOLE = "whole"
 BLOCKS = (512, 1024, 2048, 4096, 8192)
 RESULTS = Path(__file__).parent / "results" / "logits.csv"
+COLUMNS = (*FACTS, *Size._fields, "rounds", "block", "median_seconds", "ratio_to_whole")
 
 
 SIZES = [Size(700, 200, 10_000), Size(1050, 200, 10_000), Size(700, 200, 33_278), Size(1050, 200, 33_278)]
@@ -45,19 +48,16 @@ def variants(size: Size) -> dict[str, Make]:
     return every_round(made)
 
 
-def rows(options: argparse.Namespace, sizes: list[Size]) -> list[Row]:
-    """Measure all sizes and return a row of the CSV for each kind of product."""
-    return [
-        row
-        for size in sizes
-        for row in measured(size._asdict(), variants(size), options.rounds, "block", "ratio_to_whole")
-    ]
+def rows(options: argparse.Namespace, sizes: list[Size]) -> Iterator[Row]:
+    """Measure all sizes, and yield a row of the CSV for each kind of product as it is measured."""
+    for size in sizes:
+        yield from measured(size._asdict(), variants(size), options.rounds, "block", "ratio_to_whole")
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds that are counted (default: 15)")
+    parser.add_argument("--rounds", type=positive, default=15, help="rounds that are counted (default: 15)")
     return parser.parse_args(arguments)
 
 
@@ -71,6 +71,7 @@ def main() -> None:
     options = parsed()
     if options.threads:
         torch.set_num_threads(options.threads)
+    begin_csv(options.output, COLUMNS)
     write_down(options.output, rows(options, SIZES), line)
 
 

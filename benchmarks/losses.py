@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from statistics import median
 
 import torch
 
-from command_line import parser_of, printed_by, write_down
+from command_line import Row, parser_of, positive, printed_by, write_down
 from loss_memory import extra_memory_mib
 from loss_variants import VARIANTS, Case, Variant, made
-from machine import facts
+from machine import FACTS, begin_csv, facts
 from turns import Make, in_turns, ratios
 
 Size = tuple[int, int, int]
@@ -37,6 +37,8 @@ LARGE = {"cpu": 10**8, "cuda": 10**9}
 """Logits from which a variant that holds several arrays of them is left out, and rounds on a CPU are fewer."""
 WARM_UP = 2
 RESULTS = Path(__file__).parent / "results" / "losses.csv"
+COLUMNS = (*FACTS, "rows", "words", "width", "dtype", "distinct_targets", "loss", "gradient", "rounds")
+COLUMNS += ("median_seconds", "ratio_to_stock", "extra_memory_mib")
 
 
 def variants_at(size: Size, device: str, only: Collection[str] = ()) -> list[Variant]:
@@ -62,15 +64,15 @@ def memory_in_a_process(size: Size, variant: Variant, options: argparse.Namespac
     return printed_by(__file__, ["--threads", str(torch.get_num_threads()), "--memory-of", *wanted])
 
 
-def rows(size: Size, options: argparse.Namespace) -> list[dict[str, object]]:
-    """Measure all variants at one size and return a row of the CSV for each."""
+def rows(size: Size, options: argparse.Namespace) -> Iterator[Row]:
+    """Time all variants at one size, and yield a row of the CSV for each as its memory is measured."""
     case = made(*size, options.device, getattr(torch, options.dtype))
     variants = variants_at(size, options.device, options.only or ())
     few = options.device == "cpu" and size[0] * size[1] >= LARGE["cpu"]
     seconds = measure(case, variants, min(options.rounds, max(3, options.rounds // 5)) if few else options.rounds)
     relative = ratios(seconds, variants[0].label)
-    return [
-        {
+    for variant in variants:
+        yield {
             **facts(options.device),
             "rows": case.rows,
             "words": case.words,
@@ -84,15 +86,13 @@ def rows(size: Size, options: argparse.Namespace) -> list[dict[str, object]]:
             "ratio_to_stock": f"{relative[variant.label]:.3f}",
             "extra_memory_mib": f"{memory_in_a_process(size, variant, options):.0f}",
         }
-        for variant in variants
-    ]
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
     parser.add_argument(
-        "--rounds", type=int, default=15, help="rounds that are counted (default: 15; fewer when large)"
+        "--rounds", type=positive, default=15, help="rounds that are counted (default: 15; fewer when large)"
     )
     parser.add_argument("--device", choices=list(LARGE), default="cpu", help="where it is measured (default: cpu)")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="type of the tables")
@@ -118,6 +118,7 @@ def main() -> None:
     if options.memory_of:
         print(json.dumps(memory_asked_for(options)))
         return
+    begin_csv(options.output, COLUMNS)
     for number in options.sizes:
         write_down(options.output, rows(SIZES[number - 1], options), line)
 
@@ -130,7 +131,7 @@ def memory_asked_for(options: argparse.Namespace) -> float:
     return extra_memory_mib(case, variant)
 
 
-def line(row: dict[str, object]) -> str:
+def line(row: Row) -> str:
     """Return a row of the CSV in short."""
     size = f"{row['rows']} x {row['words']} x {row['width']}"
     name = f"{row['loss']}/{row['gradient']}"

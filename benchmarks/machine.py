@@ -13,6 +13,8 @@ from typing import Any
 from tiedlm.training.environment import describe
 
 KEPT = ("commit", "device", "processor", "threads", "platform", "python", "torch", "numpy", "tiedlm")
+FACTS = ("date", *KEPT)
+"""The columns that `facts` gives."""
 
 
 def facts(device: str = "cpu") -> dict[str, Any]:
@@ -31,18 +33,23 @@ def peak_memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units
 
 
-def append_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Append rows, with a line of headings where the file is new; other headings than those there are an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    headings = list(rows[0])
-    new = not path.exists()
-    if not new:
-        with path.open(newline="") as file:
-            found = next(csv.reader(file), [])
-        if found != headings:
-            sys.exit(f"{path} has the columns {found}, but {headings} were measured. Move it away to begin another.")
+def begin_csv(path: Path, columns: Sequence[str]) -> None:
+    """Begin a CSV with a line of headings; end where it cannot be written, or is there already with other columns."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+", newline="") as file:
+            if file.tell() == 0:
+                csv.writer(file, lineterminator="\n").writerow(columns)
+            file.seek(0)
+            found = next(csv.reader(file))
+    except OSError as error:
+        sys.exit(f"{path} cannot be written: {error.strerror}. Name another CSV with --output.")
+    if found != list(columns):
+        sys.exit(f"{path} has the columns {found}, but {list(columns)} are due. Move it away to begin another.")
+
+
+def append_csv(path: Path, row: dict[str, Any]) -> None:
+    """Append a row to a CSV, which is begun where it is new."""
+    begin_csv(path, list(row))
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, headings, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(file, lineterminator="\n").writerow(row.values())

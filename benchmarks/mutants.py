@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import mutant_runs
+from command_line import positive
 from mutant_changes import Change, changed, changes
 from mutant_tests import COMPILED, tests_of
 from tiedlm.training.environment import commit
@@ -80,9 +81,20 @@ def check_unchanged(tree: Path, tests: Iterable[str]) -> None:
 
 
 def latest(path: Path) -> dict[tuple[str, ...], Record]:
-    """Return the last line for each change."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {tuple(record["key"]): record for record in map(json.loads, lines)}
+    """Return the last line for each change; one at the file's end that was cut short is left out, and told."""
+    lines, _, cut = (path.read_text() if path.exists() else "").rpartition("\n")
+    if cut:
+        print(f"{path}: the last line was cut short and is left out, as if its change had not been run.")
+    try:
+        return {tuple(record["key"]): record for record in map(json.loads, lines.splitlines())}
+    except json.JSONDecodeError as error:
+        sys.exit(f"{path} has a line that is no JSON and begins with {error.doc[:60]!r}: take it out, and start again.")
+
+
+def drop_cut_line(path: Path) -> None:
+    """Take a last line that was cut short out of the file: the next one would be joined to it."""
+    if path.exists():
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
 
 
 def open_mutants(mutants: Iterable[Mutant], records: dict[tuple[str, ...], Record], again: bool) -> list[Mutant]:
@@ -125,7 +137,7 @@ def _short(text: str) -> str:
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--mutants", type=int, default=300, help="how many changes are drawn (default: 300)")
+    parser.add_argument("--mutants", type=positive, default=300, help="how many changes are drawn (default: 300)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--again", action="store_true", help="run those that survived once more")
     parser.add_argument("--report", action="store_true", help="say what was found, and run nothing")
@@ -139,6 +151,7 @@ def run(mutants: list[Mutant], output: Path) -> None:
         tree = mutant_runs.copied(Path(folder) / "tree")
         mutant_runs.prepare(tree)
         checked: set[str] = set()
+        drop_cut_line(output)
         for mutant in sorted(mutants, key=lambda mutant: mutant[0] in COMPILED):
             tests = tests_of(mutant[0])
             check_unchanged(tree, (test for test in tests if test not in checked))

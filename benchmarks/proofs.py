@@ -14,7 +14,6 @@ import argparse
 import functools
 import hashlib
 import itertools
-import json
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from unittest import mock
 import torch
 from hypothesis import Phase, given, settings
 
+from command_line import positive
 from machine import facts
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -36,6 +36,8 @@ from oracles.augmented_loss import Problem
 from support import loss_truth, ranks
 from support.compare import assert_close, error
 from support.loss_cases import Loss, problems
+from tiedlm.errors import RunError
+from tiedlm.files import read_json, write_json
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
 from tiedlm.native.compiler import FOLDER
@@ -143,7 +145,7 @@ def gradchecks(losses: Callable[[int], Loss], checks: int) -> Part:
 
 def run(options: argparse.Namespace) -> Part:
     """Do what is not there yet, writing after every part."""
-    found = json.loads(options.output.read_text()) if options.output.exists() else {}
+    found = found_before(options.output)
     asked = {"examples": options.examples, "gradchecks": options.gradchecks, "losses_sha256": sources_sha256()}
     if any(found.get(name) != value for name, value in asked.items()):
         found = {**facts(), **asked, "parts": {}}
@@ -152,9 +154,17 @@ def run(options: argparse.Namespace) -> Part:
             if f"{kind} {name}" in found["parts"]:
                 continue
             part = found["parts"][f"{kind} {name}"] = work(losses, count)
-            options.output.write_text(json.dumps(found, indent=1) + "\n")
+            write_json(options.output, found)
             print(f"{kind:<10}{name:<20}{part['examples']} examples, {part['failures']} failures", flush=True)
     return found
+
+
+def found_before(path: Path) -> Part:
+    """Return what an earlier call found, nothing where there was none; end where it cannot be read."""
+    try:
+        return read_json(path) if path.exists() else {}
+    except RunError as error:
+        sys.exit(f"{error} Move it away to begin another.")
 
 
 def sources_sha256() -> str:
@@ -167,8 +177,8 @@ def sources_sha256() -> str:
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--examples", type=int, default=1000, help="oracle comparisons of each form (default: 1,000)")
-    parser.add_argument("--gradchecks", type=int, default=500, help="gradchecks of each form (default: 500)")
+    parser.add_argument("--examples", type=positive, default=1000, help="oracle comparisons of each (default: 1,000)")
+    parser.add_argument("--gradchecks", type=positive, default=500, help="gradchecks of each (default: 500)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON to write")
     return parser.parse_args(arguments)
 

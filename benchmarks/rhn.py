@@ -17,7 +17,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from machine import append_csv, facts
+from command_line import Row, parser_of, positive, write_down
+from machine import FACTS, begin_csv, facts
 from step import WARM_UP, measure, ratios
 from step_windows import STEPS, STREAMS
 from tiedlm.layers.rhn import RHNWeights, rhn_loop
@@ -29,6 +30,8 @@ from tiedlm.recipes.rhn import NETWORK
 FORMS = {"loop": rhn_loop, "batched": rhn_batched, "compiled": rhn_compiled}
 """The first is the one that the others are compared with."""
 RESULTS = Path(__file__).parent / "results" / "rhn.csv"
+COLUMNS = (*FACTS, "steps", "streams", "units", "depth", "rounds", "form")
+COLUMNS += ("median_seconds", "fastest_seconds", "ratio_to_loop")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def lacking(name: str) -> str | None:
     return missing_compiler() if name == "compiled" else None
 
 
-def rows(options: argparse.Namespace) -> list[dict[str, object]]:
+def rows(options: argparse.Namespace) -> list[Row]:
     """Measure all forms and return a row of the CSV for each."""
     passes = [Pass(name, options.units, options.depth) for name in FORMS if lacking(name) is None]
     seconds = measure(passes, windows(WARM_UP + options.rounds, options.units))
@@ -96,13 +99,16 @@ def rows(options: argparse.Namespace) -> list[dict[str, object]]:
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10, help="rounds that are counted (default: 10)")
-    parser.add_argument("--units", type=int, default=NETWORK.units, help=f"units (default: {NETWORK.units})")
-    parser.add_argument("--depth", type=int, default=NETWORK.depth, help=f"depth (default: {NETWORK.depth})")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to append to")
+    parser = parser_of(__doc__, RESULTS)
+    parser.add_argument("--rounds", type=positive, default=10, help="rounds that are counted (default: 10)")
+    parser.add_argument("--units", type=positive, default=NETWORK.units, help=f"units (default: {NETWORK.units})")
+    parser.add_argument("--depth", type=positive, default=NETWORK.depth, help=f"depth (default: {NETWORK.depth})")
     return parser.parse_args(arguments)
+
+
+def line(row: Row) -> str:
+    """Return a row of the CSV in short."""
+    return f"{row['form']:<10}{row['median_seconds']} s  x {row['ratio_to_loop']}"
 
 
 def main() -> None:
@@ -110,10 +116,8 @@ def main() -> None:
     options = parsed()
     if options.threads:
         torch.set_num_threads(options.threads)
-    measured = rows(options)
-    append_csv(options.output, measured)
-    for row in measured:
-        print(f"{row['form']:<10}{row['median_seconds']} s  x {row['ratio_to_loop']}")
+    begin_csv(options.output, COLUMNS)
+    write_down(options.output, rows(options), line)
     for name in FORMS:
         if (reason := lacking(name)) is not None:
             print(f"{name:<10}left out: {reason}")

@@ -15,21 +15,19 @@ import argparse
 import json
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 
 import step_windows
-from machine import append_csv, facts, peak_memory_mib
+from command_line import Row, parser_of, positive, printed_by, write_down
+from machine import FACTS, begin_csv, facts, peak_memory_mib
 from tiedlm.checkpoint import RunFolder
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.corpora.prepare import prepare
@@ -47,6 +45,8 @@ SCORED_WINDOWS = 50
 WARM_UP = 3
 """Rounds that are not counted."""
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
+COLUMNS = (*FACTS, "words", "vocabulary", "windows", "words_per_second", "speed_to_first", "peak_memory_mib")
+COLUMNS += ("peak_to_first", "anonymous_mib", "anonymous_to_first", "encoding_peak_mib", "encoding_words_per_second")
 
 
 def write_text(path: Path, words: int, seed: int) -> None:
@@ -150,9 +150,20 @@ def memory(work: str, words: int, options: argparse.Namespace) -> dict[str, floa
 
 def in_a_process(work: str, words: int, options: argparse.Namespace) -> dict[str, float]:
     """Return `memory` of a process that does nothing else."""
-    command = [sys.executable, __file__, "--only", work, "--words", str(words), "--folder", str(options.folder)]
-    command += ["--windows", str(options.windows), "--threads", str(torch.get_num_threads())]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    arguments = ["--only", work, "--words", str(words), "--folder", str(options.folder)]
+    arguments += ["--windows", str(options.windows), "--threads", str(torch.get_num_threads())]
+    return printed_by(__file__, arguments)
+
+
+def rounds_of_half(windows: int) -> int:
+    """Return the rounds at the start of the texts, or at their end, when so many windows are trained of each."""
+    return WARM_UP + -(-windows // 2)
+
+
+def least_words(windows: int) -> int:
+    """Return the words that a text must have for so many windows, though its last line be cut off."""
+    config = recipe(RECIPE).training
+    return rounds_of_half(windows) * config.streams * config.steps + LINE_WORDS
 
 
 def speeds(options: argparse.Namespace) -> dict[int, list[float]]:
@@ -160,7 +171,7 @@ def speeds(options: argparse.Namespace) -> dict[int, list[float]]:
     seconds: dict[int, list[float]] = {words: [] for words in options.words}
     configs = {words: text_config(options.folder, words) for words in seconds}
     trainings = {words: training(config, options.folder) for words, config in configs.items()}
-    half, order = WARM_UP + -(-options.windows // 2), random.Random(0)
+    half, order = rounds_of_half(options.windows), random.Random(0)
     for at_end in (False, True):
         running = {
             words: ours.streams.windows(ours.config.training.steps, max(0, ours.windows - half - 1) * at_end)
@@ -175,7 +186,7 @@ def speeds(options: argparse.Namespace) -> dict[int, list[float]]:
     return seconds
 
 
-def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+def rows(options: argparse.Namespace) -> list[Row]:
     """Measure all texts and return a row of the CSV for each."""
     encoding, memories = (
         {words: in_a_process(work, words, options) for words in options.words} for work in ("encode", "train")
@@ -203,14 +214,18 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--words", type=int, nargs="+", default=[1_000_000, 50_000_000], help="words of each text")
-    parser.add_argument("--windows", type=int, default=300, help="windows that are trained of each (default: 300)")
-    parser.add_argument("--threads", type=int, help="threads of PyTorch (default: its own choice)")
+    parser = parser_of(__doc__, RESULTS)
+    parser.add_argument("--words", type=positive, nargs="+", default=[1_000_000, 50_000_000], help="words of each text")
+    parser.add_argument("--windows", type=positive, default=300, help="windows that are trained of each (default: 300)")
     parser.add_argument("--folder", type=Path, help="where texts, cache and runs go (default: a temporary folder)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="CSV to append to")
     parser.add_argument("--only", choices=["encode", "train"], help="do this alone and print the memory as JSON")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if min(options.words) < (least := least_words(options.windows)):
+        parser.error(
+            f"--words {min(options.words)} is too short a text for --windows {options.windows}: {least} words or more "
+            "are due. Ask for a longer text or for fewer windows."
+        )
+    return options
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -221,18 +236,16 @@ def main(arguments: list[str] | None = None) -> None:
     if options.only:
         print(json.dumps(memory(options.only, options.words[0], options)))
         return
+    begin_csv(options.output, COLUMNS)
     with tempfile.TemporaryDirectory() as temporary:
         options.folder = options.folder or Path(temporary)
         options.folder.mkdir(parents=True, exist_ok=True)
         for words in options.words:
             text_config(options.folder, words)
-        measured = rows(options)
-    append_csv(options.output, measured)
-    for row in measured:
-        print(line(row))
+        write_down(options.output, rows(options), line)
 
 
-def line(row: dict[str, Any]) -> str:
+def line(row: Row) -> str:
     """Return a row of the CSV in short."""
     return (
         f"{row['words']:>12,} words  {row['words_per_second']} words/s (x {row['speed_to_first']})  "

@@ -19,8 +19,8 @@ from typing import Protocol
 
 import torch
 
-from command_line import parser_of, printed_by, write_down
-from machine import facts, peak_memory_mib
+from command_line import parser_of, positive, printed_by, write_down
+from machine import FACTS, begin_csv, facts, peak_memory_mib
 from step_variants import VARIANTS, Step, Variant
 from step_windows import Window, windows
 from turns import Make, in_turns, ratios
@@ -30,6 +30,8 @@ WARM_UP = 3
 MEMORY_STEPS = 3
 """Steps after which memory has reached its peak."""
 RESULTS = Path(__file__).parent / "results" / "step.csv"
+COLUMNS = (*FACTS, "words", "batches", "model", "gradient", "precision", "median_seconds", "fastest_seconds")
+COLUMNS += ("ratio_to_plain", "peak_memory_mib", "step_memory_mib")
 
 
 class Makes(Protocol):
@@ -93,7 +95,7 @@ def rows(options: argparse.Namespace, variants: list[Variant]) -> list[dict[str,
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--batches", type=int, default=40, help="rounds that are counted (default: 40)")
+    parser.add_argument("--batches", type=positive, default=40, help="rounds that are counted (default: 40)")
     parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
     parser.add_argument("--memory-of", choices=[v.name for v in VARIANTS], help="print this variant's memory, as JSON")
     return parser.parse_args(arguments)
@@ -108,6 +110,7 @@ def main() -> None:
         variant = next(variant for variant in VARIANTS if variant.name == options.memory_of)
         print(json.dumps(memory(variant, windows(MEMORY_STEPS, options.data_dir)[1])))
         return
+    begin_csv(options.output, COLUMNS)
     write_down(options.output, rows(options, VARIANTS), line)
 
 

@@ -132,7 +132,6 @@ def test_without_a_gpu_it_says_so_and_what_to_run_instead(capsys) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--steps", "0"], "--steps is 0"),
         (["--sizes", "huge"], "invalid choice: 'huge'"),
         (["--only", "steps", "small"], "must be one of 'graph large as it reads bfloat16'"),
     ],

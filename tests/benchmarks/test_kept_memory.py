@@ -30,5 +30,12 @@ def test_a_ratio_is_that_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None
     assert back["ratio_to_given_back"] == "1.000"
     assert stays["ratio_to_given_back"] == "0.500"
     assert (stays["median_seconds"], stays["pages_a_step"], stays["rounds"]) == ("0.80000", "3", 3)
-    assert {"date", "commit", "device", "processor", "threads", "torch"} <= set(back)
+    assert tuple(back) == kept.COLUMNS
     assert "kept" in kept.line(stays)
+
+
+def test_a_row_is_there_before_the_next_recipe_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter(2 * [{"seconds": 1.0, "pages": 3.0, "peak_mib": 100.0}])
+    monkeypatch.setattr(kept, "printed_by", lambda *_: next(told))
+    found = kept.rows(kept.parsed(["--rounds", "1"]), ["ptb-small-vd", "not measured yet"])
+    assert next(found)["recipe"] == "ptb-small-vd"

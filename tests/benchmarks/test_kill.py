@@ -71,6 +71,12 @@ def test_the_status_says_whether_all_were_equal(monkeypatch: pytest.MonkeyPatch,
     assert capsys.readouterr().out == f"copy-1: weights differ\n{line}no\n"
 
 
+def test_no_kill_at_all_is_refused(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        kill.main(["--kills", "0"])
+    assert "--kills: '0' was given, but a whole number of 1 or more is due" in capsys.readouterr().err
+
+
 def test_a_training_that_fails_ends_the_measurement() -> None:
     command = [sys.executable, "-S", "-c", "import sys; sys.exit('why')"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

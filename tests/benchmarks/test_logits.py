@@ -33,5 +33,10 @@ def test_a_row_tells_everything() -> None:
     assert (first["block"], second["block"]) == ("whole", "512")
     assert first["ratio_to_whole"] == "1.000"
     assert (second["rows"], second["width"], second["words"], second["rounds"]) == (2, 4, 600, 1)
-    assert {"date", "commit", "device", "processor", "threads", "torch"} <= set(first)
+    assert tuple(first) == logits.COLUMNS
     assert "600" in logits.line(second)
+
+
+def test_a_row_is_there_before_the_next_size_is_measured() -> None:
+    found = logits.rows(logits.parsed(["--rounds", "1"]), [logits.Size(2, 4, 600), "not measured yet"])
+    assert next(found)["words"] == 600

@@ -84,5 +84,12 @@ def test_a_row_tells_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         "float32",
         "12",
     )
-    assert {"date", "commit", "device", "processor", "threads", "torch"} <= set(first)
+    assert tuple(first) == losses.COLUMNS
     assert "torch_linear/plain" in losses.line(second)
+
+
+def test_a_row_is_there_before_the_next_memory_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([12.4])
+    monkeypatch.setattr(losses, "memory_in_a_process", lambda *_: next(told))
+    monkeypatch.setattr(losses, "variants_at", lambda *_: HERE[:2])
+    assert next(losses.rows(SMALL, losses.parsed(["--rounds", "1"])))["extra_memory_mib"] == "12"

@@ -83,12 +83,39 @@ def test_every_module_has_tests_that_exist() -> None:
             assert (runs.PROJECT / "tests" / "losses" / f"{test.partition(' -k ')[0]}.py").is_file(), test
 
 
+def lines_of(records: list[dict[str, Any]]) -> str:
+    """The text of a file with these records."""
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def test_a_line_that_was_cut_short_is_told_and_run_again(tmp_path: Path, monkeypatch, capsys) -> None:
+    first, second = mutants.drawn(2, 0)
+    whole, cut = ({"key": mutants.key(*mutant), "outcome": "killed", "seconds": 1} for mutant in (first, second))
+    path = tmp_path / "mutants.jsonl"
+    path.write_text(lines_of([whole]) + json.dumps(cut)[:-9])
+    assert mutants.open_mutants([first, second], mutants.latest(path), again=False) == [second]
+    assert "the last line was cut short and is left out" in capsys.readouterr().out
+    for name in ("copied", "prepare"):
+        monkeypatch.setattr(runs, name, lambda _: tmp_path)
+    monkeypatch.setattr(mutants, "check_unchanged", lambda *_: None)
+    monkeypatch.setattr(mutants, "judged", lambda *_: cut)
+    mutants.run([second], path)
+    assert path.read_text() == lines_of([whole, cut])
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mutants.jsonl"
+    path.write_text('{"key": []}\n{"mod{"module"}\n')
+    with pytest.raises(SystemExit, match=r"no JSON and begins with '{\"mod{\"module\"}': take it out"):
+        mutants.latest(path)
+
+
 def test_results_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = mutants.drawn(5, 0)
     outcomes = ["killed", "survived", "survived", "timeout"]
     records = [{"key": mutants.key(*mutant), "outcome": said} for mutant, said in zip(drawn, outcomes, strict=False)]
     path, equivalent = tmp_path / "mutants.jsonl", tmp_path / "equivalent.json"
-    path.write_text("\n".join(map(json.dumps, [{**records[0], "outcome": "survived"}, *records])))
+    path.write_text(lines_of([{**records[0], "outcome": "survived"}, *records]))
     equivalent.write_text(json.dumps([{"key": records[1]["key"], "reason": "says so"}]))
     monkeypatch.setattr(mutants, "EQUIVALENT", equivalent)
     latest = mutants.latest(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,4 +59,22 @@ def test_parts_that_are_there_are_not_done_again(tmp_path: Path, monkeypatch: py
     assert set(proofs.run(options)["parts"]) == {"oracle functional", "gradcheck functional"}
     monkeypatch.setattr(proofs, "sources_sha256", lambda: "other")
     with pytest.raises(pytest.fail.Exception, match="is there already"):
+        proofs.run(options)
+
+
+def test_a_call_that_ends_in_writing_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = proofs.parsed(["--examples", "3", "--gradchecks", "4", "--output", str(tmp_path / "proofs.json")])
+    proofs.run(options)
+    before = options.output.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *_: sys.exit("ended"))
+    options.examples = 2
+    with pytest.raises(SystemExit, match="ended"):
+        proofs.run(options)
+    assert options.output.read_bytes() == before
+
+
+def test_a_file_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    options = proofs.parsed(["--output", str(tmp_path / "proofs.json")])
+    options.output.write_text('{"parts": {"oracle')
+    with pytest.raises(SystemExit, match=r"proofs.json is not readable as JSON .*Move it away to begin another"):
         proofs.run(options)

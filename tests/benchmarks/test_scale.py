@@ -49,6 +49,19 @@ def test_the_watch_sees_memory_that_is_gone_again() -> None:
     assert 50 < watch.most_mib - before < 80
 
 
+def test_a_text_that_is_too_short_for_the_windows_is_refused(capsys: pytest.CaptureFixture) -> None:
+    """Four rounds at either end, of 20 streams of 35 words, and a line less its last word."""
+    assert scale.parsed(["--words", "9000", "2820", "--windows", "2"]).words == [9000, 2820]
+    with pytest.raises(SystemExit):
+        scale.parsed(["--words", "9000", "2819", "--windows", "2"])
+    assert "--words 2819 is too short a text for --windows 2: 2820 words or more are due" in capsys.readouterr().err
+
+
+def test_the_shortest_text_has_windows_enough(tmp_path: Path) -> None:
+    options = scale.parsed(["--words", "2820", "--windows", "2", "--folder", str(tmp_path)])
+    assert len(scale.speeds(options)[2820]) == 2
+
+
 def test_rows_of_both_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     """With the work done in this process and not in others."""
     asked = []
@@ -67,6 +80,7 @@ def test_rows_of_both_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert asked == [("encode", 7000), ("encode", 14000), ("train", 7000), ("train", 14000)]
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == scale.COLUMNS
     assert [(row["words"], row["windows"]) for row in rows] == [("7000", "4"), ("14000", "4")]
     assert rows[0]["speed_to_first"] == rows[0]["peak_to_first"] == "1.0000"
     assert all(float(row["anonymous_mib"]) < float(row["peak_memory_mib"]) for row in rows)

@@ -92,6 +92,26 @@ def test_stated_settings(
     assert (training.clip_norm, training.steps, training.streams) == (clip, 35, 20)
 
 
+@pytest.mark.parametrize(
+    ("name", "keep_input", "init_range", "epochs"),
+    [
+        ("ptb-small-real", 0.85, 0.1, 40),
+        ("ptb-medium-real", 0.5, 0.05, 39),
+        ("ptb-large-real", 0.35, 0.04, 55),
+        ("wikitext2-small-real", 0.8, 0.1, 40),
+        ("wikitext2-medium-real", 0.6, 0.05, 39),
+        ("wikitext2-half1-small-real", 0.85, 0.1, 40),
+        ("wikitext2-half2-small-real", 0.85, 0.1, 40),
+    ],
+)
+def test_settings_that_are_not_stated(name: str, keep_input: float, init_range: float, epochs: int) -> None:
+    """Starts of the weights, and epochs but those of the small networks, are those of Zaremba et al. (2014)."""
+    config = recipe(name)
+    assert isinstance(config.model, LSTMConfig)
+    assert (config.model.keep_input, config.model.init_range) == (keep_input, init_range)
+    assert (config.training.epochs, config.training.moving_windows) == (epochs, "small" in name)
+
+
 @pytest.mark.parametrize("variant", ["vd", "re", "real"])
 def test_settings_of_the_recurrent_highway_networks_are_their_authors(variant: str) -> None:
     config = recipe(f"ptb-rhn-{variant}")

@@ -31,7 +31,8 @@ from tiedlm.training.start import continued, started
 STEPS, WORDS = 50, 5
 """So many windows of so many words, which are less than one epoch."""
 KINDS = {"float32": torch.float32, "float64": torch.float64, "untied": torch.float64}
-"""What is trained: the config, and the untied network with cross-entropy, whose words' gradient is sparse."""
+"""What is trained: the config, in float64 with weight decay; and the untied network with cross-entropy, whose words'
+gradient is sparse."""
 
 
 def write_config(folder: Path) -> RunConfig:
@@ -51,6 +52,8 @@ def read_config(folder: Path) -> RunConfig:
 def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict[str, np.ndarray]:
     """Weights and carried state of all streams after `STEPS` windows."""
     config, cache = read_config(folder), folder / "cache"
+    if kind == "float64":
+        config = replace(config, training=replace(config.training, weight_decay=1e-2))
     if kind == "untied":
         config = replace(config, model=replace(config.model, tied=False), loss=LossConfig())
     ranks.lead(lambda: started(config, folder / run, None, None, cache))

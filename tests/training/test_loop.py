@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,12 +20,13 @@ from tiedlm.checkpoint.load import load_run
 from tiedlm.errors import RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.models.config import GRUConfig, ModelConfig, RHNConfig
+from tiedlm.models.contract import LanguageModel, State
 from tiedlm.training import loop
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import EpochReport, WindowReport
 from tiedlm.training.loop import resume, train
 from tiedlm.training.state import read_progress
-from tiedlm.training.step import train_window
+from tiedlm.training.step import StepResult, train_window
 
 
 class Recorder:
@@ -73,6 +75,27 @@ def test_a_training_learns_keeps_its_best_weights_and_scores_them(config: RunCon
     assert [report.best for report in recorder.epochs] == [
         value == min(valid[: i + 1]) for i, value in enumerate(valid)
     ]
+
+
+def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weights_are_kept(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows: list[tuple[float, bool]] = []
+
+    def step(model: LanguageModel, rate: float, inputs: object, targets: object, carried: State, *_: Any) -> StepResult:
+        windows.append((rate, any(bool(tensor.any()) for tensor in carried)))
+        model.load_state_dict({name: torch.full_like(value, rate) for name, value in model.state_dict().items()})
+        return StepResult(1.0, 1.0, tuple(torch.ones_like(tensor) for tensor in carried))
+
+    perplexities = iter([90.0, 80.0, 85.0])
+    monkeypatch.setattr(loop, "train_window", step)
+    monkeypatch.setattr(loop, "score", lambda *_: SimpleNamespace(perplexity=next(perplexities)))
+    folder = run(config, tmp_path, "run")
+    count = len(windows) // 3
+    assert count > 1
+    assert windows == [(rate, window > 0) for rate in (2.0, 1.0, 0.5) for window in range(count)]
+    assert all(bool((weight == 1.0).all()) for weight in folder.read_tensors("weights").values())
+    assert read_progress(folder).best_epoch == 2
 
 
 def test_reloaded_weights_give_the_same_score_to_the_last_digit(config: RunConfig, tmp_path: Path) -> None:
@@ -171,6 +194,15 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
     monkeypatch.undo()
     folder = resume(tmp_path / "failed", cache_dir=tmp_path / "cache", display=Recorder())
     assert folder.read("weights") == whole.read("weights")
+
+
+def test_validation_perplexity_that_is_not_finite_stops(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "score", lambda *_: SimpleNamespace(perplexity=float("nan")))
+    with pytest.raises(TrainingError, match=r"The validation perplexity is nan.*epoch 1"):
+        run(config, tmp_path, "run")
+    assert not RunFolder.open(tmp_path / "run").has("weights")
 
 
 def test_second_training_starts_from_the_weights_of_the_first(config: RunConfig, tmp_path: Path) -> None:

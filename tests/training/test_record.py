@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,17 @@ def test_what_is_saved_is_the_state_and_the_news(folder: RunFolder) -> None:
     assert saved.read("weights") == now.weights()
 
 
-def test_a_state_is_overdue_after_so_many_seconds(folder: RunFolder) -> None:
-    assert record(folder, save_seconds=0.0).overdue
-    ours = record(folder, save_seconds=1e9)
-    assert not ours.overdue
+def test_a_state_is_overdue_so_many_seconds_after_it_was_last_saved(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[-1])
+    ours, due = record(folder, save_seconds=300.0), []
+    for now in (0.0, 299.0, 300.0):
+        clock.append(now)
+        due.append(ours.overdue)
+    ours.save(state())
+    assert [*due, ours.overdue] == [False, False, True, False]
 
 
 def test_other_ranks_neither_write_nor_look_at_the_clock(folder: RunFolder) -> None:

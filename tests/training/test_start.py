@@ -10,6 +10,7 @@ import torch
 
 from support.small_text import small_config
 from tiedlm.errors import ConfigError, CorpusError, RunError
+from tiedlm.training.config import RuntimeConfig
 from tiedlm.training.start import continued, started
 from tiedlm.training.state import read_progress
 
@@ -40,6 +41,31 @@ def test_a_text_shorter_than_one_window_is_refused_before_anything_is_made(tmp_p
     long_windows = replace(config, training=replace(config.training, steps=100_000))
     with pytest.raises(CorpusError, match="shorter than one window"):
         started(long_windows, tmp_path / "run", None, None, tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_runs_on_the_threads_of_its_config_and_goes_on_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(small_config(tmp_path / "text"), runtime=RuntimeConfig(threads=3))
+    threads = [2]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    folder = started(config, tmp_path / "run", None, None, tmp_path / "cache")
+    assert threads == [2, 3]
+    threads.append(5)
+    continued(folder, None, tmp_path / "cache")
+    assert threads == [2, 3, 5, 3]
+
+
+def test_starting_from_a_run_with_as_many_words_but_others_is_refused(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    parent = started(config, tmp_path / "parent", None, None, tmp_path / "cache")
+    parent.commit({"weights": continued(parent, None, tmp_path / "cache")[2].weights()})
+    for text in (tmp_path / "text").iterdir():
+        text.write_text(text.read_text().replace("cat", "cow"))
+    with pytest.raises(RunError, match=r"another vocabulary \((\d+) words\) than this training's \(\1\)"):
+        started(config, tmp_path / "run", parent.path, None, tmp_path / "cache")
     assert not (tmp_path / "run").exists()
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from support.small_text import small_config
 from tiedlm.errors import TrainingError
 from tiedlm.losses.config import LossConfig
+from tiedlm.losses.functional import linear_augmented_cross_entropy
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
 from tiedlm.training.config import RunConfig
@@ -37,6 +38,10 @@ def window() -> tuple[torch.Tensor, torch.Tensor]:
     return tokens[:-1], tokens[1:]
 
 
+def gradient(loss: torch.Tensor, model: LanguageModel) -> torch.Tensor:
+    return torch.cat([one.flatten() for one in torch.autograd.grad(loss, list(model.parameters()))])
+
+
 def moved(before: dict[str, torch.Tensor], model: LanguageModel) -> torch.Tensor:
     return torch.cat([(before[name] - value).flatten() for name, value in model.state_dict().items()])
 
@@ -50,7 +55,7 @@ def test_update_is_the_gradient_of_the_loss_summed_over_steps_and_averaged_over_
     model, (inputs, targets) = build(config), window()
     features, _ = model(inputs, model.initial_state(4))
     loss = F.cross_entropy(model.logits(features).flatten(0, 1), targets.flatten(), reduction="sum") / 4
-    expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+    expected = gradient(loss, model)
     before = snapshot(model)
     result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
     assert result.cross_entropy_sum == pytest.approx(4 * float(loss.detach()), rel=1e-6)
@@ -75,7 +80,7 @@ def test_weight_decay_is_added_to_the_gradient_of_every_parameter_before_it_is_c
     features, _ = model(inputs, model.initial_state(4))
     loss = F.cross_entropy(model.logits(features).flatten(0, 1), targets.flatten(), reduction="sum") / 4
     loss = loss + 0.3 / 2 * sum(parameter.square().sum() for parameter in model.parameters())
-    expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+    expected = gradient(loss, model)
     expected = expected * min(1.0, clip_norm / float(expected.norm()))
     before = snapshot(model)
     result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
@@ -83,11 +88,30 @@ def test_weight_decay_is_added_to_the_gradient_of_every_parameter_before_it_is_c
     torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
 
 
-def test_augmented_loss_is_more_than_its_cross_entropy(config: RunConfig) -> None:
-    config = replace(config, loss=LossConfig(gamma=0.5, temperature=2.0))
+@pytest.mark.parametrize("detach_target", [False, True])
+def test_augmented_loss_is_taught_by_the_word_vectors_through_a_target_that_may_be_detached(
+    config: RunConfig, detach_target: bool
+) -> None:
+    options = LossConfig(gamma=0.5, temperature=2.0, detach_target=detach_target)
+    config = replace(config, loss=options, training=replace(config.training, clip_norm=1e6))
     model, (inputs, targets) = build(config), window()
-    result = train_window(model, 0.1, inputs, targets, model.initial_state(4), None, config)
+    features, _ = model(inputs, model.initial_state(4))
+    loss = linear_augmented_cross_entropy(
+        features,
+        model.classifier,
+        targets,
+        table=model.table,
+        bias=model.bias,
+        temperature=2.0,
+        gamma=0.5,
+        detach_target=detach_target,
+        reduction="sum",
+    )
+    expected, before = gradient(loss / 4, model), snapshot(model)
+    result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
+    assert result.loss_sum == pytest.approx(float(loss.detach()), rel=1e-6)
     assert result.loss_sum > result.cross_entropy_sum
+    torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
 
 
 def test_carried_state_has_no_history(config: RunConfig) -> None:

@@ -99,9 +99,19 @@ def test_an_error_is_told_in_one_line(tiedlm, command, error, status, told):
     assert (answer.status, answer.output, answer.error) == (status, "", told)
 
 
-def test_an_error_of_ours_is_not_hidden(tiedlm, command):
-    command(raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_lack_of_memory_is_told_with_what_to_make_smaller(tiedlm, command, error):
+    command(raising(error))
+    answer = tiedlm("recipes")
+    assert (answer.status, answer.output) == (2, "")
+    assert answer.error.startswith("tiedlm: error: Memory ran out")
+    assert "--model.units" in answer.error
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, RuntimeError])
+def test_an_error_of_ours_is_not_hidden(tiedlm, command, error):
+    command(raising(error()))
+    with pytest.raises(error):
         tiedlm("recipes")
 
 

@@ -115,6 +115,26 @@ def test_an_error_of_ours_is_not_hidden(tiedlm, command, error):
         tiedlm("recipes")
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status"),
+    [(">&-", ["recipes"], 0), ("<&-", ["recipes"], 0), ("2>&-", ["scroe"], 2), ("<&- >&- 2>&-", ["scroe"], 2)],
+)
+def test_a_stream_that_is_closed_is_no_error(closed, arguments, status):
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments], capture_output=True)
+    assert (done.returncode, done.stderr) == (status, b"")
+
+
+def test_a_closed_standard_input_reads_as_an_empty_one():
+    code = (
+        "import sys, types; from tiedlm.cli import main\n"
+        "read = lambda arguments: print(sys.stdin.isatty(), sys.stdin.buffer.read())\n"
+        "main.import_module = lambda name: types.SimpleNamespace(main=read)\n"
+        "main.main(['predict'])"
+    )
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", code], capture_output=True)
+    assert (done.stdout, done.stderr) == (b"False b''\n", b"")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["recipes", "--help"]])
 def test_a_reader_that_goes_away_is_no_error(arguments):
     reading, writing = os.pipe()

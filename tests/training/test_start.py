@@ -43,6 +43,13 @@ def test_a_text_shorter_than_one_window_is_refused_before_anything_is_made(tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_a_place_that_is_taken_is_refused_before_the_text_is_prepared(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    with pytest.raises(RunError, match="exists already"):
+        started(config, tmp_path / "text", None, None, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_starting_from_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     config = small_config(tmp_path / "text")
     with pytest.raises(RunError):

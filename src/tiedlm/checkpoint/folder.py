@@ -39,9 +39,11 @@ class RunFolder:
 
         Raises:
             ArgumentError: an unknown role.
-            RunError: `path` exists and is not an empty folder, or the disk is full or fails.
+            RunError: `path` exists and is not an empty folder, or is a mount point, or the disk is full or fails.
         """
         path = Path(os.path.abspath(path))
+        if path.is_dir():  # a folder can be put in an empty folder's place, but not in that of a link to one
+            path = path.resolve()
         for role in contents:
             check_role(role)
         with saving(path):

@@ -10,6 +10,7 @@ import torch
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import Run, load_run
+from tiedlm.checkpoint.making import check_free
 from tiedlm.config import from_json, to_json
 from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
@@ -28,6 +29,7 @@ def started(
     config: RunConfig, run_dir: Path, start_from: Path | None, data_dir: Path | None, cache_dir: Path | None
 ) -> RunFolder:
     """Make the run folder of a new training, with the state before its first window."""
+    check_free(run_dir)  # also done where it is made, but a text may take minutes to prepare
     device = usable_device(config.runtime.device)
     _set_threads(config.runtime.threads)
     parent = None if start_from is None else load_run(start_from)

@@ -84,7 +84,7 @@ def test_create_sweeps_what_killed_ones_left_of_the_same_folder_only(tmp_path):
 
 
 def test_unknown_roles_are_refused_everywhere(folder, tmp_path):
-    for call in (folder.has, folder.read, folder.read_json, folder.read_tensors):
+    for call in (folder.has, folder.read, folder.sha256, folder.read_json, folder.read_tensors):
         with pytest.raises(ArgumentError, match=r"no role 'weight'\. Did you mean 'weights'"):
             call("weight")
     with pytest.raises(ArgumentError, match=r"no role '\.\./evil'"):

@@ -87,6 +87,14 @@ class RunFolder:
             entry.check(content, self.path / entry.name)
             return content
 
+    def sha256(self, role: str) -> str:
+        """Return the sha256 of the file that plays `role`; straight after a `read`, of what that has returned.
+
+        Raises:
+            RunError: no file plays the role.
+        """
+        return self._entry(role).sha256
+
     def read_json(self, role: str) -> Any:
         """Return the JSON value of the file that plays `role`; raises as `read` does."""
         content = self.read(role)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def _origin(parent: Run) -> dict[str, Any]:
         "path": str(parent.folder.path),
         "recipe": parent.config["recipe"],
         "seed": parent.config["seed"],
-        "weights_sha256": hashlib.sha256(parent.folder.read("weights")).hexdigest(),
+        "weights_sha256": parent.weights_sha256,
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+import torch
 
 from tiedlm import errors
-from tiedlm.errors import TiedlmError, suggestion
+from tiedlm.errors import OutOfMemoryError, RanksError, TiedlmError, memory_errors_told, suggestion
 
 
 def test_suggests_the_nearest_word_and_only_a_near_one() -> None:
@@ -23,9 +26,44 @@ def test_suggests_the_nearest_word_and_only_a_near_one() -> None:
         ("RunError", Exception),
         ("TrainingError", ArithmeticError),
         ("RanksError", RuntimeError),
+        ("OutOfMemoryError", MemoryError),
     ],
 )
 def test_each_is_of_the_family_and_the_exception_a_caller_would_expect(name: str, builtin: type[Exception]) -> None:
     kind = getattr(errors, name)
     assert issubclass(kind, TiedlmError)
     assert issubclass(kind, builtin)
+
+
+def allocate_too_much() -> None:
+    torch.empty(10**17, dtype=torch.uint8)
+
+
+def raising(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        allocate_too_much,
+        lambda: raising(MemoryError()),
+        lambda: raising(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")),
+        lambda: raising(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")),
+    ],
+)
+def test_a_lack_of_memory_is_told_with_what_makes_less_of_it_do(work: Callable[[], None]) -> None:
+    with (
+        pytest.raises(OutOfMemoryError, match=r"^Memory ran out.* --runtime\.device\)\. Go on\.$") as raised,
+        memory_errors_told("Go on."),
+    ):
+        work()
+    for option in ("--model.units", "--training.streams", "--training.steps", "--device"):
+        assert option in str(raised.value)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), RanksError("A rank is out of memory.")])
+def test_other_errors_and_those_of_this_family_stay_as_they_are(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, memory_errors_told():
+        raise error
+    assert raised.value is error

@@ -57,6 +57,12 @@ def test_json_is_written_in_the_order_that_is_asked_for() -> None:
     assert files.json_bytes(value, sort_keys=False) == '{\n  "b": 1,\n  "a": "é"\n}\n'.encode()
 
 
+def test_a_file_name_that_is_not_utf8_survives_json(tmp_path: Path) -> None:
+    name = os.fsdecode(b"tr\xff.txt")
+    files.write_json(tmp_path / "value.json", {"train": name, "a": "é"})
+    assert files.read_json(tmp_path / "value.json") == {"train": name, "a": "é"}
+
+
 def test_the_sha256_of_a_json_value_is_that_of_its_content_alone() -> None:
     assert files.json_sha256({"b": 1, "a": [2]}) == files.json_sha256({"a": [2], "b": 1})
     assert files.json_sha256({"a": [2]}) == hashlib.sha256(b'{"a": [2]}').hexdigest()
@@ -71,7 +77,7 @@ def test_json_round_trip_and_its_refusals(tmp_path: Path) -> None:
     assert files.read_json(path)["a"] == "é"
 
 
-@pytest.mark.parametrize("content", [b"{", b"", b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff", b"[" * 100_000, b"9" * 5_000])
 def test_damaged_json_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "value.json"
     path.write_bytes(content)

@@ -25,6 +25,13 @@ def test_environment_variables_decide(
     assert function() == tmp_path / "here"
     monkeypatch.setenv(variable, "~/there")
     assert function() == Path.home() / "there"
+    monkeypatch.setenv(variable, "~nobodyx/there")
+    assert function() == Path("~nobodyx/there")
+
+
+@pytest.mark.parametrize("path", ["~lock.txt", "~nobodyx/runs", "a/~/b"])
+def test_a_path_that_names_no_home_stays(path: str) -> None:
+    assert locations.expanded(path) == Path(path)
 
 
 def test_without_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,11 +108,18 @@ def _value_from_json(hint: Any, value: Any, path: str) -> Any:
     if typing.get_origin(hint) is typing.Literal:
         return _literal_from_json(hint, value, path)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float_from_json(value, path)
     expected = type(None) if hint is None else hint
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{path} must be of type {getattr(expected, '__name__', expected)}, but is {value!r}.")
     return value
+
+
+def _float_from_json(value: int, path: str) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ConfigError(f"{path} must be of type float, but has {len(str(value))} digits, beyond 1.8e308.") from error
 
 
 def _union_from_json(hint: Any, value: Any, path: str) -> Any:

@@ -8,7 +8,8 @@ that a caller would expect (`ValueError` for a wrong argument, for example).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class TiedlmError(Exception):
@@ -37,6 +38,31 @@ class TrainingError(TiedlmError, ArithmeticError):
 
 class RanksError(TiedlmError, RuntimeError):
     """Processes that work together have lost one of them."""
+
+
+class OutOfMemoryError(TiedlmError, MemoryError):
+    """Less memory than the work needs, on this machine or on its accelerator."""
+
+
+MEMORY_WORDS = ("allocate memory", "enough memory", "out of memory", "bad_alloc", "alloc_failed")
+"""What PyTorch says, in small letters, where memory has run out; most of those errors are plain RuntimeErrors."""
+
+
+@contextmanager
+def memory_errors_told(more: str = "") -> Iterator[None]:
+    """Raise an `OutOfMemoryError` in the place of Python's or PyTorch's own, with `more` to say at its end."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        told = isinstance(error, MemoryError) or any(words in reason.lower() for words in MEMORY_WORDS)
+        if isinstance(error, TiedlmError) or not told:
+            raise
+        raise OutOfMemoryError(
+            f"Memory ran out{reason and f' ({reason})'}. Make the model smaller (--model.units), train on fewer "
+            "streams or in shorter windows (--training.streams, --training.steps), or compute on a device that has "
+            f"more memory (--device; of a training --runtime.device). {more}".rstrip()
+        ) from error
 
 
 def suggestion(asked: str, allowed: Iterable[str]) -> str:

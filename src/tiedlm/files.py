@@ -49,7 +49,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def json_bytes(value: Any, *, sort_keys: bool = True) -> bytes:
     """Return `value` as indented JSON in UTF-8 (not-a-number and infinity are refused)."""
-    return (json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(value, indent=2, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False) + "\n"
+    # what UTF-8 lacks, half a surrogate pair out of a file name that is not UTF-8, is written as JSON's own escape
+    return text.encode(errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -63,7 +65,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing. Check the folder's name, or make it anew.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is not readable as JSON ({error}): the file is damaged or was edited.") from error
 
 

@@ -34,6 +34,11 @@ def runs_dir() -> Path:
     return _from_environment(RUNS_VARIABLE) or Path("runs")
 
 
+def expanded(path: str) -> Path:
+    """Return a path with `~` or `~somebody` at its start as a home folder; where nobody is called so, it stays."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError there
+
+
 def _from_environment(variable: str) -> Path | None:
     value = os.environ.get(variable)
-    return Path(value).expanduser() if value else None
+    return expanded(value) if value else None

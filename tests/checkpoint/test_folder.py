@@ -40,6 +40,16 @@ def test_create_takes_an_empty_folder_and_relative_paths(tmp_path, monkeypatch):
     assert made.read("progress") == b"{}"
 
 
+def test_create_makes_the_folder_that_a_link_leads_to(tmp_path):
+    place = tmp_path / "large disk"
+    place.mkdir()
+    (tmp_path / "run").symlink_to(place)
+    RunFolder.create(tmp_path / "run", FIXED)
+    assert RunFolder.open(tmp_path / "run").read("config") == FIXED["config"]
+    assert (place / "manifest.json").is_file()
+    assert (tmp_path / "run").is_symlink()
+
+
 @pytest.mark.parametrize("occupant", ["file", "folder", "dangling link", "run"])
 def test_create_refuses_a_place_that_is_taken_and_leaves_it_alone(tmp_path, occupant):
     path = tmp_path / "run"
@@ -74,7 +84,7 @@ def test_create_sweeps_what_killed_ones_left_of_the_same_folder_only(tmp_path):
 
 
 def test_unknown_roles_are_refused_everywhere(folder, tmp_path):
-    for call in (folder.has, folder.read, folder.read_json, folder.read_tensors):
+    for call in (folder.has, folder.read, folder.sha256, folder.read_json, folder.read_tensors):
         with pytest.raises(ArgumentError, match=r"no role 'weight'\. Did you mean 'weights'"):
             call("weight")
     with pytest.raises(ArgumentError, match=r"no role '\.\./evil'"):

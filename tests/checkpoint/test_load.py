@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -42,6 +43,7 @@ def test_what_was_saved_is_loaded_to_the_bit(tmp_path, config):
     run = load_run(folder.path)
     assert run.folder.path == folder.path
     assert run.config == {"seed": 3, "model": to_json(config)}
+    assert run.weights_sha256 == hashlib.sha256(folder.read("weights")).hexdigest()
     assert run.vocabulary == VOCABULARY
     assert not run.model.training
     loaded = run.model.state_dict()

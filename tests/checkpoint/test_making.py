@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_only_an_absent_path_or_an_empty_folder_is_free(tmp_path: Path) -> None:
         check_free(tmp_path)
     with pytest.raises(RunError, match="not a folder"):
         check_free(tmp_path / "file")
+
+
+def test_a_mount_point_is_not_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    with pytest.raises(RunError, match=r"is a mount point, .* name a folder inside it"):
+        check_free(tmp_path)
+    check_free(tmp_path / "inside")
 
 
 def test_what_killed_processes_left_of_this_folder_is_removed_and_of_no_other(tmp_path: Path) -> None:

@@ -99,10 +99,40 @@ def test_an_error_is_told_in_one_line(tiedlm, command, error, status, told):
     assert (answer.status, answer.output, answer.error) == (status, "", told)
 
 
-def test_an_error_of_ours_is_not_hidden(tiedlm, command):
-    command(raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_lack_of_memory_is_told_with_what_to_make_smaller(tiedlm, command, error):
+    command(raising(error))
+    answer = tiedlm("recipes")
+    assert (answer.status, answer.output) == (2, "")
+    assert answer.error.startswith("tiedlm: error: Memory ran out")
+    assert "--model.units" in answer.error
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, RuntimeError])
+def test_an_error_of_ours_is_not_hidden(tiedlm, command, error):
+    command(raising(error()))
+    with pytest.raises(error):
         tiedlm("recipes")
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status"),
+    [(">&-", ["recipes"], 0), ("<&-", ["recipes"], 0), ("2>&-", ["scroe"], 2), ("<&- >&- 2>&-", ["scroe"], 2)],
+)
+def test_a_stream_that_is_closed_is_no_error(closed, arguments, status):
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments], capture_output=True)
+    assert (done.returncode, done.stderr) == (status, b"")
+
+
+def test_a_closed_standard_input_reads_as_an_empty_one():
+    code = (
+        "import sys, types; from tiedlm.cli import main\n"
+        "read = lambda arguments: print(sys.stdin.isatty(), sys.stdin.buffer.read())\n"
+        "main.import_module = lambda name: types.SimpleNamespace(main=read)\n"
+        "main.main(['predict'])"
+    )
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", code], capture_output=True)
+    assert (done.stdout, done.stderr) == (b"False b''\n", b"")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["recipes", "--help"]])

@@ -110,4 +110,5 @@ def test_paths_are_made_whole(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/somebody")
     found = with_absolute_paths(CorpusConfig(train="a.txt", valid="/b.txt", test="~/c.txt"))
     assert (found.train, found.valid, found.test) == (str(Path(tmp_path) / "a.txt"), "/b.txt", "/somebody/c.txt")
+    assert with_absolute_paths(replace(found, train="~lock.txt")).train == str(Path(tmp_path) / "~lock.txt")
     assert with_absolute_paths(CorpusConfig(name="ptb")) == CorpusConfig(name="ptb")

@@ -41,6 +41,15 @@ def test_a_text_of_ones_own(config: CorpusConfig, tmp_path: Path) -> None:
     assert json.loads(json.dumps(corpus.provenance)) == corpus.provenance
 
 
+def test_a_text_whose_name_looks_like_a_home(
+    config: CorpusConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.txt").rename(tmp_path / "~lock.txt")
+    corpus = prepare(CorpusConfig(train="~lock.txt", valid=config.valid, test=config.test), cache_dir=tmp_path)
+    assert corpus.splits["train"].words == 6
+
+
 def test_a_vocabulary_of_a_given_size(config: CorpusConfig, tmp_path: Path) -> None:
     sized = CorpusConfig(train=config.train, valid=config.valid, test=config.test, vocabulary_size=3)
     corpus = prepare(sized, cache_dir=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -17,21 +18,25 @@ from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
     ("kind", "field", "value"),
     [
         (TrainingConfig, "epochs", 0),
+        (TrainingConfig, "epochs", 1_000_001),
         (TrainingConfig, "streams", 0),
         (TrainingConfig, "steps", -1),
         (TrainingConfig, "learning_rate", 0.0),
         (TrainingConfig, "learning_rate", float("nan")),
+        (TrainingConfig, "learning_rate", 1e308),
         (TrainingConfig, "clip_norm", float("inf")),
         (TrainingConfig, "decay", 1.5),
         (TrainingConfig, "constant_epochs", -1),
         (TrainingConfig, "weight_decay", -1e-7),
-        (TrainingConfig, "weight_decay", float("inf")),
+        (TrainingConfig, "weight_decay", 1e308),
         (RuntimeConfig, "threads", 0),
+        (RuntimeConfig, "threads", 99999999999),
         (RuntimeConfig, "save_seconds", -1.0),
+        (RuntimeConfig, "save_seconds", float("inf")),
     ],
 )
 def test_out_of_range(kind: Any, field: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"\.{field} is {value}, but must"):
+    with pytest.raises(ConfigError, match=rf"\.{field} is {re.escape(str(value))}, but must"):
         kind(**{field: value})
 
 
@@ -75,3 +80,16 @@ def test_precision_is_one_of_two() -> None:
 def test_negative_seed() -> None:
     with pytest.raises(ConfigError, match="seed is -1"):
         RunConfig(recipe="x", seed=-1, corpus=recipe("ptb-small-vd").corpus)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../../../esc", "/etc", "a/", "a\0b", "a\nb", "\ud800"])
+def test_a_recipe_that_no_run_folder_can_be_named_after(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^recipe is '.*', but run folders are named after it: give a plain file name"
+    ):
+        RunConfig(recipe=name, corpus=recipe("ptb-small-vd").corpus)
+
+
+@pytest.mark.parametrize("name", ["mine", "my recipe", "..mine", "große-lstm_2.1"])
+def test_any_other_name_is_a_recipes(name: str) -> None:
+    assert RunConfig(recipe=name, corpus=recipe("ptb-small-vd").corpus).recipe == name

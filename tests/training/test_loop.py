@@ -17,7 +17,7 @@ from support.small_text import small_config, with_epochs
 from tiedlm import seeding
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import load_run
-from tiedlm.errors import RunError, TrainingError
+from tiedlm.errors import OutOfMemoryError, RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.models.config import GRUConfig, ModelConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel, State
@@ -203,6 +203,29 @@ def test_validation_perplexity_that_is_not_finite_stops(
     with pytest.raises(TrainingError, match=r"The validation perplexity is nan.*epoch 1"):
         run(config, tmp_path, "run")
     assert not RunFolder.open(tmp_path / "run").has("weights")
+
+
+def test_a_lack_of_memory_keeps_the_state_saved_last_and_says_how_to_go_on(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def failing(model: LanguageModel, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 5:
+            with torch.no_grad():
+                model.classifier.zero_()  # half an update
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return train_window(model, *arguments)
+
+    config = with_epochs(config, 1)
+    whole = run(config, tmp_path, "whole")
+    monkeypatch.setattr(loop, "train_window", failing)
+    with pytest.raises(OutOfMemoryError, match=r"--model\.units.*tiedlm train --resume '.*/short run'"):
+        run(config, tmp_path, "short run")
+    monkeypatch.undo()
+    folder = resume(tmp_path / "short run", cache_dir=tmp_path / "cache", display=Recorder())
+    assert folder.read("weights") == whole.read("weights")
 
 
 def test_second_training_starts_from_the_weights_of_the_first(config: RunConfig, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from tiedlm.training.config import TrainingConfig
-from tiedlm.training.reports import epoch_record, epoch_report, window_report
+from tiedlm.training.reports import epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.state import Progress
 
 TRAINING = TrainingConfig(epochs=4, constant_epochs=1, decay=0.5)
@@ -28,3 +29,7 @@ def test_epoch_report_and_record() -> None:
     assert record["train_loss"] == 5.0
     assert record["train_cross_entropy_perplexity"] == pytest.approx(math.exp(4.0), rel=1e-12)
     assert record["valid_perplexity"] == 60.0
+
+
+def test_the_way_on_is_a_command_to_copy() -> None:
+    assert way_on(Path("/my run")).endswith(": tiedlm train --resume '/my run'")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from support.small_text import small_config
+from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError
+from tiedlm.training import start
 from tiedlm.training.config import RuntimeConfig
 from tiedlm.training.start import continued, started
 from tiedlm.training.state import read_progress
@@ -67,6 +71,33 @@ def test_starting_from_a_run_with_as_many_words_but_others_is_refused(tmp_path: 
     with pytest.raises(RunError, match=r"another vocabulary \((\d+) words\) than this training's \(\1\)"):
         started(config, tmp_path / "run", parent.path, None, tmp_path / "cache")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_place_that_is_taken_is_refused_before_the_text_is_prepared(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    with pytest.raises(RunError, match="exists already"):
+        started(config, tmp_path / "text", None, None, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_second_training_names_the_weights_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, cache = small_config(tmp_path / "text"), tmp_path / "cache"
+    first = started(config, tmp_path / "first", None, None, cache)
+    state = continued(first, None, cache)[2]
+    first.commit({"weights": state.weights()})
+    began_with = hashlib.sha256(first.read("weights")).hexdigest()
+
+    def prepare_while_the_first_goes_on(*arguments: Any, **options: Any) -> Any:
+        state.model.reset_parameters(torch.Generator())
+        first.commit({"weights": state.weights()})
+        return prepare(*arguments, **options)
+
+    monkeypatch.setattr(start, "prepare", prepare_while_the_first_goes_on)
+    second = started(config, tmp_path / "second", first.path, None, cache)
+    assert first.sha256("weights") != began_with
+    assert second.read_json("environment")["parent"]["weights_sha256"] == began_with
 
 
 def test_starting_from_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

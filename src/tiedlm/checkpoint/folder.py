@@ -39,9 +39,11 @@ class RunFolder:
 
         Raises:
             ArgumentError: an unknown role.
-            RunError: `path` exists and is not an empty folder, or the disk is full or fails.
+            RunError: `path` exists and is not an empty folder, or is a mount point, or the disk is full or fails.
         """
         path = Path(os.path.abspath(path))
+        if path.is_dir():  # a folder can be put in an empty folder's place, but not in that of a link to one
+            path = path.resolve()
         for role in contents:
             check_role(role)
         with saving(path):
@@ -84,6 +86,14 @@ class RunFolder:
                 raise RunError(f"{self.path / entry.name} cannot be read: {error.strerror}. {RESTORE}") from error
             entry.check(content, self.path / entry.name)
             return content
+
+    def sha256(self, role: str) -> str:
+        """Return the sha256 of the file that plays `role`; straight after a `read`, of what that has returned.
+
+        Raises:
+            RunError: no file plays the role.
+        """
+        return self._entry(role).sha256
 
     def read_json(self, role: str) -> Any:
         """Return the JSON value of the file that plays `role`; raises as `read` does."""

@@ -26,6 +26,8 @@ class Run:
     """The folder it was read from."""
     config: dict[str, Any]
     """The whole config of the run, as JSON."""
+    weights_sha256: str
+    """sha256 of the file that the weights were read from; a training that goes on may have replaced it since."""
     vocabulary: Vocabulary
     """The words the model knows, in order of id."""
     model: LanguageModel
@@ -52,10 +54,17 @@ def load_run(path: Path | str, *, device: str = "cpu") -> Run:
             f"Go on with it: `tiedlm train … --resume {folder.path}`."
         )
     tensors = folder.read_tensors("weights")
+    weights_sha256 = folder.sha256("weights")
     config = folder.read_json("config")
     vocabulary, model = _build(folder, config)
     _load_weights(model, tensors, folder)
-    return Run(folder=folder, config=config, vocabulary=vocabulary, model=model.eval().to(place))
+    return Run(
+        folder=folder,
+        config=config,
+        weights_sha256=weights_sha256,
+        vocabulary=vocabulary,
+        model=model.eval().to(place),
+    )
 
 
 def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, LanguageModel]:

@@ -28,8 +28,10 @@ def store(folder: Path, before: Manifest | None, contents: Mapping[str, bytes], 
 
 
 def check_free(path: Path) -> None:
-    """Raise a RunError unless `path` is absent or an empty folder."""
+    """Raise a RunError unless `path` is absent or an empty folder that another can take the place of."""
     if path.is_dir():
+        if os.path.ismount(path):  # Path.is_mount in Python 3.11 takes a link to another disk for a mount point
+            raise RunError(f"{path} is a mount point, which cannot become a run folder: name a folder inside it.")
         if not any(path.iterdir()):
             return
         raise RunError(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 
-from tiedlm.errors import ArgumentError, TiedlmError, suggestion
+from tiedlm.errors import ArgumentError, TiedlmError, memory_errors_told, suggestion
 
 COMMANDS = {
     "demo": "train two small models on text of this machine and show the result",
@@ -39,11 +39,13 @@ ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default that of the process, and return the exit status.
 
-    Every `TiedlmError` and `OSError` is told on the standard error as `tiedlm: error: ...`, without a traceback.
+    Every `TiedlmError` and `OSError`, and a lack of memory, is told on the standard error as `tiedlm: error: ...`,
+    without a traceback.
     """
+    _open_missing_streams()
     _print_what_the_terminal_lacks_escaped()
     try:
-        with _asked_to_end_is_interrupted():
+        with _asked_to_end_is_interrupted(), memory_errors_told():
             status = _status(list(sys.argv[1:] if argv is None else argv))
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -128,6 +130,13 @@ def _tell(message: str, status: int) -> int:
 def _in_words(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {reason}" if error.filename else f"reading or writing failed: {reason}"
+
+
+def _open_missing_streams() -> None:
+    """Give a standard stream that was closed before we began the null device: Python has None in its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
 
 
 def _print_what_the_terminal_lacks_escaped() -> None:

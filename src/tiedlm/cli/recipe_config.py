@@ -12,6 +12,7 @@ from tiedlm.config import from_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.files import read_json
+from tiedlm.locations import expanded
 from tiedlm.losses.config import LossConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.training.config import RunConfig
@@ -82,4 +83,4 @@ def with_loss(config: RunConfig, words: Words) -> RunConfig:
 def with_absolute_paths(corpus: CorpusConfig) -> CorpusConfig:
     """Return the config with the text files' whole paths, so that the run can be scored from any folder."""
     paths = {split: path for split in SPLITS if (path := getattr(corpus, split)) is not None}
-    return replace(corpus, **{split: str(Path(path).expanduser().absolute()) for split, path in paths.items()})
+    return replace(corpus, **{split: str(expanded(path).absolute()) for split, path in paths.items()})

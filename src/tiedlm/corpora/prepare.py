@@ -98,7 +98,7 @@ def _texts(
         texts = fetch(source, data_dir or locations.data_dir(), tell)
         return texts, {"title": source.title, "licence": source.licence}
     if config.name == "text":
-        return {split: Path(getattr(config, split)).expanduser() for split in SPLITS}, {}
+        return {split: locations.expanded(getattr(config, split)) for split in SPLITS}, {}
     return _built(config.name, cache, tell, damaged)
 
 

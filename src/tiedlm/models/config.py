@@ -8,17 +8,20 @@ from typing import ClassVar, final
 from tiedlm.config import later
 from tiedlm.errors import ConfigError
 
+LARGEST_WIDTH, LARGEST_DEPTH, LARGEST_START = 1_000_000, 1000, 1e6
+"""Bounds on widths, on layers and highway steps, and on where parameters start: beyond use, and within PyTorch's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _StackConfig:
     """What stacks of gated layers under one mask a layer share; abstract."""
 
     units: int = 200
-    """Units of every layer (H)."""
+    """Units of every layer (H); 1 to a million."""
     layers: int = 2
-    """Layers (K)."""
+    """Layers (K); 1 to a thousand."""
     embedding_width: int | None = None
-    """Width of the word vectors (D); None takes `units`."""
+    """Width of the word vectors (D), 1 to a million; None takes `units`."""
     tied: bool = False
     """Use one table as word vectors and classifier (section 4: W = L transposed, b = 0)."""
     tied_bias: bool = later(False)
@@ -30,10 +33,11 @@ class _StackConfig:
     keep_hidden: float = 1.0
     """Probability to keep a unit of a layer's output, in time and in depth; in (0, 1], 1 draws no mask."""
     init_range: float = 0.1
-    """Every parameter starts uniform in (-init_range, init_range)."""
+    """Every parameter starts uniform in (-init_range, init_range); in (0, 1e6]."""
 
     def __post_init__(self) -> None:
-        _check_counts(units=self.units, layers=self.layers, embedding_width=self.width)
+        _check_counts(LARGEST_WIDTH, units=self.units, embedding_width=self.width)
+        _check_counts(LARGEST_DEPTH, layers=self.layers)
         _check_keeps(keep_input=self.keep_input, keep_hidden=self.keep_hidden)
         _check_range(self.init_range)
         self._check_widths()
@@ -94,11 +98,11 @@ class RHNConfig:
     kind: ClassVar[str] = "rhn"
 
     units: int = 830
-    """Units of every layer and of the word vectors (H = D)."""
+    """Units of every layer and of the word vectors (H = D); 1 to a million."""
     depth: int = 10
-    """Recurrence depth: highway steps within a step of time (L)."""
+    """Recurrence depth: highway steps within a step of time (L); 1 to a thousand."""
     layers: int = 1
-    """Layers (K)."""
+    """Layers (K); 1 to a thousand."""
     tied: bool = False
     """Use one table as word vectors and classifier (section 4: W = L transposed, b = 0)."""
     tied_bias: bool = later(False)
@@ -112,17 +116,18 @@ class RHNConfig:
     keep_output: float = 1.0
     """Probability to keep a unit of what the classifier reads; in (0, 1], 1 draws no mask."""
     init_range: float = 0.04
-    """Every parameter but the transform gates' biases starts uniform in (-init_range, init_range)."""
+    """Every parameter but the transform gates' biases starts uniform in (-init_range, init_range); in (0, 1e6]."""
     transform_bias: float = -2.0
-    """Where the biases of the transform gates start; below 0 a step of depth first carries more than it changes."""
+    """Where the transform gates' biases start, in [-1e6, 1e6]; below 0 a step first carries more than it changes."""
 
     def __post_init__(self) -> None:
-        _check_counts(units=self.units, depth=self.depth, layers=self.layers)
+        _check_counts(LARGEST_WIDTH, units=self.units)
+        _check_counts(LARGEST_DEPTH, depth=self.depth, layers=self.layers)
         names = ("keep_words", "keep_input", "keep_state", "keep_output")
         _check_keeps(**{name: getattr(self, name) for name in names})
         _check_range(self.init_range)
-        if not abs(self.transform_bias) < float("inf"):
-            raise ConfigError(f"model.transform_bias is {self.transform_bias}, but must be finite.")
+        if not abs(self.transform_bias) <= LARGEST_START:
+            raise ConfigError(f"model.transform_bias is {self.transform_bias}, but must lie in [-1e6, 1e6].")
         _check_tied_bias(self.tied, self.tied_bias)
 
     @property
@@ -135,10 +140,10 @@ ModelConfig = LSTMConfig | GRUConfig | RHNConfig
 """A config of any kind. A field that a kind does not have is an error there, in JSON and on the command line."""
 
 
-def _check_counts(**counts: int) -> None:
+def _check_counts(largest: int, **counts: int) -> None:
     for name, value in counts.items():
-        if value < 1:
-            raise ConfigError(f"model.{name} is {value}, but must be 1 or more.")
+        if not 1 <= value <= largest:
+            raise ConfigError(f"model.{name} is {value}, but must be 1 to {largest:,}.")
 
 
 def _check_keeps(**probabilities: float) -> None:
@@ -148,8 +153,8 @@ def _check_keeps(**probabilities: float) -> None:
 
 
 def _check_range(init_range: float) -> None:
-    if not 0 < init_range < float("inf"):
-        raise ConfigError(f"model.init_range is {init_range}, but must be finite and above 0.")
+    if not 0 < init_range <= LARGEST_START:
+        raise ConfigError(f"model.init_range is {init_range}, but must lie in (0, 1e6].")
 
 
 def _check_tied_bias(tied: bool, tied_bias: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal
 
 from tiedlm.config import later
@@ -21,9 +22,9 @@ class TrainingConfig:
     """Stochastic gradient descent as published: loss summed over a window and averaged over streams."""
 
     epochs: int = 13
-    """Passes over the training text."""
+    """Passes over the training text; 1 to a million."""
     learning_rate: float = 1.0
-    """Learning rate of the first epochs, for the loss summed over the steps of a window."""
+    """Learning rate of the first epochs, for the loss summed over the steps of a window; in (0, 1e6]."""
     decay: float = 0.9
     """Factor on the learning rate at every epoch after `constant_epochs`; in (0, 1]."""
     constant_epochs: int = 5
@@ -37,18 +38,20 @@ class TrainingConfig:
     moving_windows: bool = later(False)
     """Draw for every epoch how long its first window is (1 to `steps`), so that windows begin elsewhere each time."""
     weight_decay: float = later(0.0)
-    """Factor on half the squared norm of all parameters, which is added to that loss before the gradient is clipped."""
+    """Factor on half the parameters' squared norm, added to that loss before the gradient is clipped; in [0, 1e6]."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "streams", "steps"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"training.{name} is {getattr(self, name)}, but must be 1 or more.")
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"training.{name} is {value}, but must be finite and above 0.")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ConfigError(f"training.weight_decay is {self.weight_decay}, but must be finite and 0 or more.")
+        if self.epochs > 1_000_000:
+            raise ConfigError(f"training.epochs is {self.epochs}, but must be 1,000,000 or less.")
+        if not 0 < self.learning_rate <= 1e6:
+            raise ConfigError(f"training.learning_rate is {self.learning_rate}, but must lie in (0, 1e6].")
+        if not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
+            raise ConfigError(f"training.clip_norm is {self.clip_norm}, but must be finite and above 0.")
+        if not 0 <= self.weight_decay <= 1e6:
+            raise ConfigError(f"training.weight_decay is {self.weight_decay}, but must lie in [0, 1e6].")
         if not 0 < self.decay <= 1:
             raise ConfigError(f"training.decay is {self.decay}, but must lie in (0, 1].")
         if self.constant_epochs < 0:
@@ -62,17 +65,17 @@ class RuntimeConfig:
     device: str = "cpu"
     """`cpu`, `cuda`, or another device that PyTorch names."""
     threads: int | None = None
-    """Threads of PyTorch on the CPU; None leaves PyTorch's own choice. A resumed run needs the same number."""
+    """Threads of PyTorch on the CPU, 1 to 1,024; None leaves PyTorch's choice. A resumed run needs the same number."""
     precision: Precision = "float32"
     """Type of what goes into matrix products in training; parameters, sums and every score are float32."""
     save_seconds: float = 300.0
     """Seconds between two savings of the state to resume from, which is also saved after every epoch."""
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"runtime.threads is {self.threads}, but must be 1 or more.")
-        if not self.save_seconds >= 0:
-            raise ConfigError(f"runtime.save_seconds is {self.save_seconds}, but must be 0 or more.")
+        if self.threads is not None and not 1 <= self.threads <= 1024:
+            raise ConfigError(f"runtime.threads is {self.threads}, but must be 1 to 1,024.")
+        if not (math.isfinite(self.save_seconds) and self.save_seconds >= 0):
+            raise ConfigError(f"runtime.save_seconds is {self.save_seconds}, but must be finite and 0 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ class RunConfig:
     """One training, whole: with the seed, everything that its result depends on."""
 
     recipe: str
-    """Name of the recipe this config came from."""
+    """Name of the recipe this config came from; run folders are named after it, so it is a plain file name."""
     seed: int = 0
     """Seed of the initial weights and of every mask."""
     corpus: CorpusConfig
@@ -95,5 +98,14 @@ class RunConfig:
     """Which machine."""
 
     def __post_init__(self) -> None:
+        if not _is_plain_name(self.recipe):
+            raise ConfigError(
+                f"recipe is {self.recipe!r}, but run folders are named after it: give a plain file name, without "
+                "slashes and characters that cannot be printed."
+            )
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}, but must be 0 or more.")
+
+
+def _is_plain_name(name: str) -> bool:
+    return PurePath(name).name == name and name not in ("", "..") and name.isprintable()

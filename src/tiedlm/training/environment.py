@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import torch
 
 
 def describe(device: str) -> dict[str, Any]:
-    """Return versions, machine, threads, the code's commit and the command line, as plain JSON values."""
+    """Return versions, machine, threads, the code's commit and this process's command line, as plain JSON values."""
     return {
         "tiedlm": version("tiedlm"),
         "python": platform.python_version(),
@@ -26,7 +27,7 @@ def describe(device: str) -> dict[str, Any]:
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "commit": commit(),
-        "command": " ".join(["tiedlm", *sys.argv[1:]]),
+        "command": shlex.join(sys.orig_argv) or None,
         "started_unix": time.time(),
     }
 
@@ -48,11 +49,14 @@ def processor() -> str:
 
 def commit() -> str | None:
     """Return the commit of the code where it runs from a git checkout (`+changes` where files differ), else None."""
-    folder = Path(__file__).parent
-    answers = [_git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--", str(folder))]
-    if answers[0] is None:
+    here = Path(__file__)
+    # a repository that only surrounds the code, as that of a project with its own .venv, does not track this file
+    tracked = _git(here.parent, "ls-files", "--error-unmatch", "--", here.name)
+    head = _git(here.parent, "rev-parse", "HEAD")
+    changes = _git(here.parent, "status", "--porcelain", "--", ".")
+    if tracked is None or head is None or changes is None:
         return None
-    return answers[0] + ("+changes" if answers[1] else "")
+    return head + ("+changes" if changes else "")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -25,7 +25,7 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.corpora.prepare import Corpus
 from tiedlm.corpora.streams import Streams
-from tiedlm.errors import TrainingError
+from tiedlm.errors import TrainingError, memory_errors_told
 from tiedlm.models.contract import Masks
 from tiedlm.ranks import ALONE, Ranks
 from tiedlm.seeding import generator
@@ -33,7 +33,7 @@ from tiedlm.training.config import RunConfig
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
 from tiedlm.training.record import Record
-from tiedlm.training.reports import advice, epoch_record, epoch_report, window_report
+from tiedlm.training.reports import advice, epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.schedule import first_window, learning_rate
 from tiedlm.training.scores import score, score_best
 from tiedlm.training.share import Share
@@ -70,7 +70,7 @@ def train(
         ConfigError, CorpusError, RunError: see their messages.
         ArgumentError: ranks that were not asked for the same, or one of which has failed.
         TrainingError: loss or gradient not finite; the last good state is kept.
-        RanksError: a rank has died; the state that was saved last is kept.
+        RanksError, OutOfMemoryError: a rank has died, or memory has run out; the state that was saved last is kept.
     """
     ranks.agree(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
     ranks.lead(lambda: started(config, run_dir, start_from, data_dir, cache_dir))
@@ -92,6 +92,7 @@ def resume(
     folder = ranks.agree(lambda: RunFolder.open(run_dir), same=lambda folder: ("resume", folder.path))
     display = (display or PlainDisplay()) if ranks.first else SilentDisplay()
     with ExitStack() as held:
+        held.enter_context(memory_errors_told(way_on(folder.path)))
         held.callback(display.close)
         ranks.lead(lambda: held.enter_context(folder.lock()))
         config, corpus, state = ranks.agree(lambda: continued(folder, data_dir, cache_dir), same=_told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,3 +65,9 @@ def advice(error: TrainingError, progress: Progress, run: Path) -> TrainingError
         f"is kept in {run}. Try a smaller --training.learning-rate, a smaller "
         "--training.clip-norm or, with the augmented loss, a smaller --loss.gamma."
     )
+
+
+def way_on(run: Path) -> str:
+    """Return how to go on with a training that memory did not suffice for, in the middle of an update perhaps."""
+    command = f"tiedlm train --resume {shlex.quote(str(run))}"
+    return f"The state saved last is kept; with more memory, this goes on with it: {command}"

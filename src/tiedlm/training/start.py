@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import Run, load_run
+from tiedlm.checkpoint.making import check_free
 from tiedlm.config import from_json, to_json
 from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
@@ -28,6 +28,7 @@ def started(
     config: RunConfig, run_dir: Path, start_from: Path | None, data_dir: Path | None, cache_dir: Path | None
 ) -> RunFolder:
     """Make the run folder of a new training, with the state before its first window."""
+    check_free(run_dir)  # also done where it is made, but a text may take minutes to prepare
     device = usable_device(config.runtime.device)
     _set_threads(config.runtime.threads)
     parent = None if start_from is None else load_run(start_from)
@@ -100,7 +101,7 @@ def _origin(parent: Run) -> dict[str, Any]:
         "path": str(parent.folder.path),
         "recipe": parent.config["recipe"],
         "seed": parent.config["seed"],
-        "weights_sha256": hashlib.sha256(parent.folder.read("weights")).hexdigest(),
+        "weights_sha256": parent.weights_sha256,
     }
 
 

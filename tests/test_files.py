@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         partial.write_bytes(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
+
+
+def test_two_threads_that_publish_one_file_write_no_common_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with ThreadPoolExecutor(1) as another, files.published(path) as partial:
+        partial.write_bytes(b"mine")
+        another.submit(files.write_bytes, path, b"another's").result()
+        assert path.read_bytes() == b"another's"
+    assert path.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_is_flushed_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,18 @@ def test_the_gradient_is_that_of_two_readings(weight: Tensor, read: str) -> None
     assert_close(found.to_dense(), truth, 1e-14)
 
 
+def test_a_look_up_without_a_gradient_takes_none_from_the_table(weight: Tensor) -> None:
+    (truth,) = torch.autograd.grad((F.embedding(TOKENS, weight) * ASKED).sum() + weight.square().sum(), weight)
+    reader = TableReader()
+    with reader.as_one():
+        with torch.no_grad():
+            assert torch.equal(reader.embed(TOKENS, weight), weight[TOKENS])
+        assert reader.whole(weight) is weight
+        of_words = (reader.embed(TOKENS, weight) * ASKED).sum()
+        (found,) = torch.autograd.grad(of_words + reader.whole(weight).square().sum(), weight)
+    assert_close(found, truth, 1e-14)
+
+
 def test_words_that_were_only_looked_up_have_a_sparse_gradient(weight: Tensor) -> None:
     reader = TableReader()
     with reader.as_one(), Recorder() as recorder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,12 @@ PARTIAL = ".partial"
 
 @contextmanager
 def published(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, flush it and rename it to `path`."""
+    """Yield a temporary path beside `path`; when the block ends well, flush it and rename it to `path`.
+
+    Its name has the system's number of the thread, which no other thread of any process has at the same time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    partial = path.with_name(f"{path.name}.{threading.get_native_id()}{PARTIAL}")
     try:
         yield partial
         flush(partial)

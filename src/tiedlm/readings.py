@@ -21,7 +21,7 @@ class TableReader:
 
     def __init__(self) -> None:
         self._table: list[Tensor] | None = None
-        """Within `as_one`: the table, once words have been looked up."""
+        """Within `as_one`: the table, once words have been looked up for a gradient."""
 
     def whole(self, weight: Tensor) -> Tensor:
         """Return the table itself."""
@@ -29,7 +29,7 @@ class TableReader:
 
     def embed(self, tokens: Tensor, weight: Tensor) -> Tensor:
         """Return the vectors of word ids [...] as [..., D]."""
-        if self._table is None or self._table:
+        if self._table is None or self._table or not torch.is_grad_enabled():
             return F.embedding(tokens, weight)
         vectors, table = cast("tuple[Tensor, Tensor]", _Readings.apply(weight, tokens))
         self._table.append(table)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from support.compare import assert_close, error
 from support.layer_cases import gru_case
+from support.rounding_kernel import bfloat16_from
 from tiedlm.layers.gru import gru_loop
 from tiedlm.layers.gru_stock import gru_stock
 
@@ -79,3 +80,13 @@ def test_it_leaves_its_arguments_as_they_were() -> None:
     before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
     one.everything(gru_stock)
     assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())
+
+
+@pytest.mark.parametrize("keep", [0.5, None])
+def test_a_state_out_of_a_kernel_of_autocasts_type_is_one_for_the_next_window(keep: float | None) -> None:
+    one = gru_case(0, keep=keep).to(torch.float32)
+    with bfloat16_from("gru"):
+        outputs, state = one.run(gru_stock)
+    assert outputs.dtype == torch.bfloat16
+    assert state.dtype == torch.float32
+    one._replace(state=state).run(gru_loop)

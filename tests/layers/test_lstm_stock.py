@@ -12,6 +12,7 @@ from torch import Tensor
 from support import lstm_truth
 from support.dispatch import Recorder
 from support.lstm_cases import case
+from support.rounding_kernel import bfloat16_from
 from tiedlm.layers.lstm import LSTMState, lstm_loop
 from tiedlm.layers.lstm_stock import lstm_stock
 
@@ -92,3 +93,16 @@ def test_where_the_cpu_has_no_kernel_for_autocast_the_layer_runs_in_its_own_type
         )
     assert near["outputs"].dtype == torch.float32
     assert not torch.equal(near["outputs"], due["outputs"])
+
+
+@pytest.mark.parametrize("keep", [0.5, None])
+def test_a_state_out_of_a_kernel_of_autocasts_type_is_one_for_the_next_window(
+    monkeypatch: pytest.MonkeyPatch, keep: float | None
+) -> None:
+    one = case(0, keep=keep).to(torch.float32)
+    monkeypatch.setattr("tiedlm.layers.lstm_stock.has_lstm_kernel", lambda dtype: True)
+    with bfloat16_from("lstm"):
+        outputs, (hidden, cell) = one.run(lstm_stock)
+    assert outputs.dtype == torch.bfloat16
+    assert hidden.dtype == cell.dtype == torch.float32
+    one._replace(hidden=hidden, cell=cell).run(lstm_loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -21,7 +22,10 @@ OPTIONS: list[dict[str, Any]] = [
     {"ignore_index": 2, "reduction": "sum"},
     {"reduction": "none", "implementation": "functional"},
     {"implementation": "chunked", "chunk_rows": 2},
+    {"center_table": True},
+    {"vocabulary_mask": torch.tensor([True, False, True, True, False, True, True])},
 ]
+TOKEN_WEIGHTS = torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -29,13 +33,18 @@ OPTIONS: list[dict[str, Any]] = [
 def test_it_is_the_function_with_its_options_bound(options: dict[str, Any], tied: bool) -> None:
     ours = tensors(make(1, tied=tied, biased=not tied, targets=[2, 0, 5, 2, 6, 3]))
     arguments = (ours.features, ours.classifier, ours.targets)
-    loss = AugmentedLoss(**options)(*arguments, ours.table, ours.bias)
-    truth = linear_augmented_cross_entropy(*arguments, table=ours.table, bias=ours.bias, **options)
+    loss = AugmentedLoss(**options)(*arguments, ours.table, ours.bias, TOKEN_WEIGHTS)
+    given = {"table": ours.table, "bias": ours.bias, "token_weights": TOKEN_WEIGHTS}
+    truth = linear_augmented_cross_entropy(*arguments, **given, **options)
     assert torch.equal(loss, truth)
     weights = torch.ones_like(loss)
     right = ours.gradients(truth, weights)
     for name, gradient in ours.gradients(loss, weights).items():
         assert torch.equal(gradient, right[name])
+
+
+def test_no_option_goes_untried() -> None:
+    assert set().union(*OPTIONS) == set(inspect.signature(AugmentedLoss).parameters)
 
 
 def test_the_word_vectors_come_before_the_bias_and_may_be_named() -> None:

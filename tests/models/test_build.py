@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from tiedlm.errors import ConfigError
+from tiedlm.errors import ArgumentError, ConfigError
 from tiedlm.layers import compiled_steps
 from tiedlm.models.build import build_model
 from tiedlm.models.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
@@ -97,6 +97,26 @@ def test_the_model_is_of_the_kind_of_the_config(config: ModelConfig, kind: type)
     model = build_model(config, 9)
     assert type(model) is kind
     assert model.config == config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LSTMConfig(units=120, keep_hidden=0.5),
+        GRUConfig(units=120, keep_hidden=0.5),
+        RHNConfig(units=120, depth=2, keep_state=0.5),
+    ],
+)
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_state_from_before_the_model_was_converted_is_refused(config: ModelConfig, masked: bool) -> None:
+    model = build_model(config, 9)
+    state = model.initial_state(2)
+    model.double()
+    masks = model.draw_masks(2, torch.Generator().manual_seed(1)) if masked else None
+    with pytest.raises(
+        ArgumentError, match=r"^state \w came as torch\.float32 .* must be torch\.float64 .* a new state"
+    ):
+        model(torch.tensor([[1, 2], [8, 0]]), state, masks)
 
 
 def test_a_tied_model_of_two_widths_needs_a_map_and_is_told_of_both_ways() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,11 +53,28 @@ def test_a_compiler_that_fails_is_told_by_its_first_line(tmp_path: Path) -> None
 
 @needs_a_compiler
 def test_what_was_built_is_kept(tmp_path: Path) -> None:
+    files = set()
     for _ in range(2):
         assert answer(TIEDLM_CACHE_DIR=str(tmp_path))[0] == "compiled"
         (kept,) = (tmp_path / "loops").iterdir()
         assert kept.suffix == ".so"
-        kept.touch()
+        files.add((kept.stat().st_ino, kept.stat().st_mtime_ns))
+    assert len(files) == 1
+
+
+def test_threads_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noting, builds = tmp_path / "noting", tmp_path / "builds"
+    noting.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exit\necho one >> {builds}; shift $(($# - 1)); echo loops > "$1"\n'
+    )
+    noting.chmod(noting.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("CXX", str(noting))
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: Path(path).read_text())
+    with ThreadPoolExecutor(4) as threads:
+        loaded = [threads.submit(compiler.compiled_loops.__wrapped__) for _ in range(4)]
+    assert [one.result() for one in loaded] == ["loops\n"] * 4
+    assert builds.read_text() == "one\n"
 
 
 def test_an_older_compiler_is_asked_for_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

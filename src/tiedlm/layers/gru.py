@@ -50,7 +50,7 @@ def gru_loop(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | 
         The masked outputs [T, B, H], and the raw h after the window [B, H].
 
     Raises:
-        ArgumentError: shapes that do not go together.
+        ArgumentError: shapes, types or devices that do not go together.
     """
     check_gru(inputs, state, weights, mask)
     masked = apply_mask(state, mask)
@@ -71,5 +71,5 @@ def gates(from_input: Tensor, from_state: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def check_gru(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | None) -> None:
-    """Refuse inputs, state and mask whose shapes do not go together with the weights."""
-    check_layer(inputs, weights.input.shape[1], {"h": state}, mask, weights.hidden.shape[1])
+    """Refuse inputs, state and mask that do not go together with the weights."""
+    check_layer(inputs, {"h": state}, mask, weights._asdict())

@@ -57,6 +57,6 @@ def _carried(inputs: Tensor, before: Tensor, state: Tensor, weights: GRUWeights)
 
 
 def _kernel(inputs: Tensor, state: Tensor, weights: GRUWeights) -> tuple[Tensor, Tensor]:
-    """Call PyTorch's GRU for one layer in one direction."""
+    """Call PyTorch's GRU for one layer in one direction; the state keeps its type where autocast has another."""
     outputs, last = torch.gru(inputs, state.unsqueeze(0).contiguous(), list(weights), True, 1, 0.0, True, False, False)
-    return outputs, last[0]
+    return outputs, last[0].to(state.dtype)

@@ -50,7 +50,7 @@ def lstm_loop(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tens
         The masked outputs [T, B, H], and the raw state after the window.
 
     Raises:
-        ArgumentError: shapes that do not go together.
+        ArgumentError: shapes, types or devices that do not go together.
     """
     check_lstm(inputs, state, weights, mask)
     hidden, cell = state
@@ -67,6 +67,6 @@ def lstm_loop(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tens
 
 
 def check_lstm(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> None:
-    """Refuse inputs, state and mask whose shapes do not go together with the weights."""
+    """Refuse inputs, state and mask that do not go together with the weights."""
     hidden, cell = state
-    check_layer(inputs, weights.input.shape[1], {"h": hidden, "c": cell}, mask, weights.hidden.shape[1])
+    check_layer(inputs, {"h": hidden, "c": cell}, mask, weights._asdict())

@@ -54,6 +54,6 @@ def _run(name: str, kept: Kept, weight: Tensor, mask: Tensor | None, *further: T
     """Call one of the two loops on the window, with room for the packed weights, filled up to whole vectors."""
     steps, streams, units = kept.bounded.shape
     packed = weight.new_empty(4, units + MOST_LANES - 1, units)
-    mask = None if mask is None else mask.to(weight.dtype).contiguous()
+    mask = None if mask is None else mask.contiguous()
     window = (kept.gates, mask, kept.cells, kept.bounded, weight.contiguous(), packed, torch.get_num_threads())
     run_loop(f"{name}_{LOOPS[weight.dtype]}", steps, streams, units, *window, *further)

@@ -24,14 +24,16 @@ def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Ten
     """Run one layer over a window; arguments, results and errors as for `lstm_loop`.
 
     The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it. Where a CPU has no kernel for
-    autocast's type, the layer runs in that of its weights.
+    autocast's type, the layer runs in that of its weights. The state has the weights' type everywhere, since the next
+    window may be run by another form, or without autocast.
     """
     check_lstm(inputs, state, weights, mask)
     own, wanted = weights.hidden.dtype, type_of_products(weights.hidden)
     if wanted != own and inputs.device.type == "cpu" and not has_lstm_kernel(wanted):
         with torch.autocast("cpu", enabled=False):
-            return _layer(inputs.to(own), (state[0].to(own), state[1].to(own)), weights, mask)
-    return _layer(inputs, state, weights, mask)
+            return _layer(inputs.to(own), state, weights, mask)
+    outputs, (hidden, cell) = _layer(inputs, state, weights, mask)
+    return outputs, (hidden.to(own), cell.to(own))
 
 
 def _layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:

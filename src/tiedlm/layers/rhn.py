@@ -50,7 +50,7 @@ def rhn_loop(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | 
         The outputs [T, B, H], and the state after the window [B, H]: the last output.
 
     Raises:
-        ArgumentError: shapes that do not go together.
+        ArgumentError: shapes, types or devices that do not go together.
     """
     check_rhn(inputs, state, weights, mask)
     outputs = []
@@ -67,11 +67,11 @@ def rhn_loop(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | 
 
 
 def check_rhn(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None) -> None:
-    """Refuse inputs, state and mask whose shapes do not go together with the weights, and weights that do not."""
+    """Refuse inputs, state and mask that do not go together with the weights, and weights that do not."""
     depth, rows, units = weights.hidden.shape
     if depth < 1 or rows != 2 * units or weights.input.shape[0] != rows or weights.bias.shape != (depth, rows):
         raise ArgumentError(
             f"weights have the shapes {[list(part.shape) for part in weights]}, but must be [2H, I], [L, 2H, H] and "
             "[L, 2H] for H units and a depth of L, 1 or more."
         )
-    check_layer(inputs, weights.input.shape[1], {"s": state}, mask, units)
+    check_layer(inputs, {"s": state}, mask, weights._asdict())

@@ -78,7 +78,7 @@ def room(projected: Tensor, state: Tensor, depths: int) -> Kept:
 def _call(name: str, kept: Kept, hidden: Tensor, mask: Tensor | None, *further: Tensor) -> None:
     steps, depths, streams, units = kept.gates.shape
     packed = hidden.new_empty(depths, 2, units + MOST_LANES - 1, units)
-    mask = None if mask is None else mask.to(hidden.dtype).contiguous()
+    mask = None if mask is None else mask.contiguous()
     window = (mask, *kept, hidden.contiguous(), packed, torch.get_num_threads())
     run_loop(f"{name}_{LOOPS[hidden.dtype]}", steps, depths, streams, units, *window, *further)
 

@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from tiedlm.files import published
@@ -30,6 +31,9 @@ TRIED = (
 )
 """Further flags, the fastest first; the first that the compiler takes are used. Without OpenMP one thread runs."""
 
+_ONE_THREAD = threading.Lock()
+"""Held while the loops are looked for and built: other threads wait for them instead of building them too."""
+
 
 @functools.cache
 def compiled_loops() -> ctypes.CDLL:
@@ -38,12 +42,13 @@ def compiled_loops() -> ctypes.CDLL:
     Raises:
         OSError: there is no compiler, it fails, or what it has built cannot be kept or loaded; the reason is said.
     """
-    compiler = _compiler()
-    place = cache_dir() / "loops" / f"{_key(compiler)}.so"
-    if not place.exists():
-        with published(place) as partial:
-            _build(compiler, partial)
-    return ctypes.CDLL(str(place))
+    with _ONE_THREAD:
+        compiler = _compiler()
+        place = cache_dir() / "loops" / f"{_key(compiler)}.so"
+        if not place.exists():
+            with published(place) as partial:
+                _build(compiler, partial)
+        return ctypes.CDLL(str(place))
 
 
 @functools.cache

@@ -7,7 +7,6 @@ import pytest
 
 from support.published_results import add_group, add_points, add_result
 from tiedlm.cli import reproduce_list
-from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.published import PUBLISHED
 
 HERE = "a processor"
@@ -54,13 +53,6 @@ def test_figures_after_fewer_trainings_are_told_as_such(tiedlm, project) -> None
 def test_costs_of_another_machine_are_told_as_such(tiedlm, project, monkeypatch) -> None:
     monkeypatch.setattr(reproduce_list, "here", lambda: "a laptop")
     assert "3h00m on a processor" in lines(tiedlm, project)["ptb-small-re"]
-
-
-def test_a_row_without_a_recipe_says_so(tiedlm, project, monkeypatch) -> None:
-    others = [name for name in recipe_names() if name != "ptb-large-vd"]
-    monkeypatch.setattr(reproduce_list, "recipe_names", lambda: others)
-    monkeypatch.setattr("tiedlm.reproduction.plan.recipe_names", lambda: others)
-    assert "its recipe" in lines(tiedlm, project)["ptb-large-vd"]
 
 
 def test_rows_can_be_chosen(tiedlm, project) -> None:

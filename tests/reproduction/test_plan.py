@@ -6,7 +6,6 @@ import pytest
 
 from support.published_results import add_result
 from tiedlm.errors import ArgumentError
-from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.collect import collect
 from tiedlm.reproduction.plan import SEEDS, TARGETS, Step, missing, select
 from tiedlm.reproduction.published import PUBLISHED
@@ -68,12 +67,6 @@ def test_what_is_there_is_not_missing(tmp_path: Path) -> None:
         ("ptb-small-re", 2, 1),
         ("ptb-small-re", 2, 2),
     ]
-
-
-def test_a_row_without_a_recipe_has_no_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [name for name in recipe_names() if name != "ptb-small-vd"]
-    monkeypatch.setattr("tiedlm.reproduction.plan.recipe_names", lambda: others)
-    assert steps(tmp_path, "ptb-small-vd") == []
 
 
 def test_the_cheapest_come_first_and_the_unknown_last(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import torch
 
 from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.reproduce_trainings import Training, trainings
-from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.figure1 import figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
@@ -58,8 +57,6 @@ def _cells(row: Row, steps: Sequence[Step], here: str) -> list[str]:
     printed = "-" if paper.test is None else f"{paper.test}{again}"
     seeds = " ".join(map(str, row.results)) or "-"
     lacking = ", ".join(f"{step.seed}{'' if step.training == 1 else ' again'}" for step in steps)
-    if row.name not in recipe_names():
-        return [row.name, paper.table, printed, _ours(row), seeds, "its recipe", UNKNOWN]
     return [row.name, paper.table, printed, _ours(row), seeds, lacking or "-", _cost(steps, here)]
 
 

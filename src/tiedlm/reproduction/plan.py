@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import final
 
 from tiedlm.errors import ArgumentError, suggestion
-from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.collect import Row
 from tiedlm.reproduction.costs import Estimate, estimate
 from tiedlm.reproduction.published import BESIDE, PUBLISHED
@@ -88,7 +87,7 @@ def _rows_of(target: str, known: Sequence[str]) -> tuple[str, ...]:
 def missing(names: Iterable[str], rows: Mapping[str, Row], here: str, seeds: Sequence[int] = SEEDS) -> list[Step]:
     """Return the trainings that rows lack, cheapest first; those of unknown cost last.
 
-    A second training follows its first. Rows without a recipe have none.
+    A second training follows its first.
 
     Args:
         names: the rows.
@@ -99,7 +98,6 @@ def missing(names: Iterable[str], rows: Mapping[str, Row], here: str, seeds: Seq
     steps = [
         Step(recipe=name, seed=seed, training=training, estimate=cost)
         for name in names
-        if name in recipe_names()
         for cost in [estimate(name, rows, here)]
         for seed in seeds
         for training in range(1, PUBLISHED[name].trainings + 1)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.published_results import add_result
 from tiedlm.errors import ArgumentError
+from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.collect import collect
 from tiedlm.reproduction.plan import SEEDS, TARGETS, Step, missing, select
 from tiedlm.reproduction.published import PUBLISHED
@@ -84,3 +86,12 @@ def test_the_cheapest_come_first_and_the_unknown_last(tmp_path: Path) -> None:
         ("ptb-large-re", 1, 1),
     ]
     assert [step.estimate is None for step in found] == [False] * 7 + [True] * 2
+
+
+def test_costs_are_those_of_the_precision_that_is_asked_for(tmp_path: Path) -> None:
+    config = recipe("ptb-small-vd")
+    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
+    bfloat16 = replace(config, runtime=replace(config.runtime, precision="bfloat16"))
+    add_result(tmp_path, "ptb-small-vd", 1, 88.0, seconds=45.0, config=bfloat16)
+    found = [missing(["ptb-small-vd"], collect(tmp_path), HERE, precision=one) for one in (None, "bfloat16")]
+    assert [step.estimate.seconds for [step] in found if step.estimate] == pytest.approx([3600.0, 1800.0])

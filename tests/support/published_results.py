@@ -161,7 +161,7 @@ def _environment(config: dict[str, Any], parent: str | None, processor: str) -> 
     return {
         "processor": processor,
         "device": config["runtime"]["device"],
-        "threads": 1,
+        "threads": config["runtime"]["threads"] or 1,
         "commit": "c0ffee",
         "corpus": {"name": config["corpus"]["name"], "splits": splits, "vocabulary": {"size": 9, "sha256": "ab" * 32}},
         "parent": parent and {"recipe": config["recipe"], "seed": config["seed"], "weights_sha256": parent},

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from support.finished_run import EPOCHS, journal, make_run
 from support.published_results import add_group, add_points, add_result
+from tiedlm.checkpoint import RunFolder
 from tiedlm.cli import reproduce_list
-from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.published import PUBLISHED
 
 HERE = "a processor"
@@ -16,7 +19,7 @@ HERE = "a processor"
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
-    monkeypatch.setattr(reproduce_list, "here", lambda: HERE)
+    monkeypatch.setattr(reproduce_list, "processor", lambda: HERE)
     add_group(tmp_path / "results", "ptb-small", {"re": [(87.0, 85.0), (88.0,)], "vd": [(87.0,)] * 3})
     return tmp_path
 
@@ -37,7 +40,7 @@ def test_every_row_is_listed(tiedlm, project) -> None:
 def test_a_row_tells_published_ours_seeds_missing_and_cost(tiedlm, project) -> None:
     found = lines(tiedlm, project)
     assert found["ptb-small-re"].split("  ")[0] == "ptb-small-re"
-    for told in ("Table 1", "85.1 (2 trainings)", "85.00", "0 1", "1 again, 2, 2 again", "3h00m"):
+    for told in ("Table 1", "85.1 (2 trainings)", "85.00", "0 1", "1 again, 2, 2 again"):
         assert told in found["ptb-small-re"]
     for told in ("87.00 ± 0.00", "0 1 2"):
         assert told in found["ptb-small-vd"]
@@ -51,16 +54,50 @@ def test_figures_after_fewer_trainings_are_told_as_such(tiedlm, project) -> None
     assert "84.00 after 1" in lines(tiedlm, project)["ptb-small-al"]
 
 
-def test_costs_of_another_machine_are_told_as_such(tiedlm, project, monkeypatch) -> None:
-    monkeypatch.setattr(reproduce_list, "here", lambda: "a laptop")
-    assert "3h00m on a processor" in lines(tiedlm, project)["ptb-small-re"]
+def test_the_cost_is_that_of_every_training_that_would_run(tiedlm, project) -> None:
+    """Of seed 1 the second training is missing; the run of the first is not here, so it is made again."""
+    assert lines(tiedlm, project)["ptb-small-re"].endswith("  4h00m")
+    make_run(project / "runs" / "ptb-small-re-seed-1")
+    assert lines(tiedlm, project)["ptb-small-re"].endswith("  3h00m")
 
 
-def test_a_row_without_a_recipe_says_so(tiedlm, project, monkeypatch) -> None:
-    others = [name for name in recipe_names() if name != "ptb-large-vd"]
-    monkeypatch.setattr(reproduce_list, "recipe_names", lambda: others)
-    monkeypatch.setattr("tiedlm.reproduction.plan.recipe_names", lambda: others)
-    assert "its recipe" in lines(tiedlm, project)["ptb-large-vd"]
+def test_what_a_run_has_done_costs_nothing_more(tiedlm, project) -> None:
+    folder = RunFolder.create(project / "runs" / "ptb-small-re-seed-2", {"config": b"{}"})
+    for record in journal(EPOCHS // 4):
+        folder.journal.append(record)
+    folder.commit({}, folder.journal)
+    assert lines(tiedlm, project)["ptb-small-re"].endswith("  3h45m")
+
+
+def test_what_costs_are_of_is_told_and_where_they_are_of_something_else(tiedlm, project, monkeypatch) -> None:
+    def told(*options: str) -> tuple[str, str]:
+        output = tiedlm("reproduce", "--list", "ptb-small-re", *options, "--project", project).output
+        return output.splitlines()[1].split("  ")[-1], output
+
+    cost, output = told()
+    assert cost == "4h00m"
+    assert f"one process in float32 on 1 thread of {HERE}, " in output
+    cost, output = told("--precision", "bfloat16")
+    assert cost == "4h00m (float32)"
+    assert f"one process in bfloat16 on 1 thread of {HERE}, " in output
+    monkeypatch.setattr(reproduce_list, "processor", lambda: "a laptop")
+    assert told()[0] == f"4h00m ({HERE})"
+    monkeypatch.setattr("tiedlm.reproduction.costs.THREADS", 4)
+    cost, output = told("--precision", "bfloat16")
+    assert cost == f"4h00m (float32, 1 thread, {HERE})"
+    assert "one process in bfloat16 on 4 threads of a laptop, " in output
+
+
+def test_costs_are_of_the_precision_that_is_asked_for(tiedlm, project) -> None:
+    config = recipe("ptb-small-vd")
+    config = replace(config, runtime=replace(config.runtime, precision="bfloat16"))
+    add_result(project / "results", "ptb-small-vd", 3, 87.0, seconds=45.0, config=config)
+    assert lines(tiedlm, project)["ptb-small-re"].endswith("  4h00m")
+    assert lines(tiedlm, project, "--precision", "bfloat16")["ptb-small-re"].endswith("  2h00m")
+
+
+def test_costs_are_not_told_of_where_there_are_none(tiedlm, project) -> None:
+    assert "Costs" not in tiedlm("reproduce", "--list", "ptb-small-vd", "--project", project).output
 
 
 def test_rows_can_be_chosen(tiedlm, project) -> None:
@@ -104,7 +141,15 @@ def test_as_json_every_missing_training_has_its_command(tiedlm, project) -> None
         *("ptb-small-re-seed-1", "ptb-small-re-seed-1-second", "ptb-small-re-seed-2", "ptb-small-re-seed-2-second")
     ]
     assert all(training["seconds_left"] == pytest.approx(3600) for training in told["trainings"])
+    conditions = {"machine": HERE, "precision": "float32", "threads": 1}
+    assert all(training["seconds_of"] == conditions for training in told["trainings"])
 
 
-def test_this_machine_has_a_name() -> None:
-    assert reproduce_list.here()
+def test_as_json_a_precision_is_in_the_commands_that_begin_a_training(tiedlm, project) -> None:
+    make_run(project / "runs" / "ptb-small-re-seed-1")
+    RunFolder.create(project / "runs" / "ptb-small-re-seed-2", {"config": b"{}"})
+    options = ("--precision", "bfloat16", "--json", "--project", project)
+    told = json.loads(tiedlm("reproduce", "ptb-small-re", "--list", *options).output)
+    begins = [one["command"].endswith(" --runtime.precision bfloat16") for one in told["trainings"]]
+    assert begins == [True, False, True]  # seed 1 again, seed 2 goes on, seed 2 again
+    assert {training["seconds_of"]["precision"] for training in told["trainings"]} == {"float32"}

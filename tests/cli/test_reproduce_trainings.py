@@ -10,10 +10,10 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.cli.reproduce_trainings import trainings
 from tiedlm.config import to_json
 from tiedlm.errors import RunError
-from tiedlm.reproduction.costs import Estimate
+from tiedlm.reproduction.costs import Conditions, Estimate
 from tiedlm.reproduction.plan import Step
 
-COST = Estimate(seconds=100.0, machine="here")
+COST = Estimate(seconds=100.0, conditions=Conditions(machine="here", precision="float32", threads=1))
 RE = "ptb-small-re"
 
 

@@ -1,29 +1,38 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.published_results import add_result
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.collect import collect
-from tiedlm.reproduction.costs import estimate, work_a_word
+from tiedlm.reproduction.costs import Conditions, Estimate, begun, estimate, work_a_word
 
 HERE = "a processor"
 HOUR = 40 * 90.0
 """Seconds of an invented training of a small network: its epochs at the seconds of each."""
 
 
-def seconds(results: Path, name: str, here: str = HERE) -> float:
-    found = estimate(name, collect(results), here)
+def seconds(results: Path, name: str) -> float:
+    found = estimate(name, collect(results), begun(HERE))
     assert found is not None
     return found.seconds
 
 
+def record(results: Path, seed: int, epoch: float, machine: str = HERE, **runtime: Any) -> None:
+    """Add a training whose epochs took so many seconds."""
+    config = recipe("ptb-small-vd")
+    config = replace(config, runtime=replace(config.runtime, **runtime))
+    add_result(results, "ptb-small-vd", seed, 88.0, seconds=epoch, processor=machine, config=config)
+
+
 def test_without_a_training_of_the_size_there_is_no_estimate(tmp_path: Path) -> None:
     add_result(tmp_path, "ptb-small-vd", 0, 88.0)
-    assert estimate("ptb-medium-vd", collect(tmp_path), HERE) is None
-    assert estimate("ptb-small-re", collect(tmp_path), HERE) is not None
+    assert estimate("ptb-medium-vd", collect(tmp_path), begun(HERE)) is None
+    assert estimate("ptb-small-re", collect(tmp_path), begun(HERE)) is not None
 
 
 def test_a_recipe_costs_what_it_cost(tmp_path: Path) -> None:
@@ -56,15 +65,29 @@ def test_the_middle_of_several_trainings_is_taken_and_of_both_stages(tmp_path: P
     assert seconds(tmp_path, "ptb-small-vd") == pytest.approx(40 * 80.0)
 
 
-def test_this_machine_comes_first_then_the_one_with_most_records(tmp_path: Path) -> None:
-    add_result(tmp_path, "ptb-small-vd", 0, 88.0, seconds=10.0, processor="slow")
-    add_result(tmp_path, "ptb-small-vd", 1, 88.0, seconds=20.0, processor="quick")
-    add_result(tmp_path, "ptb-small-vd", 2, 88.0, seconds=20.0, processor="quick")
+def test_only_trainings_in_the_precision_and_on_the_threads_that_are_asked_for_count(tmp_path: Path) -> None:
+    record(tmp_path, 0, 90.0)
+    record(tmp_path, 1, 50.0, precision="bfloat16")
+    record(tmp_path, 2, 60.0, threads=2)
     rows = collect(tmp_path)
-    assert [estimate("ptb-small-vd", rows, here) for here in ("slow", "unknown")] == [
-        estimate("ptb-small-vd", rows, "slow"),
-        estimate("ptb-small-vd", rows, "quick"),
-    ]
-    found = estimate("ptb-small-vd", rows, "slow")
-    assert found is not None
-    assert (found.machine, found.seconds) == ("slow", pytest.approx(400.0))
+    for precision, threads, epoch in (("float32", 1, 90.0), ("bfloat16", 1, 50.0), ("float32", 2, 60.0)):
+        asked = Conditions(machine=HERE, precision=precision, threads=threads)
+        assert estimate("ptb-small-vd", rows, asked) == Estimate(seconds=40 * epoch, conditions=asked)
+
+
+def test_without_such_a_training_the_nearest_is_taken_and_named(tmp_path: Path) -> None:
+    """The machine counts first, then precision, then threads, then how many were recorded."""
+    nearer = [("elsewhere", "bfloat16", 2), ("elsewhere", "float32", 2), (HERE, "bfloat16", 2), (HERE, "bfloat16", 1)]
+    record(tmp_path, 8, 10.0, "quick", precision="bfloat16", threads=2)
+    record(tmp_path, 9, 10.0, "quick", precision="bfloat16", threads=2)
+    for seed, (machine, precision, threads) in enumerate(nearer):
+        record(tmp_path, seed, 10.0, machine, precision=precision, threads=threads)
+        found = estimate("ptb-small-vd", collect(tmp_path), begun(HERE))
+        assert found is not None
+        expected = ("quick", "bfloat16", 2) if seed == 0 else (machine, precision, threads)
+        assert (found.conditions.machine, found.conditions.precision, found.conditions.threads) == expected
+
+
+def test_trainings_begin_in_the_recipes_precision_where_none_is_given() -> None:
+    assert begun(HERE) == Conditions(machine=HERE, precision=recipe("ptb-small-vd").runtime.precision, threads=1)
+    assert begun(HERE, "bfloat16") == Conditions(machine=HERE, precision="bfloat16", threads=1)

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from support.published_results import reseal
 from tiedlm.cli.reproduce import Arguments
 from tiedlm.config import to_json
 from tiedlm.errors import RunError
 from tiedlm.launching import parse_seeds
 from tiedlm.reproduction.figure1_folder import check_folder, write_folder
 from tiedlm.reproduction.figure1_points import read_points
-from tiedlm.reproduction.figure1_records import FORMAT, Setting, panels, read_records, record_path, settings
+from tiedlm.reproduction.figure1_records import FORMAT, TRAINING, Setting, panels, read_records, record_path, settings
 from tiedlm.reproduction.layout import checksum
-from tiedlm.reproduction.theory_setting import TheoryConfig
 
-TRAINING = TheoryConfig(temperature=1.0, beta=1.0)
 SPREAD = {"mean_norm": 1.0, "mean_cosine": 0.01, "effective_directions": 290.0}
 
 
@@ -102,6 +101,8 @@ def test_it_is_read_and_has_nothing_missing(folder):
 
 def test_what_is_there_is_written_and_the_rest_is_missing(tmp_path, records):
     half = {(point, run): content for (point, run), content in records.items() if run == 1 and point.tau == 10}
+    for point, run in records.keys() - half.keys():
+        record_path(tmp_path / "figure1", point, run).unlink()
     write_folder(tmp_path / "figure1", TRAINING, half, (1, 4))
     found = read_points(tmp_path)
     assert found is not None
@@ -124,7 +125,7 @@ def test_an_edited_or_missing_file_is_named(folder, name):
     path = folder / name
     path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
     with pytest.raises(RunError, match=rf"{name} is damaged or was edited"):
-        check_folder(folder)
+        check_folder(folder, TRAINING)
     path.unlink()
     with pytest.raises(RunError, match=rf"{name} is missing"):
         read_points(folder.parent)
@@ -135,9 +136,37 @@ def test_another_format_is_refused(folder, changes):
     told = read(folder, "provenance.json") | changes
     (folder / "provenance.json").write_text(json.dumps(told | {"checksum": checksum(told)}))
     with pytest.raises(RunError, match="must be of format 'tiedlm-figure1', version 1"):
-        check_folder(folder)
+        check_folder(folder, TRAINING)
 
 
-def test_a_record_that_came_since_is_no_fault(folder):
-    record_path(folder, Setting(2.0, 1.0), 9).write_text("{}")
-    check_folder(folder)
+def test_a_folder_of_another_training_is_refused(folder):
+    config = read(folder, "config.json")
+    config["apart"]["epochs"] = 999
+    (folder / "config.json").write_text(json.dumps(config))
+    reseal(folder)
+    with pytest.raises(RunError, match=r"config\.json is of another training .*: apart\.epochs is 999, now 60\. "):
+        read_points(folder.parent)
+    write_folder(folder, TRAINING, read_records(folder, TRAINING), (0, 1, 2))  # what the message says to do
+    check_folder(folder, TRAINING)
+
+
+@pytest.mark.parametrize("name", ["extra.txt", "runs/tau-3-beta-1-run-0.json", "runs/notes/mine.txt"])
+def test_a_file_that_is_no_part_of_the_figure_is_refused(folder, name):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("{}")
+    with pytest.raises(RunError, match=rf"{name} is no part of the figure: .* move it elsewhere"):
+        read_points(folder.parent)
+
+
+def test_a_run_that_was_finished_since_is_taken_in_by_the_command_that_is_named(folder):
+    point = Setting(2.0, 1.0)
+    record_path(folder, point, 9).write_text(json.dumps(record(point, 9)))
+    with pytest.raises(RunError, match=r"run-9\.json is no part .* give `tiedlm reproduce figure1` again"):
+        read_points(folder.parent)
+    write_folder(folder, TRAINING, read_records(folder, TRAINING), (0, 1, 2))
+    check_folder(folder, TRAINING)
+
+
+def test_what_a_killed_writer_left_is_no_fault(folder):
+    (folder / "runs" / "tau-2-beta-1-run-9.json.123.partial").write_text("{")
+    check_folder(folder, TRAINING)

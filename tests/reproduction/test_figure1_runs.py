@@ -111,7 +111,7 @@ def test_work_that_is_cut_goes_on_where_it_stopped(tmp_path, monkeypatch, traine
 def read_points(results, name):
     """The points of a folder of another name than usual."""
     (results / "figure1").symlink_to(results / name)
-    found = figure1_points.read_points(results)
+    found = figure1_points.read_points(results, TINY)
     assert found is not None
     return found
 

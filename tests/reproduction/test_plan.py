@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.published_results import add_result
 from tiedlm.errors import ArgumentError
-from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.collect import collect
 from tiedlm.reproduction.plan import SEEDS, TARGETS, Step, missing, select
 from tiedlm.reproduction.published import PUBLISHED
@@ -70,12 +71,6 @@ def test_what_is_there_is_not_missing(tmp_path: Path) -> None:
     ]
 
 
-def test_a_row_without_a_recipe_has_no_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [name for name in recipe_names() if name != "ptb-small-vd"]
-    monkeypatch.setattr("tiedlm.reproduction.plan.recipe_names", lambda: others)
-    assert steps(tmp_path, "ptb-small-vd") == []
-
-
 def test_the_cheapest_come_first_and_the_unknown_last(tmp_path: Path) -> None:
     add_result(tmp_path, "ptb-small-vd", 0, 88.0)
     found = steps(tmp_path, "ptb-large-re", "wikitext2-small-vd", "ptb-small-real", "ptb-small-vd", seeds=(0, 1))
@@ -91,3 +86,12 @@ def test_the_cheapest_come_first_and_the_unknown_last(tmp_path: Path) -> None:
         ("ptb-large-re", 1, 1),
     ]
     assert [step.estimate is None for step in found] == [False] * 7 + [True] * 2
+
+
+def test_costs_are_those_of_the_precision_that_is_asked_for(tmp_path: Path) -> None:
+    config = recipe("ptb-small-vd")
+    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
+    bfloat16 = replace(config, runtime=replace(config.runtime, precision="bfloat16"))
+    add_result(tmp_path, "ptb-small-vd", 1, 88.0, seconds=45.0, config=bfloat16)
+    found = [missing(["ptb-small-vd"], collect(tmp_path), HERE, precision=one) for one in (None, "bfloat16")]
+    assert [step.estimate.seconds for [step] in found if step.estimate] == pytest.approx([3600.0, 1800.0])

@@ -14,6 +14,8 @@ from support.invented_analysis import analysis
 from tiedlm.config import to_json
 from tiedlm.corpora.parts import source_of
 from tiedlm.recipes.catalogue import recipe
+from tiedlm.reproduction.figure1_folder import shared_config
+from tiedlm.reproduction.figure1_records import TRAINING
 from tiedlm.reproduction.layout import (
     ANALYSIS,
     FIRST_PROVENANCE,
@@ -93,13 +95,15 @@ def add_points(results: Path, **changes: Any) -> Path:
     path = results / "figure1" / "points.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(points(**changes)))
+    (path.parent / "config.json").write_bytes(_json(shared_config(TRAINING)))
     seal_points(path.parent)
     return path
 
 
 def seal_points(folder: Path) -> None:
     """Write the provenance of the folder `figure1`, of what stands there."""
-    files = {"points.json": hashlib.sha256((folder / "points.json").read_bytes()).hexdigest()}
+    names = ("config.json", "points.json")
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     told = {"format": "tiedlm-figure1", "version": 1, "command": "tiedlm reproduce figure1", "files": files}
     (folder / PROVENANCE).write_bytes(_json(told | {"checksum": checksum(told)}))
 
@@ -157,7 +161,7 @@ def _environment(config: dict[str, Any], parent: str | None, processor: str) -> 
     return {
         "processor": processor,
         "device": config["runtime"]["device"],
-        "threads": 1,
+        "threads": config["runtime"]["threads"] or 1,
         "commit": "c0ffee",
         "corpus": {"name": config["corpus"]["name"], "splits": splits, "vocabulary": {"size": 9, "sha256": "ab" * 32}},
         "parent": parent and {"recipe": config["recipe"], "seed": config["seed"], "weights_sha256": parent},

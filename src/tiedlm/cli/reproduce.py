@@ -49,7 +49,7 @@ class Arguments:
     jobs: int | None = None
     """How many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     precision: Precision | None = None
-    """Precision of the trainings that are begun; without it the recipe's."""
+    """Precision of the trainings that are begun, or whose costs are listed; without it the recipe's."""
     data_dir: Directory = None
     """Folder in which the corpora are, or to which they are downloaded; without it the usual data folder."""
     render: Switch = False
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         return _train(given)
     from tiedlm.cli.reproduce_list import print_list
 
-    print_list(given.project / "results", given.targets, given.only, json=given.json)
+    print_list(given.project / "results", given.targets, given.only, precision=given.precision, json=given.json)
     return 0
 
 
@@ -99,7 +99,8 @@ def _what_has_effect(given: Arguments) -> tuple[str, tuple[str, ...]]:
     if given.render:
         return "with --render", ("--check",)
     if given.list:
-        return "with --list", ("TARGET", "--only", "--json") if given.targets != (FIGURE_1,) else ("TARGET", "--json")
+        of_rows = ("--only", "--precision") if given.targets != (FIGURE_1,) else ()
+        return "with --list", ("TARGET", "--json", *of_rows)
     if given.targets == (FIGURE_1,):
         return f"with {FIGURE_1}", ("TARGET", *OF_FIGURE_1)
     return "without --list or --render", ("TARGET", "--only", *TRAINING)
@@ -120,8 +121,8 @@ def _train(given: Arguments) -> int:
         return reproduce_figure1(
             given.project / "results", seeds or RUNS, budget_seconds=budget, data_dir=given.data_dir
         )
-    from tiedlm.cli.reproduce_list import here
     from tiedlm.cli.reproduce_train import Wanted, reproduce
+    from tiedlm.training.environment import processor
 
     wanted = Wanted(
         targets=given.targets,
@@ -132,7 +133,7 @@ def _train(given: Arguments) -> int:
         precision=given.precision,
         data_dir=given.data_dir,
     )
-    return reproduce(given.project / "results", here(), wanted)
+    return reproduce(given.project / "results", processor(), wanted)
 
 
 def _render(project: Path, *, check: bool) -> None:

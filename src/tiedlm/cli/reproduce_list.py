@@ -7,27 +7,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.reproduce_trainings import Training, trainings
-from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.collect import Row, collect
+from tiedlm.reproduction.costs import Conditions, Estimate, begun
 from tiedlm.reproduction.figure1 import figure1_table, standing
 from tiedlm.reproduction.figure1_points import Points, read_points
 from tiedlm.reproduction.ordering import headline
 from tiedlm.reproduction.page_parts import verdict
 from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
 from tiedlm.reproduction.tables import NOT_RUN
+from tiedlm.training.config import Precision
 from tiedlm.training.duration import duration
-from tiedlm.training.environment import device_name, processor
+from tiedlm.training.environment import processor
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")
 UNKNOWN = "unknown"
 
 
-def print_list(results: Path, targets: Sequence[str], only: Sequence[str], *, json: bool) -> None:
-    """Print the rows that are asked for.
+def print_list(
+    results: Path, targets: Sequence[str], only: Sequence[str], *, precision: Precision | None, json: bool
+) -> None:
+    """Print the rows that are asked for, with the costs of trainings in `precision`; None: the recipe's.
 
     Raises:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged.
@@ -36,30 +37,24 @@ def print_list(results: Path, targets: Sequence[str], only: Sequence[str], *, js
     if list(targets) == [FIGURE_1]:
         _print_figure1(points, json=json)
         return
-    rows, machine = collect(results), here()
+    rows, machine = collect(results), processor()  # recipes train on the CPU
     names = select(targets, only)
-    steps = missing(names, rows, machine)
+    steps = missing(names, rows, machine, precision=precision)
     if json:
-        print_json(_as_json(names, rows, steps))
+        print_json(_as_json(names, rows, steps, precision))
         return
-    cells = [_cells(rows[name], [step for step in steps if step.recipe == name], machine) for name in names]
+    here = begun(machine, precision)
+    cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
-    print(f"\n{verdict(rows)}{standing(points)}")
+    print(f"\n{_what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
 
 
-def here() -> str:
-    """Return the model of this machine's accelerator, or of its processor where there is none."""
-    return device_name("cuda") if torch.cuda.is_available() else processor()
-
-
-def _cells(row: Row, steps: Sequence[Step], here: str) -> list[str]:
+def _cells(row: Row, steps: Sequence[Step], here: Conditions) -> list[str]:
     paper = row.published
     again = "" if paper.trainings == 1 else f" ({paper.trainings} trainings)"
     printed = "-" if paper.test is None else f"{paper.test}{again}"
     seeds = " ".join(map(str, row.results)) or "-"
     lacking = ", ".join(f"{step.seed}{'' if step.training == 1 else ' again'}" for step in steps)
-    if row.name not in recipe_names():
-        return [row.name, paper.table, printed, _ours(row), seeds, "its recipe", UNKNOWN]
     return [row.name, paper.table, printed, _ours(row), seeds, lacking or "-", _cost(steps, here)]
 
 
@@ -72,13 +67,34 @@ def _ours(row: Row) -> str:
     return told[-1] if told else NOT_RUN
 
 
-def _cost(steps: Sequence[Step], here: str) -> str:
-    known = [step.estimate for step in steps if step.estimate is not None]
-    if len(known) < len(steps):
+def _cost(steps: Sequence[Step], here: Conditions) -> str:
+    """Return how long the trainings for one row's steps would take, and of which others that is told."""
+    if not steps:
+        return "-"
+    estimate = steps[0].estimate  # one for all: they are of one recipe
+    if estimate is None:
         return UNKNOWN
-    elsewhere = {one.machine for one in known} - {here}
-    told = duration(sum(one.seconds for one in known)) if known else "-"
-    return f"{told} on {', '.join(elsewhere)}" if elsewhere else told
+    told = duration(sum(training.seconds or 0.0 for training in trainings(steps)))
+    others = _others(estimate.conditions, here)
+    return f"{told} ({', '.join(others)})" if others else told
+
+
+def _others(found: Conditions, here: Conditions) -> list[str]:
+    """Return in words where conditions are other than here."""
+    told = {"precision": found.precision, "threads": _threads(found), "machine": found.machine}
+    return [words for name, words in told.items() if getattr(found, name) != getattr(here, name)]
+
+
+def _threads(conditions: Conditions) -> str:
+    return f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''}"
+
+
+def _what_costs_are(here: Conditions) -> str:
+    return (
+        f"Costs are times of one process in {here.precision} on {_threads(here)} of {here.machine}, as `tiedlm "
+        "reproduce` begins it.\nBrackets name what was otherwise in the recorded trainings that a time is of. A first "
+        "training whose run is not here is made again.\n"
+    )
 
 
 def _print_figure1(points: Points | None, *, json: bool) -> None:
@@ -98,11 +114,14 @@ def _points_json(points: Points) -> dict[str, Any]:
     return {**asdict(points), "chance": points.chance, "missing": missing}
 
 
-def _as_json(names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step]) -> dict[str, Any]:
+def _as_json(
+    names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step], precision: Precision | None
+) -> dict[str, Any]:
+    estimates = {step.recipe: step.estimate for step in steps}
     return {
         "rows": [_row_json(rows[name]) for name in names],
         "missing": [asdict(step) for step in steps],
-        "trainings": [_training_json(training) for training in trainings(steps)],
+        "trainings": [_training_json(one, estimates[one.config.recipe], precision) for one in trainings(steps)],
     }
 
 
@@ -114,5 +133,9 @@ def _row_json(row: Row) -> dict[str, Any]:
     return {"row": row.name, "published": asdict(row.published), "ours_after_trainings": ours}
 
 
-def _training_json(training: Training) -> dict[str, Any]:
-    return {"command": training.command(), "done": training.done, "seconds_left": training.seconds}
+def _training_json(training: Training, estimate: Estimate | None, precision: Precision | None) -> dict[str, Any]:
+    command = training.command()
+    if precision is not None and not training.run_dir.exists():  # one that is begun keeps its own
+        command += f" --runtime.precision {precision}"
+    conditions = None if estimate is None else asdict(estimate.conditions)
+    return {"command": command, "done": training.done, "seconds_left": training.seconds, "seconds_of": conditions}

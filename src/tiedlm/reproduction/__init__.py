@@ -3,7 +3,7 @@
 | module | what |
 |---|---|
 | `published` | the paper's perplexities as data, under the names of their recipes |
-| `published_citations`, `published_predictions`, `published_claims` | others' figures, next words, claims |
+| `published_citations`, `published_predictions`, `published_points` | others' figures, next words, Figure 1 |
 | `layout` | what a published result, `results/<recipe>/seed-<k>/`, holds |
 | `result`, `consistency` | reading one: whole, unedited, and in agreement with itself |
 | `publish`, `replacing`, `place` | a finished run becomes a published result, in the place of an older one |

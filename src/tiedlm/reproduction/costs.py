@@ -2,7 +2,8 @@
 
 seconds = epochs x words of the training text x work a word x (recorded seconds of an epoch / (recorded words x work)).
 Work a word is that of the matrix products (multiplications and additions, forward and backward), which is what differs
-between the models of one size. Without a recorded training of the size there is no estimate.
+between the models of one size. Recorded trainings of other machines, precisions or numbers of threads are not mixed.
+Without a recorded training of the size there is no estimate.
 """
 
 from __future__ import annotations
@@ -20,11 +21,24 @@ from tiedlm.reproduction.collect import Row, stages
 from tiedlm.reproduction.layout import Result
 from tiedlm.reproduction.published import PUBLISHED
 from tiedlm.reproduction.standing import machine_of
-from tiedlm.training.config import RunConfig
+from tiedlm.training.config import Precision, RunConfig, RuntimeConfig
 
 AUGMENTED, AUGMENTED_IN_FULL = 1.17, 1.52
 """Work of the augmented loss in units of cross-entropy's, with the gradient stopped at the soft target and through it:
 1 + U / 3N and 1 + U / N with U = 361 distinct targets among the N = 700 of a window of Penn Treebank, rounded."""
+THREADS = 1
+"""Threads of a training that `tiedlm reproduce` begins: it trains one a core."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What the speed of a training depends on, its work aside."""
+
+    machine: str
+    """Model of the processor, or of the accelerator."""
+    precision: str
+    threads: int
 
 
 @final
@@ -33,30 +47,44 @@ class Estimate:
     """What one training would take, in one process as the recorded ones ran."""
 
     seconds: float
-    machine: str
-    """The machine of the recorded trainings it is drawn from."""
+    conditions: Conditions
+    """Those of the recorded trainings that it is drawn from, and holds for."""
 
 
-def estimate(name: str, rows: Mapping[str, Row], here: str) -> Estimate | None:
+def begun(machine: str, precision: Precision | None = None) -> Conditions:
+    """Return how `tiedlm reproduce` begins a training on a machine; without a precision, the one of all recipes."""
+    return Conditions(machine=machine, precision=precision or RuntimeConfig().precision, threads=THREADS)
+
+
+def estimate(name: str, rows: Mapping[str, Row], wanted: Conditions) -> Estimate | None:
     """Return the cost of one training of a row's recipe; None where no training of its size was recorded.
 
     Args:
         name: the row.
         rows: all rows with their results.
-        here: the machine to estimate for; where none of the size was recorded on it, the estimate is for the machine
-            with most of them.
+        wanted: what to estimate for; where none of the size was recorded so, the estimate is for what comes nearest:
+            the machine counts first, then precision, threads, and how many were recorded.
     """
-    recorded: dict[str, list[float]] = {}
+    recorded: dict[Conditions, list[float]] = {}
     for row in rows.values():
         if row.published.size == PUBLISHED[name].size:
             for stage in (stage for result in row.results.values() for stage in stages(result)):
-                recorded.setdefault(machine_of(stage), []).append(_seconds_a_unit(stage, row.name))
+                recorded.setdefault(_conditions_of(stage), []).append(_seconds_a_unit(stage, row.name))
     if not recorded:
         return None
-    machine = here if here in recorded else max(sorted(recorded), key=lambda found: len(recorded[found]))
+    found = max(recorded, key=lambda one: (*_alike(one, wanted), len(recorded[one])))
     config = recipe(name)
-    seconds = statistics.median(recorded[machine]) * work_of_an_epoch(config) * config.training.epochs
-    return Estimate(seconds=seconds, machine=machine)
+    seconds = statistics.median(recorded[found]) * work_of_an_epoch(config) * config.training.epochs
+    return Estimate(seconds=seconds, conditions=found)
+
+
+def _conditions_of(stage: Result) -> Conditions:
+    precision, threads = stage.config["runtime"]["precision"], stage.environment["threads"]
+    return Conditions(machine=machine_of(stage), precision=precision, threads=threads)
+
+
+def _alike(one: Conditions, other: Conditions) -> tuple[bool, bool, bool]:
+    return one.machine == other.machine, one.precision == other.precision, one.threads == other.threads
 
 
 def _seconds_a_unit(stage: Result, name: str) -> float:

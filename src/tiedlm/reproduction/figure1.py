@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tiedlm.reproduction.drawing import pictures, titled
 from tiedlm.reproduction.figure1_points import Point, Points
 from tiedlm.reproduction.grid import Grid
-from tiedlm.reproduction.published_claims import FIGURE_1_POINTS
+from tiedlm.reproduction.published_points import FIGURE_1_POINTS
 from tiedlm.reproduction.samples import Sample
 from tiedlm.reproduction.tables import NOT_RUN, NOTHING, value
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.checkpoint.saving import saving
-from tiedlm.config import to_json
+from tiedlm.config import differing, to_json
 from tiedlm.errors import RunError
-from tiedlm.files import json_bytes, read_json, sha256, write_bytes
+from tiedlm.files import PARTIAL, json_bytes, read_json, sha256, write_bytes
 from tiedlm.reproduction.figure1_records import Records, Setting, panels, record_path
 from tiedlm.reproduction.layout import NOT_USED, PROVENANCE, checksum
 from tiedlm.reproduction.theory_setting import TheoryConfig
 
 FORMAT, VERSION = "tiedlm-figure1", 1
-POINTS = "points.json"
+CONFIG, POINTS = "config.json", "points.json"
 POINTS_FORMAT = 2
 TABLES = ("mean_norm", "mean_cosine", "effective_directions")
 BESIDE = ("distance_centred", "distance_as_trained", "feature_norm_squared", "cross_entropy_nats", "augmented")
@@ -47,7 +47,7 @@ def write_folder(out: Path, training: TheoryConfig, records: Records, runs: Sequ
         return
     wanted = sorted({*runs, *(run for _, run in records)})
     contents = {
-        "config.json": json_bytes(_without_point(to_json(training))),
+        CONFIG: json_bytes(shared_config(training)),
         "environment.json": json_bytes(_environments(records)),
         POINTS: json_bytes(_points(records, wanted)),
     }
@@ -65,11 +65,17 @@ def write_folder(out: Path, training: TheoryConfig, records: Records, runs: Sequ
             write_bytes(out / name, content)
 
 
-def check_folder(out: Path) -> None:
-    """Refuse a folder whose files are not those that its provenance answers for.
+def shared_config(training: TheoryConfig) -> dict[str, Any]:
+    """Return as JSON how every run is trained, temperature and beta aside."""
+    return {name: value for name, value in to_json(training).items() if name not in ("temperature", "beta")}
+
+
+def check_folder(out: Path, training: TheoryConfig) -> None:
+    """Refuse a folder whose files are not those that its provenance answers for, or whose runs were trained otherwise.
 
     Raises:
-        RunError: a file is missing, damaged, edited, or of a newer version; it is named.
+        RunError: a file is missing, damaged, edited, of a newer version, of another training than `training`, or no
+            part of the folder; it is named.
     """
     path = out / PROVENANCE
     told = read_json(path)
@@ -77,18 +83,38 @@ def check_folder(out: Path) -> None:
         raise RunError(f"{path} must be of format {FORMAT!r}, version {VERSION}. {NOT_USED} {_AGAIN}")
     if told.get("checksum") != checksum(told):
         raise RunError(f"{path} is damaged or was edited: it does not agree with its own checksum. {NOT_USED} {_AGAIN}")
-    for name, expected in told["files"].items():
+    _check_files(out, told["files"])
+    _check_nothing_else(out, told["files"])
+    _check_training(out / CONFIG, training)
+
+
+def _check_files(out: Path, files: dict[str, str]) -> None:
+    for name, expected in files.items():
         if not (out / name).is_file():
             raise RunError(f"{out / name} is missing. {NOT_USED} {_AGAIN}")
         if sha256(out / name) != expected:
             raise RunError(f"{out / name} is damaged or was edited: its sha256 is another. {NOT_USED} {_AGAIN}")
 
 
+def _check_nothing_else(out: Path, files: dict[str, str]) -> None:
+    known = {out / name for name in (PROVENANCE, *files)}
+    for path in sorted(out.rglob("*")):
+        if path.is_file() and path not in known and path.suffix != PARTIAL:
+            raise RunError(
+                f"{path} is no part of the figure: {PROVENANCE} does not answer for it. {NOT_USED} If it is of a run "
+                "that was finished since, give `tiedlm reproduce figure1` again; else move it elsewhere."
+            )
+
+
+def _check_training(path: Path, training: TheoryConfig) -> None:
+    told = read_json(path)
+    changed = differing(told if isinstance(told, dict) else {}, shared_config(training))
+    if changed:
+        told = "; ".join(f"{name} is {own!r}, now {today!r}" for name, (own, today) in changed.items())
+        raise RunError(f"{path} is of another training than Figure 1's as it is now: {told}. {NOT_USED} {_AGAIN}")
+
+
 _AGAIN = "Restore it, or give `tiedlm reproduce figure1` again, which makes the folder of the runs' records."
-
-
-def _without_point(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in ("temperature", "beta")}
 
 
 def _environments(records: Records) -> list[dict[str, Any]]:

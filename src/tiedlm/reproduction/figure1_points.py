@@ -18,8 +18,10 @@ from typing import Any, final
 from tiedlm.errors import RunError
 from tiedlm.files import read_json
 from tiedlm.reproduction.figure1_folder import POINTS, POINTS_FORMAT, check_folder
+from tiedlm.reproduction.figure1_records import TRAINING
 from tiedlm.reproduction.layout import NOT_USED
 from tiedlm.reproduction.samples import Sample
+from tiedlm.reproduction.theory_setting import TheoryConfig
 
 PLACE = Path("figure1")
 """Where the figure's folder is below the folder of all results."""
@@ -72,16 +74,21 @@ class Points:
         return {(point.tau, point.beta): point for panel in self.panels.values() for point in panel}
 
 
-def read_points(results: Path) -> Points | None:
+def read_points(results: Path, training: TheoryConfig = TRAINING) -> Points | None:
     """Return the points below the folder of all results; None where Figure 1 was not run.
 
+    Args:
+        results: the folder of all results.
+        training: how every run should have been trained.
+
     Raises:
-        RunError: the folder is damaged or edited, of another format, or holds what is no distance.
+        RunError: the folder is damaged or edited, of another training or format, or holds what is no distance or file
+            of it.
     """
     path = results / PLACE / POINTS
     if not path.parent.exists() or not any(path.parent.glob("*.json")):
         return None
-    check_folder(path.parent)
+    check_folder(path.parent, training)
     told = read_json(path)
     if not isinstance(told, dict) or told.get("format") != POINTS_FORMAT:
         found = told.get("format") if isinstance(told, dict) else None

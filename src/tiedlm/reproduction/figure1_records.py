@@ -23,6 +23,8 @@ PANEL_TEMPERATURE = 10.0
 """tau of panel (a), as in the paper."""
 RUNS = (0, 1, 2, 3, 4)
 """Runs of each point where none are named; the paper made 10."""
+TRAINING = TheoryConfig(temperature=1.0, beta=1.0)
+"""How every run is trained; temperature and beta are those of its point."""
 _NUMBER = re.compile(r"-run-(\d+)\.json$")
 
 

@@ -25,7 +25,7 @@ from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.errors import ArgumentError
 from tiedlm.files import json_sha256, write_json
 from tiedlm.reproduction.figure1_folder import write_folder
-from tiedlm.reproduction.figure1_records import FORMAT, Setting, read_records, record_path, settings
+from tiedlm.reproduction.figure1_records import FORMAT, TRAINING, Setting, read_records, record_path, settings
 from tiedlm.reproduction.figure1_watch import OutOfTimeError, Watch
 from tiedlm.reproduction.theory_run import run_theory
 from tiedlm.reproduction.theory_setting import TheoryConfig
@@ -66,7 +66,7 @@ def measure_figure1(
     data_dir: Path | None,
     display: Display,
     *,
-    training: TheoryConfig | None = None,
+    training: TheoryConfig = TRAINING,
     budget_seconds: float | None = None,
 ) -> Left:
     """Train what is missing of these runs of every point, and make the result folder of all that are finished.
@@ -90,17 +90,16 @@ def measure_figure1(
     if not runs:
         raise ArgumentError("Figure 1 needs one run or more of each point.")
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
-    base = training or TheoryConfig(temperature=1.0, beta=1.0)
     finished, out_of_time = 0, False
     try:
-        for job in _missing(runs, out, base):
+        for job in _missing(runs, out, training):
             _check_time(deadline)
             finished += _finish(job, out, data_dir, display, deadline)
-            _write(out, base, runs)
+            _write(out, training, runs)
     except OutOfTimeError:
         out_of_time = True
-    _write(out, base, runs)
-    return Left(finished=finished, missing=len(_missing(runs, out, base)), out_of_time=out_of_time)
+    _write(out, training, runs)
+    return Left(finished=finished, missing=len(_missing(runs, out, training)), out_of_time=out_of_time)
 
 
 def _check_time(deadline: float | None) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import final
 
 from tiedlm.errors import ArgumentError, suggestion
-from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.reproduction.collect import Row
-from tiedlm.reproduction.costs import Estimate, estimate
+from tiedlm.reproduction.costs import Estimate, begun, estimate
 from tiedlm.reproduction.published import BESIDE, PUBLISHED
 from tiedlm.reproduction.published_citations import CITATIONS
 from tiedlm.reproduction.published_predictions import AUGMENTED, BASELINE
+from tiedlm.training.config import Precision
 
 SEEDS = (0, 1, 2)
 """Seeds that a row should have: with fewer than three there is no test."""
@@ -85,22 +85,29 @@ def _rows_of(target: str, known: Sequence[str]) -> tuple[str, ...]:
     return TARGETS.get(target, (target,))
 
 
-def missing(names: Iterable[str], rows: Mapping[str, Row], here: str, seeds: Sequence[int] = SEEDS) -> list[Step]:
+def missing(
+    names: Iterable[str],
+    rows: Mapping[str, Row],
+    here: str,
+    seeds: Sequence[int] = SEEDS,
+    *,
+    precision: Precision | None = None,
+) -> list[Step]:
     """Return the trainings that rows lack, cheapest first; those of unknown cost last.
 
-    A second training follows its first. Rows without a recipe have none.
+    A second training follows its first.
 
     Args:
         names: the rows.
         rows: all rows with their results.
         here: the machine to estimate costs for.
         seeds: seeds that each row should have.
+        precision: to estimate costs for; None: the recipe's.
     """
     steps = [
         Step(recipe=name, seed=seed, training=training, estimate=cost)
         for name in names
-        if name in recipe_names()
-        for cost in [estimate(name, rows, here)]
+        for cost in [estimate(name, rows, begun(here, precision))]
         for seed in seeds
         for training in range(1, PUBLISHED[name].trainings + 1)
         if seed not in rows[name].after(training)

@@ -2,7 +2,7 @@
 
 Source: Inan, Khosravi & Socher, Tying Word Vectors and Word Classifiers (ICLR 2017, arXiv 1611.01462v3): Tables 1, 2
 and 3, and footnote 4 for the number of trainings. Figures of other work that Table 3 quotes, the predictions of Table 4
-and what the figures show are in the modules `published_citations`, `published_predictions` and `published_claims`.
+and the points of Figure 1 are in the modules `published_citations`, `published_predictions` and `published_points`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ WORK = (
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return [text for kind, text in fenced if kind == language]
 
 
 def commands() -> list[list[str]]:
@@ -48,6 +49,7 @@ def command(name: str) -> list[str]:
 
 def test_there_is_something_to_run() -> None:
     assert {"prepare", "train", "score", "predict", "generate", "compare", "doctor"} <= {w[0] for w in commands()}
+    assert len(commands()) == len(re.findall("^tiedlm ", README, re.MULTILINE))
     assert len(blocks("python")) == 1
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from support.small_text import write_texts
 from support.tiny_run import train_tiny_run
 from tiedlm.cli.main import main
 
@@ -30,6 +31,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     train_tiny_run(folder)
     return folder
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A folder to work in, with three texts; returns the options that name them."""
+    monkeypatch.chdir(tmp_path)
+    write_texts(tmp_path)
+    return [word for split in ("train", "valid", "test") for word in (f"--corpus.{split}", f"{split}.txt")]
 
 
 @pytest.fixture

@@ -7,23 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from support.small_text import small_config
+from support.small_text import SMALL, small_config
 from tiedlm.cli import training_run
 from tiedlm.config import from_json, to_json
 from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.training.config import RunConfig
-
-SMALL = ["--model.units", 8, "--training.epochs", 1, "--training.streams", 4, "--training.steps", 8]
-
-
-@pytest.fixture
-def texts(tmp_path, monkeypatch):
-    """A folder to work in, with three texts; returns the options that name them."""
-    monkeypatch.chdir(tmp_path)
-    small_config(tmp_path)
-    return [word for split in ("train", "valid", "test") for word in (f"--corpus.{split}", f"{split}.txt")]
 
 
 @pytest.fixture

@@ -10,23 +10,13 @@ from pathlib import Path
 import pytest
 
 from support.launch_here import launch_here
-from support.small_text import small_config
+from support.small_text import SMALL, small_config
 from tiedlm import product_rates
 from tiedlm.cli import train_seeds
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
 from tiedlm.recipes.catalogue import recipe
-
-SMALL = ["--model.units", 8, "--training.epochs", 1, "--training.streams", 4, "--training.steps", 8]
-
-
-@pytest.fixture
-def texts(tmp_path, monkeypatch):
-    """A folder to work in, with three texts; returns the options that name them."""
-    monkeypatch.chdir(tmp_path)
-    small_config(tmp_path)
-    return [word for split in ("train", "valid", "test") for word in (f"--corpus.{split}", f"{split}.txt")]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.finished_run import make_run, recipe_config
+from support.finished_run import EPOCHS, make_run, recipe_config
 from tiedlm.launching.fleet import Fleet
 from tiedlm.launching.job import State
 
@@ -45,14 +45,15 @@ def test_no_more_run_at_once_than_there_are_slots_and_in_order(make_job, scripts
     assert few.outcomes()[2].reason == "the time is up"
 
 
-def test_a_finished_run_has_no_process(make_job, scripts):
+def test_a_finished_run_has_no_process_and_shows_where_it_ended(make_job, scripts):
     job = replace(make_job("a"), config=recipe_config())
     make_run(job.run_dir)
     with fleet([job]) as done:
         assert done.is_over
         assert states(done) == [State.FINISHED]
         [row] = done.rows()
-        assert row.standing is not None or row.outcome.seconds == 0
+        assert row.standing is not None
+        assert (row.standing.epoch, row.standing.best_valid_perplexity) == (EPOCHS, 200.0 - EPOCHS)
 
 
 def test_a_failure_leaves_the_others_alone(make_job, scripts):

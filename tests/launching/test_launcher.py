@@ -40,10 +40,11 @@ def stop(number, frame):
     count += 1
     open(sys.argv[1] + ".asked", "w").close()
     if count == 2:
+        open(sys.argv[1] + ".asked-again", "w").close()
         sys.exit(130)
 signal.signal(signal.SIGTERM, stop)
 open(sys.argv[1] + ".began", "w").close()
-time.sleep(300)
+time.sleep(60)
 """
 LAUNCHER = """
 import json, sys
@@ -126,6 +127,7 @@ def test_a_second_interrupt_is_passed_on_too(make_job, scripts, seen, no_corpora
         launch([make_job("a")], display=seen)
     for thread in threads:
         thread.join()
+    assert (tmp_path / "a.asked-again").exists()
 
 
 def test_bad_jobs_and_budgets_start_nothing(make_job, scripts, seen, tmp_path):

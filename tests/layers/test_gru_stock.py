@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.compare import assert_close, error
 from support.layer_cases import gru_case
+from support.layer_truth import check, check_in_float32
 from support.rounding_kernel import bfloat16_from
 from tiedlm.layers.gru import gru_loop
 from tiedlm.layers.gru_stock import gru_stock
@@ -29,11 +29,6 @@ CASES = st.fixed_dictionaries(
 )
 
 
-def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relative: float) -> None:
-    for name, value in found.items():
-        assert_close(value, truth[name], relative, name)
-
-
 @given(CASES)
 @settings(max_examples=60)
 def test_is_the_loop_in_float64(drawn: dict[str, Any]) -> None:
@@ -44,11 +39,7 @@ def test_is_the_loop_in_float64(drawn: dict[str, Any]) -> None:
 @given(CASES)
 @settings(max_examples=40)
 def test_is_the_loop_in_float32(drawn: dict[str, Any]) -> None:
-    """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
-    single = gru_case(**drawn).to(torch.float32)
-    truth, loop = single.to(torch.float64).everything(gru_loop), single.everything(gru_loop)
-    for name, value in single.everything(gru_stock).items():
-        assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
+    check_in_float32(gru_stock, gru_loop, gru_case(**drawn).to(torch.float32))
 
 
 @pytest.mark.parametrize("keep", [0.35, 0.7])

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.compare import assert_close, error
+from support.compare import assert_close
 from support.layer_cases import rhn_case
+from support.layer_truth import check, check_in_float32
 from support.lstm_cases import mask_of
 from support.native_code import needs_a_compiler
 from tiedlm.errors import ArgumentError
@@ -34,11 +35,6 @@ CASES = st.fixed_dictionaries(
 )
 
 
-def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relative: float) -> None:
-    for name, value in found.items():
-        assert_close(value, truth[name], relative, name)
-
-
 @each_form
 @given(CASES)
 @settings(max_examples=60)
@@ -51,11 +47,7 @@ def test_is_the_loop_in_float64(layer: Any, drawn: dict[str, Any]) -> None:
 @given(CASES)
 @settings(max_examples=40)
 def test_is_the_loop_in_float32(layer: Any, drawn: dict[str, Any]) -> None:
-    """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
-    single = rhn_case(**drawn).to(torch.float32)
-    truth, loop = single.to(torch.float64).everything(rhn_loop), single.everything(rhn_loop)
-    for name, value in single.everything(layer).items():
-        assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
+    check_in_float32(layer, rhn_loop, rhn_case(**drawn).to(torch.float32))
 
 
 @each_form

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from support.figure1_record import record
 from support.published_results import reseal
 from tiedlm.cli.reproduce import Arguments
 from tiedlm.config import to_json
@@ -17,20 +17,8 @@ from tiedlm.errors import RunError
 from tiedlm.launching import parse_seeds
 from tiedlm.reproduction.figure1_folder import check_folder, write_folder
 from tiedlm.reproduction.figure1_points import read_points
-from tiedlm.reproduction.figure1_records import FORMAT, TRAINING, Setting, panels, read_records, record_path, settings
+from tiedlm.reproduction.figure1_records import TRAINING, Setting, panels, read_records, record_path, settings
 from tiedlm.reproduction.layout import checksum
-
-SPREAD = {"mean_norm": 1.0, "mean_cosine": 0.01, "effective_directions": 290.0}
-
-
-def record(point, run):
-    config = to_json(replace(TRAINING, temperature=point.tau, beta=point.beta))
-    outcome = {"distance": point.beta / 2 + run / 100, "words": 3300 + run, "vectors": SPREAD, "classifier": SPREAD}
-    outcome |= {"distance_centred": 0.4, "distance_as_trained": 0.5}
-    outcome |= {"feature_norm_squared": 2.0, "cross_entropy_nats": 6.0, "augmented": 5.0}
-    environment = {"torch": "2", "processor": f"number {run % 2}", "started_unix": 1.5 + run}
-    whole = {"format": FORMAT, "config": config, "run": run, "seconds": 60.0}
-    return whole | {"outcome": outcome, "environment": environment}
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from tiedlm.config import to_json
+from support.figure1_record import record
 from tiedlm.errors import RunError
 from tiedlm.reproduction.figure1_records import (
-    FORMAT,
     Setting,
     panels,
     read_record,
@@ -19,24 +18,6 @@ from tiedlm.reproduction.theory_setting import TheoryConfig
 
 CONFIG = TheoryConfig(temperature=10.0, beta=0.25)
 POINT = Setting(10.0, 0.25)
-SPREAD = {"mean_norm": 1.0, "mean_cosine": 0.01, "effective_directions": 290.0}
-
-
-def record(distance=0.5, config=CONFIG, run=0, words=3300):
-    outcome = {
-        "distance": distance,
-        "words": words,
-        "vectors": SPREAD,
-        "classifier": SPREAD,
-        "distance_centred": 0.4,
-        "distance_as_trained": 0.5,
-        "feature_norm_squared": 2.0,
-        "cross_entropy_nats": 6.0,
-        "augmented": 5.0,
-    }
-    environment = {"torch": "2", "started_unix": 1.5 + run}
-    whole = {"format": FORMAT, "config": to_json(config), "run": run, "seconds": 60.0}
-    return whole | {"outcome": outcome, "environment": environment}
 
 
 def write(out, value):
@@ -57,8 +38,8 @@ def test_the_panels_cross_in_the_papers_point():
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
-    write(tmp_path, record())
-    assert read_record(tmp_path, CONFIG, POINT, 0) == record()
+    write(tmp_path, record(POINT))
+    assert read_record(tmp_path, CONFIG, POINT, 0) == record(POINT)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +47,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     [
         ("{", "not readable as JSON"),
         ("[]", "its format should be 4"),
-        (record() | {"format": 3}, "its format should be 4"),
-        (record(run=1), "its run should be 0"),
-        (record(config=TheoryConfig(temperature=10.0, beta=0.25, streams=3)), "its config should be"),
-        (record(distance=1.5), "holds no distance"),
-        (record() | {"outcome": {}}, "holds no distance"),
-        (record() | {"outcome": 7}, "holds no distance"),
-        (record() | {"outcome": {"distance": "near"}}, "holds no distance"),
+        (record(POINT) | {"format": 3}, "its format should be 4"),
+        (record(POINT, run=1), "its run should be 0"),
+        (record(POINT, streams=3), "its config should be"),
+        (record(POINT, distance=1.5), "holds no distance"),
+        (record(POINT) | {"outcome": {}}, "holds no distance"),
+        (record(POINT) | {"outcome": 7}, "holds no distance"),
+        (record(POINT) | {"outcome": {"distance": "near"}}, "holds no distance"),
     ],
 )
 def test_a_record_of_something_else_is_refused_and_left_alone(tmp_path, value, told):
@@ -89,13 +70,13 @@ def test_a_missing_record_is_named(tmp_path):
 
 
 def test_every_record_that_there_is_is_found(tmp_path):
-    write(tmp_path, record())
-    far = record(0.9, TheoryConfig(temperature=5.0, beta=1.0), 12)
+    write(tmp_path, record(POINT))
+    far = record(Setting(5.0, 1.0), 12, 0.9)
     path = record_path(tmp_path, Setting(5.0, 1.0), 12)
     path.write_text(json.dumps(far))
     (tmp_path / "runs" / "notes.txt").write_text("mine")
     found = read_records(tmp_path, TheoryConfig(temperature=1.0, beta=1.0))
-    assert found == {(POINT, 0): record(), (Setting(5.0, 1.0), 12): far}
+    assert found == {(POINT, 0): record(POINT), (Setting(5.0, 1.0), 12): far}
     assert read_records(tmp_path / "elsewhere", CONFIG) == {}
     with pytest.raises(RunError, match="its config should be"):
         read_records(tmp_path, TheoryConfig(temperature=1.0, beta=1.0, streams=3))

@@ -5,16 +5,10 @@ from pathlib import Path
 import pytest
 
 from support.published_results import add_group
+from support.small_group import SMALL
 from tiedlm.reproduction.collect import collect
 from tiedlm.reproduction.ordering import Ordering, headline, orderings
 from tiedlm.reproduction.published import PUBLISHED
-
-SMALL = {
-    "vd": [(88.0,), (88.2,), (88.4,)],
-    "al": [(90.0, 83.0), (90.0, 83.1), (90.0, 83.5)],
-    "re": [(84.0, 85.0), (84.0, 85.4), (84.0, 85.3)],
-    "real": [(90.0, 82.0), (90.0, 82.6)],
-}
 
 
 def ordering(results: Path, group: str = "ptb-small") -> Ordering:

@@ -3,16 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from support.published_results import add_group
+from support.small_group import SMALL
 from tiedlm.reproduction.collect import collect
 from tiedlm.reproduction.ordering import orderings
 from tiedlm.reproduction.ordering_tables import orders, orders_csv, steps, steps_csv
-
-SMALL = {
-    "vd": [(88.0,), (88.2,), (88.4,)],
-    "al": [(90.0, 83.0), (90.0, 83.1), (90.0, 83.5)],
-    "re": [(84.0, 85.0), (84.0, 85.4), (84.0, 85.3)],
-    "real": [(90.0, 82.0), (90.0, 82.6)],
-}
 
 
 def test_the_order_of_the_models(tmp_path: Path) -> None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 
+from support.files import files
 from tiedlm.errors import RunError
 from tiedlm.reproduction.place import place
 
 NEW = {"a.json": b"new a", "inner/b.json": b"new b"}
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_new_folder_holds_the_files_and_nothing_lies_beside_it(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.files import files
 from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
 from support.invented_analysis import analysis, instead_of_measuring
 from support.published_results import without_analysis
@@ -29,11 +30,6 @@ NAMES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "p
 def measured(monkeypatch) -> list[tuple[str, Path | None]]:
     """The runs that are measured, each with the folder of its corpus."""
     return instead_of_measuring(monkeypatch)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """Relative name → content of every file below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_finished_run_is_published_under_its_recipe_and_seed(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.files import files
 from support.invented_analysis import CHANCES
 from support.published_results import add_group, add_points, add_result
 from tiedlm.errors import RunError
@@ -56,14 +57,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make(tmp_path)
 
 
-def files(project: Path) -> dict[str, bytes]:
-    found = [path for path in project.rglob("*") if path.is_file() and "results" not in path.parts]
-    return {path.relative_to(project).as_posix(): path.read_bytes() for path in found}
+def made(project: Path) -> dict[str, bytes]:
+    """Every file but the results."""
+    return {name: content for name, content in files(project).items() if not name.startswith("results/")}
 
 
 def test_every_table_and_figure_is_made(shared: Path) -> None:
-    assert set(files(shared)) >= FORMS | PICTURES
-    assert len(files(shared)) == 2 + 3 * 10 + 4
+    assert set(made(shared)) >= FORMS | PICTURES
+    assert len(made(shared)) == 2 + 3 * 10 + 4
     assert (shared / "docs/tables/table1.md").read_text().startswith("# Table 1: perplexity on Penn Treebank")
     for page in ("README.md", "docs/reproduction.md"):
         assert "`ptb-small-re`" in (shared / page).read_text()
@@ -77,10 +78,10 @@ def test_what_was_measured_stands_in_tables_and_page(shared: Path) -> None:
 
 
 def test_rendered_again_nothing_changes(project: Path) -> None:
-    assert len(write(project)) == len(files(project))
-    before = files(project)
+    assert len(write(project)) == len(made(project))
+    before = made(project)
     assert write(project) == []
-    assert files(project) == before
+    assert made(project) == before
 
 
 def test_another_process_elsewhere_renders_the_same_bytes_without_torch(shared: Path, tmp_path: Path) -> None:
@@ -94,18 +95,18 @@ def test_another_process_elsewhere_renders_the_same_bytes_without_torch(shared: 
         [sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert files(project) == files(shared)
+    assert made(project) == made(shared)
 
 
 def test_what_was_edited_is_found_and_made_anew(project: Path) -> None:
     write(project)
-    before = files(project)
+    before = made(project)
     (project / "docs/tables/table1.csv").write_text("edited")
     page = project / "README.md"
     page.write_text(page.read_text().replace("85.00", "84.00"))
     assert sorted(path.as_posix() for path in changes(project)) == ["README.md", "docs/tables/table1.csv"]
     assert len(write(project)) == 2
-    assert files(project) == before
+    assert made(project) == before
 
 
 def test_a_figure_without_results_goes(project: Path) -> None:
@@ -117,25 +118,25 @@ def test_a_figure_without_results_goes(project: Path) -> None:
         "docs/figures/figure1.svg",
     }
     write(project)
-    assert not any("figure1" in name for name in files(project))
+    assert not any("figure1" in name for name in made(project))
 
 
 def test_a_result_that_is_refused_leaves_every_file_as_it_is(project: Path) -> None:
     write(project)
-    before = files(project)
+    before = made(project)
     scores = add_result(project / "results", "ptb-small-vd", 1, 80.0) / "scores.json"
     scores.write_text(scores.read_text().replace("80", "79"))
     with pytest.raises(RunError, match=r"scores\.json is damaged or was edited"):
         write(project)
-    assert files(project) == before
+    assert made(project) == before
 
 
 def test_a_page_without_markers_leaves_every_file_as_it_is(project: Path) -> None:
     (project / "README.md").write_text("Words.\n")
-    before = files(project)
+    before = made(project)
     with pytest.raises(RunError, match=r"README\.md must have the line"):
         write(project)
-    assert files(project) == before
+    assert made(project) == before
 
 
 def test_a_full_disk_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,19 +6,16 @@ import json
 
 import pytest
 
+from support.files import files
 from support.invented_analysis import CHANCES
 from support.published_results import add_result, reseal
 from tiedlm.errors import RunError
 from tiedlm.reproduction.replacing import analyses_of, check_free, differing
 
 
-def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_files_that_differ_lack_or_are_too_many_are_named(tmp_path):
     folder = add_result(tmp_path, "ptb-small-re", 0, 87.0, 85.0)
-    wanted = contents(folder)
+    wanted = files(folder)
     assert differing(folder, wanted) == []
     (folder / "first-training" / "scores.json").write_text("{}")
     (folder / "config.json").unlink()
@@ -28,7 +25,7 @@ def test_files_that_differ_lack_or_are_too_many_are_named(tmp_path):
 
 
 def test_an_analysis_makes_no_other_result(tmp_path):
-    bare = contents(add_result(tmp_path / "bare", "ptb-small-re", 0, 87.0, 85.0))
+    bare = files(add_result(tmp_path / "bare", "ptb-small-re", 0, 87.0, 85.0))
     folder = add_result(tmp_path / "full", "ptb-small-re", 0, 87.0, 85.0, chances=CHANCES)
     check_free(folder, bare)
     check_free(tmp_path / "nowhere", bare)
@@ -40,7 +37,7 @@ def test_an_analysis_makes_no_other_result(tmp_path):
 @pytest.mark.parametrize("content", [b"{", b"[]"])
 def test_a_provenance_that_is_none_is_another(tmp_path, content):
     folder = add_result(tmp_path, "ptb-small-vd", 0, 87.0)
-    wanted = contents(folder)
+    wanted = files(folder)
     (folder / "provenance.json").write_bytes(content)
     with pytest.raises(RunError, match=r"provenance\.json differ"):
         check_free(folder, wanted)

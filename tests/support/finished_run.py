@@ -61,7 +61,9 @@ def journal(epochs: int = EPOCHS) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = [{"event": "start", "time_unix": 1.5}]
     for epoch in range(1, epochs + 1):
         records += [{"event": "window", "epoch": epoch, "window": window} for window in (1, 2)]
-        records.append({"event": "epoch", "epoch": epoch, "valid_perplexity": 200.0 - epoch, "seconds": 2.0})
+        reached = {"train_cross_entropy_perplexity": 210.0 - epoch, "valid_perplexity": 200.0 - epoch}
+        took = {"words_per_second": 5e5, "seconds": 2.0, "time_unix": 1.5 + 2.0 * epoch}
+        records.append({"event": "epoch", "epoch": epoch, **reached, **took})
     return [*records[:3], {"event": "resume", "time_unix": 9.5}, *records[3:], {"event": "end", "total_seconds": 2.0}]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from support.compare import assert_close, error
+from support import layer_truth
+from support.layer_truth import check
 from support.lstm_cases import Case, Layer, case, mask_of
 from tiedlm.layers.lstm import LSTMState, lstm_loop
 
@@ -26,22 +27,13 @@ CASES = st.fixed_dictionaries(
 RELATIVE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
-def check(found: dict[str, torch.Tensor], truth: dict[str, torch.Tensor], relative: float) -> None:
-    for name, value in found.items():
-        assert_close(value, truth[name], relative, name)
-
-
 def check_in_float64(layer: Layer, drawn: dict[str, Any]) -> None:
     one = case(**drawn)
     check(one.everything(layer), one.everything(lstm_loop), 1e-12)
 
 
 def check_in_float32(layer: Layer, drawn: dict[str, Any]) -> None:
-    """To 1e-5, or to 20 times the loop's own error where float32 holds no more of the truth than that."""
-    single = case(**drawn).to(torch.float32)
-    truth, loop = single.to(torch.float64).everything(lstm_loop), single.everything(lstm_loop)
-    for name, value in single.everything(layer).items():
-        assert_close(value, truth[name], max(1e-5, 20 * error(loop[name], truth[name])), name)
+    layer_truth.check_in_float32(layer, lstm_loop, case(**drawn).to(torch.float32))
 
 
 def check_at_the_papers_window(layer: Layer, keep: float) -> None:

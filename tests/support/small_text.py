@@ -15,6 +15,9 @@ SUBJECTS = ("the cat", "a dog", "the old man", "a bird", "every child")
 VERBS = ("sees", "likes", "finds", "follows")
 OBJECTS = ("the house", "a tree", "some bread", "the river", "a stone")
 
+SMALL = ["--model.units", 8, "--training.epochs", 1, "--training.streams", 4, "--training.steps", 8]
+"""Options of `tiedlm train` for a model that is trained in a moment."""
+
 
 def write_texts(folder: Path) -> CorpusConfig:
     """Write train, valid and test text into `folder` and return the config of that corpus."""

@@ -1,0 +1,10 @@
+"""What a folder holds, to compare it with what it held or should hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Relative name → content of every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -50,6 +50,21 @@ def test_a_run_of_another_config_is_refused_with_what_differs(make_job):
         check_jobs([make_job("b"), job])
 
 
+def test_a_field_that_came_later_is_told_with_the_value_that_a_run_without_it_has(make_job):
+    job = make_job("a")
+    begun(job)
+    moving = replace(job.config, training=replace(job.config.training, moving_windows=True))
+    with pytest.raises(RunError, match=r"training\.moving_windows is False there and True here\."):
+        check_jobs([replace(job, config=moving)])
+
+
+def test_a_config_of_a_newer_version_is_refused_with_its_run(make_job):
+    job = make_job("a")
+    RunFolder.create(job.run_dir, {"config": json.dumps(to_json(job.config) | {"more": 1}).encode()})
+    with pytest.raises(ConfigError, match=r"a: config has no field 'more'"):
+        check_jobs([job])
+
+
 def test_first_and_second_trainings_are_not_mixed_up(make_job):
     first, second = make_job("a"), make_job("b", start_from="a")
     begun(first, parent={"path": "z"})

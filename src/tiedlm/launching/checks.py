@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.config import differing, to_json
+from tiedlm.config import differing, from_json
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
+from tiedlm.training.config import RunConfig
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
@@ -51,7 +52,8 @@ def prepare_corpora(jobs: Sequence[Job], tell: Callable[[str], None]) -> None:
 
 def _check_is_of(job: Job) -> None:
     folder = RunFolder.open(job.run_dir)
-    fields = differing(folder.read_json("config"), to_json(job.config))
+    own = from_json(RunConfig, folder.read_json("config"), f"{job.run_dir}: config")
+    fields = differing(own, job.config)
     if fields:
         told = "; ".join(f"{name} is {there!r} there and {here!r} here" for name, (there, here) in fields.items())
         raise RunError(

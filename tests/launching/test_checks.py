@@ -11,15 +11,16 @@ import pytest
 from support.finished_run import environment, make_run, recipe_config
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import to_json
+from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import ArgumentError, ConfigError, CorpusError, RunError
 from tiedlm.launching.checks import check_jobs, prepare_corpora
 
 
-def begun(job, *, parent=None, **changes):
+def begun(job, *, parent=None, corpus=None, **changes):
     """A run folder with the job's config, up to the changes."""
     config = json.dumps(to_json(replace(job.config, **changes))).encode()
-    contents = {"config": config, "environment": json.dumps(environment() | {"parent": parent}).encode()}
-    return RunFolder.create(job.run_dir, contents)
+    told = environment() | {"parent": parent} | ({} if corpus is None else {"corpus": corpus.provenance})
+    return RunFolder.create(job.run_dir, {"config": config, "environment": json.dumps(told).encode()})
 
 
 def test_new_jobs_and_their_own_runs_pass(make_job):
@@ -102,6 +103,16 @@ def test_a_corpus_is_prepared_once_for_all(make_job, monkeypatch):
     prepare_corpora(jobs, print)
     corpus = jobs[0].config.corpus
     assert asked == [(corpus, {"data_dir": folder, "progress": print}) for folder in (None, Path("data"))]
+
+
+def test_runs_that_are_begun_must_be_of_the_text_that_is_found(make_job, tmp_path):
+    jobs = [make_job("a"), make_job("b", seed=1)]
+    begun(jobs[0], corpus=prepare(jobs[0].config.corpus))
+    prepare_corpora(jobs, print)
+    with (tmp_path / "valid.txt").open("a") as text:
+        text.write("the cat sees a tree\n")
+    with pytest.raises(RunError, match=r"The valid text of .*valid\.txt, has changed since \S*a was trained"):
+        prepare_corpora(jobs, print)
 
 
 def test_a_text_that_is_missing_is_told(make_job, tmp_path):

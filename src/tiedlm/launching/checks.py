@@ -43,11 +43,22 @@ def place(path: Path) -> str:
 
 
 def prepare_corpora(jobs: Sequence[Job], tell: Callable[[str], None]) -> None:
-    """Find, fetch and encode each corpus once, so that a text that is missing is told once, and before all else."""
+    """Find, fetch and encode each corpus once, so that a text that is missing is told once, and before all else.
+
+    Runs that are begun or finished must be of the text that is found: figures of different texts have no mean.
+
+    Raises:
+        CorpusError: a text is missing or unusable.
+        RunError: a run was trained on another text.
+    """
     from tiedlm.corpora.prepare import prepare  # here, since it loads numpy
+    from tiedlm.evaluation.run_corpus import check_same_corpus
 
     for corpus, data_dir in dict.fromkeys((job.config.corpus, job.data_dir) for job in jobs):
-        prepare(corpus, data_dir=data_dir, progress=tell)
+        found = prepare(corpus, data_dir=data_dir, progress=tell)
+        for job in jobs:
+            if (job.config.corpus, job.data_dir) == (corpus, data_dir) and job.is_begun():
+                check_same_corpus(RunFolder.open(job.run_dir), found)
 
 
 def _check_is_of(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Configuration ⇄ JSON: frozen, keyword-only dataclasses, a version, and no silent guess.
+"""Configuration ⇄ JSON: frozen, keyword-only dataclasses and no silent guess.
 
 A config class lists its fields with a docstring each and checks them, and how they go together, in `__post_init__`.
 `to_json` and `from_json` are each other's inverse. Unknown or missing fields and wrong types are errors that name the
@@ -18,8 +18,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from tiedlm.errors import ConfigError, suggestion
-
-CONFIG_VERSION = 1
 
 ABSENT = "(no such field)"
 """What `differing` gives for a field that one of the two lacks."""
@@ -74,22 +72,26 @@ def from_json(kind: Any, value: Any, path: str = "config") -> Any:
     return kind(**{name: _value_from_json(hints[name], value[name], f"{path}.{name}") for name in value})
 
 
-def differing(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return field → (value in one, value in the other) where two configs as JSON differ; `training.epochs` is a field.
+def differing(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
+    """Return field → (value in one, value in the other) where two configs differ; `training.epochs` is a field.
 
-    Fields that only one has come with `ABSENT` for the other.
+    Fields that only one has, since the two are of different kinds, come with `ABSENT` for the other.
     """
     own, theirs = dict(_leaves(one)), dict(_leaves(other))
     pairs = {name: (own.get(name, ABSENT), theirs.get(name, ABSENT)) for name in [*own, *theirs]}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _leaves(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, item in value.items():
-        if isinstance(item, dict):
-            yield from _leaves(item, f"{prefix}{name}.")
+def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every field with its value: those that came later too, which JSON may leave out."""
+    if (name := _kind(type(config))) is not None:
+        yield prefix + KIND, name
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{field.name}.")
         else:
-            yield prefix + name, item
+            yield prefix + field.name, value
 
 
 def _value_to_json(value: Any) -> Any:

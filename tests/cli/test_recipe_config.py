@@ -33,10 +33,17 @@ def test_a_config_file(tmp_path):
 def test_a_config_file_by_its_name_without_the_ending(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = replace(recipe("ptb-small-al"), recipe="mine", seed=7)
-    for name in ("mine.json", "ptb-small-al.json"):
-        (tmp_path / name).write_text(json.dumps(to_json(config)))
+    (tmp_path / "mine.json").write_text(json.dumps(to_json(config)))
     assert recipe_config("mine") == config
+
+
+@pytest.mark.parametrize("ending", ["", ".json"])
+def test_a_file_with_the_name_of_a_recipe_is_asked_for_by_its_path(tmp_path, monkeypatch, ending):
+    monkeypatch.chdir(tmp_path)
+    config = replace(recipe("ptb-small-al"), recipe="mine", seed=7)
+    (tmp_path / f"ptb-small-al{ending}").write_text(json.dumps(to_json(config)))
     assert recipe_config("ptb-small-al") == recipe("ptb-small-al")
+    assert recipe_config("./ptb-small-al") == config
 
 
 @pytest.mark.parametrize("gamma", ["0", "0.0", "-0"])

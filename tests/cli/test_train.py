@@ -60,7 +60,7 @@ def test_a_run_that_exists_is_not_trained_over(tiedlm, texts, tmp_path):
     (tmp_path / "runs" / "text-small-vd-seed-0" / "mine").write_text("x")
     answer = tiedlm("train", "text-small-vd", *texts, *SMALL)
     assert answer.status == 2
-    for told in ("exists already", "tiedlm train text-small-vd --resume runs/text-small-vd-seed-0", "--run-dir"):
+    for told in ("runs/text-small-vd-seed-0 exists already", "--run-dir"):
         assert told in answer.error
     assert [path.name for path in (tmp_path / "runs" / "text-small-vd-seed-0").iterdir()] == ["mine"]
 
@@ -178,7 +178,11 @@ def test_the_help_lists_the_recipes_and_with_one_its_values(tiedlm):
         (["ptb-small-vd", "--resume", "nowhere"], "There is no run folder"),
         (["--resume"], "--resume"),
         (["ptb-small-vd", "--resume"], "--resume"),
-        (["--resume="], "Name the recipe to train"),
+        (["--resume="], "--resume is empty"),
+        (["ptb-small-vd", "--resume", ""], "--resume is empty"),
+        (["ptb-small-vd", "--from", ""], "--from is empty"),
+        (["ptb-small-vd", "--run-dir="], "--run-dir is empty"),
+        (["ptb-small-vd", "--seeds", "0", "--data-dir", ""], "--data-dir is empty"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_done(tiedlm, asked, tmp_path, monkeypatch, arguments, told):

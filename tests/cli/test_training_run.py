@@ -52,7 +52,7 @@ def calls(monkeypatch):
 def test_an_interrupt_says_how_to_go_on(tmp_path, calls, capsys):
     run, data = tmp_path / "the run", tmp_path / "data"
     status = training_run.begin(CONFIG, run_dir=run, start_from=None, data_dir=data)
-    command = f"tiedlm train ptb-small-re --resume '{run}' --data-dir {data}"
+    command = f"tiedlm train --resume '{run}' --data-dir {data}"
     assert status == INTERRUPTED
     assert command in capsys.readouterr().err
     assert training_run.go_on(run, CONFIG, data) == INTERRUPTED
@@ -73,7 +73,7 @@ def test_a_rank_that_is_lost_says_how_to_go_on(tmp_path, monkeypatch):
         training_run.begin(CONFIG, run_dir=tmp_path / "run", start_from=None, data_dir=None)
     assert str(raised.value) == (
         "Rank 0 of 2 has lost another rank (closed). Go on from the state that was saved last: "
-        f"tiedlm train ptb-small-re --resume {tmp_path / 'run'}"
+        f"tiedlm train --resume {tmp_path / 'run'}"
     )
     with pytest.raises(RanksError, match=r"another rank \(closed\)\.$"):
         training_run.begin(CONFIG, run_dir=tmp_path / "none", start_from=tmp_path / "run", data_dir=None)
@@ -124,11 +124,42 @@ def test_an_empty_folder_may_become_the_run(tmp_path, calls):
     assert calls
 
 
-def test_a_file_in_the_place_of_the_run_is_named(tmp_path, calls):
-    (tmp_path / "run").write_text("x")
-    with pytest.raises(RunError, match="run exists already"):
-        training_run.begin(CONFIG, run_dir=tmp_path / "run", start_from=None, data_dir=None)
+def test_a_run_in_the_place_of_the_run_can_go_on(tmp_path, calls):
+    run = RunFolder.create(tmp_path / "run", {}).path
+    told = (
+        rf"run exists already\. Go on with it: `tiedlm train --resume {run}`\. Or train into another folder: --run-dir"
+    )
+    with pytest.raises(RunError, match=told):
+        training_run.begin(CONFIG, run_dir=run, start_from=None, data_dir=None)
     assert not calls
+
+
+@pytest.mark.parametrize("name", ["a file", "a folder"])
+def test_what_is_no_run_in_the_place_of_the_run_is_named_and_cannot_go_on(tmp_path, calls, name):
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "mine").write_text("x")
+    (tmp_path / "a file").write_text("x")
+    with pytest.raises(RunError, match=rf"{name} exists already\. It is no run .* --run-dir DIR\.$") as raised:
+        training_run.begin(CONFIG, run_dir=tmp_path / name, start_from=None, data_dir=None)
+    assert "--resume" not in str(raised.value)
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("recipe_name", "seed", "told"), [("ptb-small-re", 3, True), ("ptb-small-re", 0, False), ("other", 3, False)]
+)
+def test_a_second_training_with_another_seed_is_said_to_have_no_result(
+    tmp_path, calls, capsys, recipe_name, seed, told
+):
+    first = json.dumps(to_json(replace(CONFIG, recipe=recipe_name, seed=seed))).encode()
+    RunFolder.create(tmp_path / "first", {"config": first})
+    training_run.begin(CONFIG, run_dir=tmp_path / "run", start_from=tmp_path / "first", data_dir=None)
+    expected = (
+        f"tiedlm: {tmp_path / 'first'} has seed 3, but this training has seed 0. A result is of one seed, so this run "
+        "cannot be published. To have the seed of the first: --seed 3.\n"
+    )
+    assert (expected in capsys.readouterr().err) == told
+    assert len(calls) == 1
 
 
 def test_the_config_of_a_run(tmp_path):
@@ -149,7 +180,7 @@ def test_a_real_interrupt_ends_with_130_and_the_run_goes_on(tmp_path, tiedlm):
         process.send_signal(signal.SIGINT)
         _, error = process.communicate()
     assert process.returncode == INTERRUPTED
-    assert error.startswith("tiedlm: interrupted; what was done is saved. Go on with it: tiedlm train small --resume ")
+    assert error.startswith("tiedlm: interrupted; what was done is saved. Go on with it: tiedlm train --resume ")
     progress = json.loads(next((tmp_path / "run").glob("progress-*.json")).read_text())
     assert progress["epoch"] > 1
     assert tiedlm("compare", tmp_path / "run").status == 0

@@ -107,3 +107,4 @@ def test_values_out_of_range_are_refused_at_once(lstm, vocabulary, options, told
 def test_the_end_of_a_line_is_shown_as_one():
     assert as_text(["the", "cat", "<eos>", "<eos>", "a", "dog"]) == "the cat\n\na dog"
     assert as_text([]) == ""
+    assert as_text(["foo<eos>", "bar", "<eos>"]) == "foo<eos> bar\n"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +11,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import to_json
 from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import CorpusError, RunError
-from tiedlm.evaluation.run_corpus import run_corpus
+from tiedlm.evaluation.run_corpus import check_same_corpus, run_corpus
 
 
 @pytest.fixture
@@ -38,10 +40,33 @@ def test_the_corpus_of_a_run_is_found_again(run, folder):
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
-def test_a_text_that_has_changed_is_named_with_both_checksums(run, folder, split):
-    (folder / f"{split}.txt").write_text("the cat likes a tree\n")
-    with pytest.raises(RunError, match=f"The {split} text of the corpus 'text' has changed since .*run was trained"):
+def test_a_text_that_has_changed_is_named_with_its_path_and_both_checksums(run, folder, split):
+    path, before = folder / f"{split}.txt", run.read_json("environment")["corpus"]["splits"][split]["text_sha256"]
+    path.write_text("the cat likes a tree\n")
+    with pytest.raises(RunError) as raised:
         run_corpus(run, cache_dir=folder / "cache")
+    told = str(raised.value)
+    assert f"The {split} text of the corpus 'text', {path}, has changed since {run.path} was trained" in told
+    assert f"its sha256 was {before} and is now {hashlib.sha256(path.read_bytes()).hexdigest()}." in told
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("text", "Put the text of then back"), ("wikitext-2-half1", "--data-dir DIR"), ("builtin", "versions of Python")],
+)
+def test_the_advice_on_a_text_that_has_changed_is_one_that_its_corpus_allows(run, folder, name, advice):
+    corpus = replace(prepare(write_texts(folder), cache_dir=folder / "cache"), name=name)
+    corpus.provenance["splits"]["valid"]["text_sha256"] = "of now"
+    with pytest.raises(RunError, match=advice) as raised:
+        check_same_corpus(run, corpus)
+    assert ("--data-dir" in str(raised.value)) == (name == "wikitext-2-half1")
+
+
+def test_another_stretch_of_the_same_text_is_named(run, folder):
+    corpus = prepare(write_texts(folder), cache_dir=folder / "cache")
+    corpus.provenance["splits"]["train"]["words"] -= 1
+    with pytest.raises(RunError, match=r"read in another way .* \(splits: "):
+        check_same_corpus(run, corpus)
 
 
 def test_a_text_that_is_gone_is_named(run, folder):
@@ -62,7 +87,7 @@ def test_another_vocabulary_from_the_same_text_is_named(run, folder):
         folder / "copy",
         config=lambda config: config | {"corpus": config["corpus"] | {"vocabulary_size": 9}},
     )
-    with pytest.raises(RunError, match="another vocabulary than when"):
+    with pytest.raises(RunError, match=r"read in another way than when .* \(vocabulary: "):
         run_corpus(copy, cache_dir=folder / "cache")
 
 

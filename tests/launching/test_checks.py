@@ -11,15 +11,16 @@ import pytest
 from support.finished_run import environment, make_run, recipe_config
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import to_json
+from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import ArgumentError, ConfigError, CorpusError, RunError
 from tiedlm.launching.checks import check_jobs, prepare_corpora
 
 
-def begun(job, *, parent=None, **changes):
+def begun(job, *, parent=None, corpus=None, **changes):
     """A run folder with the job's config, up to the changes."""
     config = json.dumps(to_json(replace(job.config, **changes))).encode()
-    contents = {"config": config, "environment": json.dumps(environment() | {"parent": parent}).encode()}
-    return RunFolder.create(job.run_dir, contents)
+    told = environment() | {"parent": parent} | ({} if corpus is None else {"corpus": corpus.provenance})
+    return RunFolder.create(job.run_dir, {"config": config, "environment": json.dumps(told).encode()})
 
 
 def test_new_jobs_and_their_own_runs_pass(make_job):
@@ -48,6 +49,21 @@ def test_a_run_of_another_config_is_refused_with_what_differs(make_job):
     begun(job, loss=replace(job.config.loss, gamma=0.25))
     with pytest.raises(RunError, match=r"a run of another config: loss\.gamma is 0\.25 there and 0\.5 here\. Remove"):
         check_jobs([make_job("b"), job])
+
+
+def test_a_field_that_came_later_is_told_with_the_value_that_a_run_without_it_has(make_job):
+    job = make_job("a")
+    begun(job)
+    moving = replace(job.config, training=replace(job.config.training, moving_windows=True))
+    with pytest.raises(RunError, match=r"training\.moving_windows is False there and True here\."):
+        check_jobs([replace(job, config=moving)])
+
+
+def test_a_config_of_a_newer_version_is_refused_with_its_run(make_job):
+    job = make_job("a")
+    RunFolder.create(job.run_dir, {"config": json.dumps(to_json(job.config) | {"more": 1}).encode()})
+    with pytest.raises(ConfigError, match=r"a: config has no field 'more'"):
+        check_jobs([job])
 
 
 def test_first_and_second_trainings_are_not_mixed_up(make_job):
@@ -87,6 +103,16 @@ def test_a_corpus_is_prepared_once_for_all(make_job, monkeypatch):
     prepare_corpora(jobs, print)
     corpus = jobs[0].config.corpus
     assert asked == [(corpus, {"data_dir": folder, "progress": print}) for folder in (None, Path("data"))]
+
+
+def test_runs_that_are_begun_must_be_of_the_text_that_is_found(make_job, tmp_path):
+    jobs = [make_job("a"), make_job("b", seed=1)]
+    begun(jobs[0], corpus=prepare(jobs[0].config.corpus))
+    prepare_corpora(jobs, print)
+    with (tmp_path / "valid.txt").open("a") as text:
+        text.write("the cat sees a tree\n")
+    with pytest.raises(RunError, match=r"The valid text of .*valid\.txt, has changed since \S*a was trained"):
+        prepare_corpora(jobs, print)
 
 
 def test_a_text_that_is_missing_is_told(make_job, tmp_path):

@@ -78,6 +78,32 @@ def test_a_config_file_is_the_base_where_the_config_came_from_one(read_back, tmp
         Job(config=replace(config, recipe="other"), run_dir=tmp_path / "run", config_file=file).command()
 
 
+@pytest.mark.parametrize(
+    ("name", "section", "field", "value"),
+    [
+        ("ptb-small-re", "training", "moving_windows", True),
+        ("ptb-small-re", "training", "weight_decay", 1e-4),
+        ("ptb-small-re", "model", "tied_bias", True),
+        ("ptb-rhn-re", "model", "tied_bias", True),
+    ],
+)
+def test_a_field_that_came_later_is_changed_and_set_back_to_its_default(
+    read_back, tmp_path, name, section, field, value
+):
+    default = type(getattr(recipe(name), section)).__dataclass_fields__[field].default
+    for base, wanted in ((default, value), (value, default)):
+        (tmp_path / "mine.json").write_text(json.dumps(to_json(changed(name, **{section: {field: base}}))))
+        config = changed(name, **{section: {field: wanted}})
+        job = Job(config=config, run_dir=tmp_path / "run", config_file=tmp_path / "mine.json")
+        assert read_back(job.command())[0] == config
+
+
+def test_a_model_of_another_kind_than_the_recipes_has_no_command(tmp_path):
+    config = replace(recipe("ptb-small-re"), model=recipe("ptb-rhn-re").model)
+    with pytest.raises(ArgumentError, match=r"a model of another kind.*write the config to a JSON file"):
+        Job(config=config, run_dir=tmp_path / "run").command()
+
+
 def test_what_is_begun_goes_on_and_what_is_scored_is_finished(tmp_path):
     job = Job(config=recipe("ptb-small-re"), run_dir=tmp_path / "run", data_dir=Path("data"))
     assert not job.is_begun()

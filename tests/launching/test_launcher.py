@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from support.finished_run import make_run
 from support.tiny_run import Silence
 from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.config import to_json
+from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching import launcher
 from tiedlm.launching.job import State
@@ -139,6 +142,17 @@ def test_bad_jobs_and_budgets_start_nothing(make_job, scripts, seen, tmp_path):
     with pytest.raises(RunError):
         launch([make_job("a"), make_job("b")], display=seen)
     assert not (tmp_path / "a.began").exists()
+
+
+def test_a_run_that_is_finished_on_another_text_starts_nothing(make_job, scripts, seen, tmp_path):
+    scripts |= {"b": SAVES}
+    jobs = [make_job("a"), make_job("b", seed=1)]
+    make_run(jobs[0].run_dir, config=to_json(jobs[0].config), corpus=prepare(jobs[0].config.corpus).provenance)
+    (tmp_path / "valid.txt").write_text("the cat sees a tree\n")
+    with pytest.raises(RunError, match=r"The valid text of .* has changed since"):
+        launch(jobs, display=seen)
+    assert not (tmp_path / "b.began").exists()
+    assert seen.closed
 
 
 def free(run: Path) -> bool:

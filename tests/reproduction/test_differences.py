@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from support.finished_run import EPOCHS, RECIPE, recipe_config
-from tiedlm.config import ABSENT, to_json
+from tiedlm.config import to_json
 from tiedlm.errors import ConfigError
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.reproduction.differences import check_is_recipe, differences
@@ -18,17 +18,28 @@ def test_a_recipe_does_not_differ_from_itself(name):
 
 def test_every_field_that_differs_is_found():
     whole = recipe_config(seed=2, threads=1)
-    changed = to_json(replace(whole, loss=replace(whole.loss, gamma=0.5, temperature=20.0)))
-    del changed["model"]["layers"]
-    changed["training"]["momentum"] = 0.9
-    assert differences(changed) == {
+    changed = replace(
+        whole,
+        loss=replace(whole.loss, gamma=0.5, temperature=20.0),
+        training=replace(whole.training, weight_decay=1e-4),
+    )
+    assert differences(to_json(changed)) == {
         "seed": (2, 0),
         "loss.gamma": (0.5, 0.0),
         "loss.temperature": (20.0, None),
-        "training.momentum": (0.9, ABSENT),
+        "training.weight_decay": (1e-4, 0.0),
         "runtime.threads": (1, None),
-        "model.layers": (ABSENT, 2),
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"momentum": 0.9}, "no field 'momentum'"), ({"epochs": None}, "training.epochs must be of type int")],
+)
+def test_what_is_no_config_is_an_error(change, told):
+    config = to_json(recipe_config())
+    with pytest.raises(ConfigError, match=told):
+        differences(config | {"training": config["training"] | change})
 
 
 def test_seed_and_runtime_are_free():

@@ -39,9 +39,11 @@ def recipe_config(name: str) -> RunConfig:
 def config_file(name: str) -> Path | None:
     """Return the path where `name` is that of a config file, its ending given or not; None where it is a recipe's."""
     path, with_ending = Path(name), Path(f"{name}.json")
-    if path.suffix == ".json" or path.is_file():
+    if path.suffix == ".json":
         return path
-    return with_ending if name not in recipe_names() and with_ending.is_file() else None
+    if name in recipe_names():
+        return None
+    return next((file for file in (path, with_ending) if file.is_file()), None)
 
 
 def switches() -> set[str]:

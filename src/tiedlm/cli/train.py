@@ -19,6 +19,8 @@ from tiedlm.models.config import ModelConfig
 from tiedlm.recipes.catalogue import recipe_names
 from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
 
+FOLDERS = ("resume", "from", "run-dir", "data-dir")
+"""Options that name a folder."""
 Run = Annotated[Path | None, tyro.conf.arg(metavar="RUN")]
 
 
@@ -64,6 +66,7 @@ class Arguments(Options):
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     words = split_words(arguments, switches())
+    _check_folders(words)
     resumed = words.options.get("resume")
     if not words.others and not resumed:
         recipes = f"Recipes: {', '.join(recipe_names())}."
@@ -118,6 +121,16 @@ def _defaults(config: RunConfig) -> Arguments:
 def _changed(config: RunConfig, given: Arguments) -> RunConfig:
     sections = {name: getattr(given, name) for name in SECTIONS}
     return replace(config, seed=given.seed, **{**sections, "corpus": with_absolute_paths(given.corpus)})
+
+
+def _check_folders(words: Words) -> None:
+    """Refuse an empty path: as a `Path` it would be the folder that the user is in, or count as not given."""
+    empty = next((name for name in FOLDERS if words.options.get(name) == ""), None)
+    if empty is not None:
+        raise ConfigError(
+            f"--{empty} is empty, but must name a folder: name one, or leave --{empty} out. (A shell variable that is "
+            "not set is empty.)"
+        )
 
 
 def _check_one_run(words: Words) -> None:

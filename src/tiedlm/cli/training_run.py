@@ -41,11 +41,9 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
         TiedlmError: as `training.loop.train`; and a RunError where the folder exists.
     """
     run = run_dir or default_run_dir(config, second=start_from is not None)
-    if run.exists() and not (run.is_dir() and not any(run.iterdir())):
-        raise RunError(
-            f"{run} exists already. Go on with it: `{_resume_command(run, config, data_dir)}`. Or train into "
-            "another folder: --run-dir DIR."
-        )
+    _check_free(run, data_dir)
+    if start_from is not None:
+        _tell_other_seed(config, start_from)
 
     def work() -> None:
         from tiedlm.training import loop
@@ -85,6 +83,29 @@ def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
     return _interruptible(work, run, config, data_dir)
 
 
+def _check_free(run: Path, data_dir: Path | None) -> None:
+    """Refuse a place for a new run where something is, and tell how to go on where it is a run."""
+    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+        return
+    try:
+        RunFolder.open(run)
+        way = f"Go on with it: `{_resume_command(run, data_dir)}`. Or train"
+    except RunError:
+        way = "It is no run that can go on. Train"
+    raise RunError(f"{run} exists already. {way} into another folder: --run-dir DIR.")
+
+
+def _tell_other_seed(config: RunConfig, start_from: Path) -> None:
+    """Say of a second training that its seed is not that of the first one: publishing refuses such a result."""
+    first = config_of(start_from)
+    if first.recipe == config.recipe and first.seed != config.seed:
+        told = (
+            f"tiedlm: {start_from} has seed {first.seed}, but this training has seed {config.seed}. A result is of one "
+            f"seed, so this run cannot be published. To have the seed of the first: --seed {first.seed}."
+        )
+        _say(told, sys.stderr)
+
+
 def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_dir: Path | None) -> int:
     hold_on()
     if config.runtime.device == "cpu":
@@ -93,7 +114,7 @@ def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_
         work()
     except KeyboardInterrupt:
         if run.exists():
-            told = f"interrupted; what was done is saved. Go on with it: {_resume_command(run, config, data_dir)}"
+            told = f"interrupted; what was done is saved. Go on with it: {_resume_command(run, data_dir)}"
         else:
             told = "interrupted before the training began; nothing is left of it"
         _say(f"tiedlm: {told}", sys.stderr)
@@ -101,7 +122,7 @@ def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_
     except RanksError as error:
         if not run.exists():
             raise
-        command = _resume_command(run, config, data_dir)
+        command = _resume_command(run, data_dir)
         raise RanksError(f"{error} Go on from the state that was saved last: {command}") from error
     return 0
 
@@ -112,6 +133,6 @@ def _say(text: str, where: TextIO | None = None) -> None:
         print(text, file=where, flush=True)
 
 
-def _resume_command(run: Path, config: RunConfig, data_dir: Path | None) -> str:
-    words = [*torchrun.program(), "train", config.recipe, "--resume", str(run)]
+def _resume_command(run: Path, data_dir: Path | None) -> str:
+    words = [*torchrun.program(), "train", "--resume", str(run)]
     return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])

@@ -109,5 +109,10 @@ def word_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
 
 def as_text(words: Sequence[str]) -> str:
     """Return words as text: parted by blanks, `<eos>` as a line's end."""
-    lines = " ".join(words).split(END)
-    return "\n".join(line.strip(" ") for line in lines)
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word == END:
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    return "\n".join(map(" ".join, lines))

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.config import differing, to_json
+from tiedlm.config import differing, from_json
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
+from tiedlm.training.config import RunConfig
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:
@@ -42,16 +43,28 @@ def place(path: Path) -> str:
 
 
 def prepare_corpora(jobs: Sequence[Job], tell: Callable[[str], None]) -> None:
-    """Find, fetch and encode each corpus once, so that a text that is missing is told once, and before all else."""
+    """Find, fetch and encode each corpus once, so that a text that is missing is told once, and before all else.
+
+    Runs that are begun or finished must be of the text that is found: figures of different texts have no mean.
+
+    Raises:
+        CorpusError: a text is missing or unusable.
+        RunError: a run was trained on another text.
+    """
     from tiedlm.corpora.prepare import prepare  # here, since it loads numpy
+    from tiedlm.evaluation.run_corpus import check_same_corpus
 
     for corpus, data_dir in dict.fromkeys((job.config.corpus, job.data_dir) for job in jobs):
-        prepare(corpus, data_dir=data_dir, progress=tell)
+        found = prepare(corpus, data_dir=data_dir, progress=tell)
+        for job in jobs:
+            if (job.config.corpus, job.data_dir) == (corpus, data_dir) and job.is_begun():
+                check_same_corpus(RunFolder.open(job.run_dir), found)
 
 
 def _check_is_of(job: Job) -> None:
     folder = RunFolder.open(job.run_dir)
-    fields = differing(folder.read_json("config"), to_json(job.config))
+    own = from_json(RunConfig, folder.read_json("config"), f"{job.run_dir}: config")
+    fields = differing(own, job.config)
     if fields:
         told = "; ".join(f"{name} is {there!r} there and {here!r} here" for name, (there, here) in fields.items())
         raise RunError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.config import differing, from_json, to_json
+from tiedlm.config import ABSENT, differing, from_json
 from tiedlm.errors import ArgumentError
 from tiedlm.files import read_json
 from tiedlm.recipes.catalogue import recipe
@@ -94,10 +94,15 @@ class Outcome:
 
 def _options(base: RunConfig, config: RunConfig) -> list[str]:
     """Return the options after `tiedlm train BASE` that make `config` of `base`, up to the seed."""
-    fields = differing(to_json(replace(config, seed=base.seed)), to_json(base))
+    fields = differing(replace(config, seed=base.seed), base)
     if "recipe" in fields:
         raise ArgumentError(
             f"The config's recipe is {config.recipe!r}, but its file holds {base.recipe!r}: name the file it came from."
+        )
+    if any(ABSENT in pair for pair in fields.values()):
+        raise ArgumentError(
+            f"The config of {config.recipe!r} holds a model of another kind than what it came from, and no option "
+            "changes that: write the config to a JSON file, and name it in the job (`config_file`)."
         )
     return [_option(name, own) for name, (own, _) in fields.items() if not _goes_with_the_corpus(name, own)]
 

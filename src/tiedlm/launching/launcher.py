@@ -41,7 +41,8 @@ def launch(
         What became of each job, in the order of the jobs.
 
     Raises:
-        TiedlmError: jobs that cannot be trained, a corpus that is missing; nothing has been started then.
+        TiedlmError: jobs that cannot be trained, a corpus that is missing or no longer the one of a run that is there;
+            nothing has been started then.
         KeyboardInterrupt: after an interrupt, once all processes have ended.
     """
     deadline = _deadline(budget_seconds)
@@ -50,7 +51,7 @@ def launch(
     slots = slots_for(missing, slots)
     display = display or for_stream()
     try:
-        prepare_corpora(missing, display.message)
+        prepare_corpora(jobs, display.message)
         with (
             interruptible() as interrupt,
             Fleet(jobs, slots=slots, threads=threads_for(slots), patience_seconds=patience_seconds) as fleet,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tiedlm.config import differing, to_json
+from tiedlm.config import differing, from_json
 from tiedlm.errors import ConfigError
 from tiedlm.recipes.catalogue import recipe
+from tiedlm.training.config import RunConfig
 
 FREE = ("seed", "runtime")
 """Fields that say which run of a recipe it was, and on what machine: a result may have any."""
@@ -16,9 +17,9 @@ def differences(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return field → (the config's value, the recipe's), fields written as `training.epochs`.
 
     Raises:
-        ConfigError: there is no recipe of the config's name.
+        ConfigError: there is no recipe of the config's name, or its fields are not those of a config.
     """
-    return differing(config, to_json(recipe(config["recipe"])))
+    return differing(from_json(RunConfig, config), recipe(config["recipe"]))
 
 
 def check_is_recipe(config: dict[str, Any]) -> None:

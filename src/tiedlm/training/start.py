@@ -15,6 +15,7 @@ from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
 from tiedlm.devices import usable_device
 from tiedlm.errors import RunError
+from tiedlm.evaluation.run_corpus import run_corpus
 from tiedlm.files import json_bytes
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
@@ -64,10 +65,8 @@ def continued(
     """
     folder.check_whole()
     config = from_json(RunConfig, folder.read_json("config"))
-    environment = folder.read_json("environment")
-    _set_threads(environment["threads"])
-    corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
-    _check_same_corpus(folder, environment["corpus"], corpus.provenance)
+    _set_threads(folder.read_json("environment")["threads"])
+    corpus = run_corpus(folder, data_dir, cache_dir)
     model = build_model(config.model, len(corpus.vocabulary)).to(usable_device(config.runtime.device))
     return config, corpus, restore(folder, model)
 
@@ -103,15 +102,6 @@ def _origin(parent: Run) -> dict[str, Any]:
         "seed": parent.config["seed"],
         "weights_sha256": parent.weights_sha256,
     }
-
-
-def _check_same_corpus(folder: RunFolder, expected: dict[str, Any], found: dict[str, Any]) -> None:
-    for part in ("splits", "vocabulary"):
-        if expected[part] != found[part]:
-            raise RunError(
-                f"The text that {folder.path} was trained on is not the one found now: {part} differ, {expected[part]} "
-                f"then and {found[part]} now. Point --data-dir to the text of then."
-            )
 
 
 def _set_threads(threads: int | None) -> None:

@@ -138,6 +138,14 @@ def test_a_folder_of_another_training_is_refused(folder):
     check_folder(folder, TRAINING)
 
 
+@pytest.mark.parametrize("edit", [lambda told: told | {"epochs_of_old": 1}, lambda told: [told]])
+def test_a_config_of_other_fields_is_refused(folder, edit):
+    (folder / "config.json").write_text(json.dumps(edit(read(folder, "config.json"))))
+    reseal(folder)
+    with pytest.raises(RunError, match=r"config\.json is of another training than Figure 1's as it is now: config"):
+        read_points(folder.parent)
+
+
 @pytest.mark.parametrize("name", ["extra.txt", "runs/tau-3-beta-1-run-0.json", "runs/notes/mine.txt"])
 def test_a_file_that_is_no_part_of_the_figure_is_refused(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)

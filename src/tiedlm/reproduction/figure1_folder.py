@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.checkpoint.saving import saving
-from tiedlm.config import differing, to_json
-from tiedlm.errors import RunError
+from tiedlm.config import differing, from_json, to_json
+from tiedlm.errors import ConfigError, RunError
 from tiedlm.files import PARTIAL, json_bytes, read_json, sha256, write_bytes
 from tiedlm.reproduction.figure1_records import Records, Setting, panels, record_path
 from tiedlm.reproduction.layout import NOT_USED, PROVENANCE, checksum
@@ -108,10 +108,14 @@ def _check_nothing_else(out: Path, files: dict[str, str]) -> None:
 
 def _check_training(path: Path, training: TheoryConfig) -> None:
     told = read_json(path)
-    changed = differing(told if isinstance(told, dict) else {}, shared_config(training))
-    if changed:
-        told = "; ".join(f"{name} is {own!r}, now {today!r}" for name, (own, today) in changed.items())
-        raise RunError(f"{path} is of another training than Figure 1's as it is now: {told}. {NOT_USED} {_AGAIN}")
+    point = {"temperature": training.temperature, "beta": training.beta}
+    try:
+        changed = differing(from_json(TheoryConfig, told | point if isinstance(told, dict) else told), training)
+        words = "; ".join(f"{name} is {own!r}, now {today!r}" for name, (own, today) in changed.items())
+    except ConfigError as error:
+        words = str(error).rstrip(".")
+    if words:
+        raise RunError(f"{path} is of another training than Figure 1's as it is now: {words}. {NOT_USED} {_AGAIN}")
 
 
 _AGAIN = "Restore it, or give `tiedlm reproduce figure1` again, which makes the folder of the runs' records."

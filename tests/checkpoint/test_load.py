@@ -63,7 +63,7 @@ def test_the_loaded_model_computes_what_the_saved_one_did(tmp_path):
 
 def test_a_run_without_weights_says_to_train_first(tmp_path):
     RunFolder.create(tmp_path / "run", {"config": b"{}", "vocabulary": b"{}", "environment": b"{}"})
-    with pytest.raises(RunError, match=r"run has no weights yet: .* Go on with it: `tiedlm train … --resume .*run`"):
+    with pytest.raises(RunError, match=r"run has no weights yet: .* Go on with it: `tiedlm train --resume .*run`"):
         load_run(tmp_path / "run")
 
 

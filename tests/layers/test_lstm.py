@@ -169,3 +169,9 @@ def test_streams_do_not_see_each_other(layer: Any) -> None:
 def test_shapes_that_do_not_go_together_are_refused(layer: Any, change: dict[str, Tensor], message: str) -> None:
     with pytest.raises(ArgumentError, match=f"^{message}"):
         case()._replace(**change).run(layer)
+
+
+@pytest.mark.parametrize("layer", [lstm_loop, lstm_stock])
+def test_weights_that_do_not_go_together_are_refused(layer: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"weights bias has the shape \[18\], but must have 24 rows"):
+        case()._replace(bias=torch.zeros(18)).run(layer)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tiedlm.errors import ArgumentError
-from tiedlm.layers.shapes import check_layer
+from tiedlm.layers.shapes import check_gates, check_layer
 
 FITTING: dict[str, Any] = {
     "inputs": torch.zeros(4, 3, 5),
@@ -72,3 +72,17 @@ def test_under_autocast_inputs_may_have_its_type_and_nothing_else_may() -> None:
         for wrong in ({"inputs": torch.zeros(4, 3, 5).half()}, {"mask": torch.ones(3, 6).bfloat16()}):
             with pytest.raises(ArgumentError, match=f"^{next(iter(wrong))} came as"):
                 check_layer(**{**FITTING, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"input": torch.zeros(18, 5)}, r"weights input has the shape \[18, 5\], but must have 24 rows: .* 4 gates"),
+        ({"bias": torch.zeros(18)}, r"weights bias has the shape \[18\]"),
+        ({"hidden": torch.zeros(24, 8)}, r"weights input has the shape \[24, 5\], but must have 32 rows"),
+    ],
+)
+def test_weights_of_other_rows_than_their_gates_are_told(wrong: dict[str, Any], message: str) -> None:
+    check_gates(FITTING["weights"], gates=4)
+    with pytest.raises(ArgumentError, match=f"^{message}"):
+        check_gates(FITTING["weights"] | wrong, gates=4)

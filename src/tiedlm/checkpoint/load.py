@@ -51,7 +51,7 @@ def load_run(path: Path | str, *, device: str = "cpu") -> Run:
     if not folder.has("weights"):
         raise RunError(
             f"{folder.path} has no weights yet: its training has not ended an epoch. "
-            f"Go on with it: `tiedlm train … --resume {folder.path}`."
+            f"Go on with it: `tiedlm train --resume {folder.path}`."
         )
     tensors = folder.read_tensors("weights")
     weights_sha256 = folder.sha256("weights")

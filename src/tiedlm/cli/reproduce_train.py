@@ -52,7 +52,7 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
     names, rows = select(wanted.targets, wanted.only), collect(results)
     for run in unmeasured(names, rows, wanted.seeds):
         print(f"{publish(run, results, data_dir=wanted.data_dir)} was measured")
-    steps = missing(names, rows, here, wanted.seeds)
+    steps = missing(names, rows, here, wanted.seeds, precision=wanted.precision)
     found = trainings(steps)
     if not found:
         print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tiedlm.layers.shapes import check_layer
+from tiedlm.layers.shapes import check_gates, check_layer
 from tiedlm.layers.variational import apply_mask
 
 
@@ -71,5 +71,6 @@ def gates(from_input: Tensor, from_state: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def check_gru(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | None) -> None:
-    """Refuse inputs, state and mask that do not go together with the weights."""
+    """Refuse inputs, state and mask that do not go together with the weights, and weights that do not."""
+    check_gates(weights._asdict(), gates=3)
     check_layer(inputs, {"h": state}, mask, weights._asdict())

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tiedlm.layers.shapes import check_layer
+from tiedlm.layers.shapes import check_gates, check_layer
 from tiedlm.layers.variational import apply_mask
 
 
@@ -67,6 +67,7 @@ def lstm_loop(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tens
 
 
 def check_lstm(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> None:
-    """Refuse inputs, state and mask that do not go together with the weights."""
+    """Refuse inputs, state and mask that do not go together with the weights, and weights that do not."""
+    check_gates(weights._asdict(), gates=4)
     hidden, cell = state
     check_layer(inputs, {"h": hidden, "c": cell}, mask, weights._asdict())

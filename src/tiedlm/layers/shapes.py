@@ -32,6 +32,17 @@ def check_layer(inputs: Tensor, state: dict[str, Tensor], mask: Tensor | None, w
         _check_kind(name, tensor, hidden, hidden.dtype)
 
 
+def check_gates(weights: dict[str, Tensor], gates: int) -> None:
+    """Refuse weights that do not have H rows for each of so many gates, H being the last axis of `hidden`."""
+    rows = gates * weights["hidden"].shape[-1]
+    for name, weight in weights.items():
+        if weight.shape[0] != rows:
+            raise ArgumentError(
+                f"weights {name} has the shape {list(weight.shape)}, but must have {rows} rows: one for each unit of "
+                f"{gates} gates."
+            )
+
+
 def _check_shapes(inputs: Tensor, width: int, carried: dict[str, Tensor], units: int) -> None:
     if inputs.dim() != 3 or inputs.shape[0] < 1 or inputs.shape[2] != width:
         raise ArgumentError(

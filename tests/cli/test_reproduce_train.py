@@ -150,7 +150,7 @@ def test_a_result_that_was_not_measured_is_measured_first(
     tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instead_of_measuring(monkeypatch)
-    monkeypatch.setattr(reproduce_train, "missing", lambda *_: [])
+    monkeypatch.setattr(reproduce_train, "missing", lambda *_, **__: [])
     run = make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
     target = publish(run.path, project / "results")
     without_analysis(target)
@@ -175,7 +175,7 @@ def test_a_begun_run_of_another_config_is_refused_before_anything_is_trained(
 def test_nothing_is_launched_where_nothing_is_missing(
     tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reproduce_train, "missing", lambda *_: [])
+    monkeypatch.setattr(reproduce_train, "missing", lambda *_, **__: [])
     answer = tiedlm("reproduce", RE, "--project", project)
     assert answer.status == 0
     assert "Nothing is missing" in answer.output

@@ -88,6 +88,20 @@ def test_the_terms_belong_to_the_loss(implementation: str) -> None:
 
 
 @EACH
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_float64_under_autocast_stays_float64(implementation: str, gamma: float) -> None:
+    problem = make(3, rows=9, words=40, gamma=gamma)
+    ours, alone = tensors(problem), tensors(problem)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = ours.loss(linear_augmented_cross_entropy, implementation=implementation)
+    truth = alone.loss(functional.linear_augmented_cross_entropy)
+    assert_close(loss, truth, 1e-12)
+    right = alone.gradients(truth)
+    for name, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[name], 1e-12, name)
+
+
+@EACH
 def test_what_is_picked_is_what_runs(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
     definition, chunks = functional.linear_augmented_terms, chunked.linear_augmented_terms

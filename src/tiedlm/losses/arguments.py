@@ -137,17 +137,19 @@ def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bia
     for name, tensor in (("features", features), ("table", table), ("bias", bias)):
         if tensor is None:
             continue
-        if tensor.device != classifier.device or not (tensor.dtype == classifier.dtype or _mixed(tensor)):
+        alike = tensor.dtype == classifier.dtype or (autocast_converts(tensor) and autocast_converts(classifier))
+        if tensor.device != classifier.device or not alike:
             raise ArgumentError(
                 f"{name} is {tensor.dtype} on {tensor.device}, but the classifier is {classifier.dtype} on "
                 f"{classifier.device}: convert one of them."
             )
 
 
-def _mixed(tensor: Tensor) -> bool:
-    """Return whether autocast makes one type of all floating ones that meet in a product here."""
+def autocast_converts(tensor: Tensor) -> bool:
+    """Return whether autocast is on and converts the tensor where it goes into a product; it leaves float64 alone."""
     kind = tensor.device.type
-    return tensor.is_floating_point() and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    eligible = tensor.is_floating_point() and tensor.dtype != torch.float64
+    return eligible and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def check_partner(name: str, tensor: Tensor, logits: Tensor) -> None:

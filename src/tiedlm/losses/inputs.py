@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tiedlm.losses.arguments import (
     Reduction,
+    autocast_converts,
     check_linear,
     check_options,
     check_target_shape,
@@ -61,6 +62,9 @@ class LossInputs:
     @property
     def products(self) -> torch.dtype:
         """The type that autocast asks of matrix products here, or the tables' own."""
-        kind = self.classifier.device.type
-        mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-        return torch.get_autocast_dtype(kind) if mixed else self.classifier.dtype
+        return products_with(self.classifier)
+
+
+def products_with(classifier: Tensor) -> torch.dtype:
+    """Return the type that autocast asks of matrix products with the classifier, or its own."""
+    return torch.get_autocast_dtype(classifier.device.type) if autocast_converts(classifier) else classifier.dtype

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.losses.passes import PlainPasses, Sink, Student, Teacher, dense
+from tiedlm.losses.problem import wide_type
 from tiedlm.native.call import run_loop
 
 LOOPS = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
@@ -62,7 +63,7 @@ BY = "the compiled passes"
 
 def has_loop(logits: torch.dtype, wide: torch.dtype) -> bool:
     """Return whether there is a loop that reads such logits and writes such losses."""
-    return logits in LOOPS and wide == torch.promote_types(logits, torch.float32)
+    return logits in LOOPS and wide == wide_type(logits)
 
 
 def _given(student: Student, wide: torch.dtype, sink: Sink | None, losses: Tensor) -> tuple[Any, ...]:

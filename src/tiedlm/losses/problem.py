@@ -11,6 +11,16 @@ from torch import Tensor
 from tiedlm.losses.passes import Passes, PlainPasses
 
 
+def wide_type(tables: torch.dtype) -> torch.dtype:
+    """Return the type of everything that is not the input of a matrix product."""
+    return torch.promote_types(tables, torch.float32)
+
+
+def kept_type(tables: torch.dtype) -> torch.dtype:
+    """Return the type of gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
+    return wide_type(tables) if tables == torch.float16 else tables
+
+
 @dataclass(frozen=True)
 class Problem:
     """One loss to compute: tensors without history and the options, already checked."""
@@ -39,12 +49,12 @@ class Problem:
     @property
     def wide(self) -> torch.dtype:
         """Type of everything that is not the input of a matrix product."""
-        return torch.promote_types(self.classifier.dtype, torch.float32)
+        return wide_type(self.classifier.dtype)
 
     @property
     def kept(self) -> torch.dtype:
-        """Type of the gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
-        return self.wide if self.classifier.dtype == torch.float16 else self.classifier.dtype
+        """Type of the gradients until the backward pass."""
+        return kept_type(self.classifier.dtype)
 
     @property
     def rows_at_once(self) -> int:

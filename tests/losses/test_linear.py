@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from support.compare import assert_close, error
 from support.loss_cases import make, tensors
@@ -142,8 +144,29 @@ def test_kernels_are_picked_where_they_run(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_compiled_loops_are_for_the_cpu() -> None:
-    with pytest.raises(ArgumentError, match="'compiled' is for the CPU, but the tensors are on cuda: use 'chunked'"):
+    with pytest.raises(ArgumentError, match=r"'compiled' is for the CPU .* the tensors are on cuda .*: use 'chunked'"):
         picked("compiled", device="cuda")
+
+
+def test_there_are_no_compiled_loops_for_float16_and_none_are_said_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "missing_compiler", lambda: None)
+    name, reason = picked("auto", COMPILED_LOGITS, products=torch.float16)
+    assert (name, reason) == ("chunked", "there are no compiled passes for products of torch.float16")
+    ours = tensors(make(), torch.float32)
+    message = r"products of torch\.float32, .* and products of torch\.float16: use 'chunked'"
+    with torch.autocast("cpu", torch.float16), pytest.raises(ArgumentError, match=message):
+        ours.loss(linear_augmented_cross_entropy, implementation="compiled")
+
+
+@pytest.mark.parametrize("implementation", ["auto", "chunked", pytest.param("compiled", marks=needs_a_compiler)])
+def test_one_graph_for_a_compiler_where_compiled_loops_pay(implementation: Implementation) -> None:
+    ours = tensors(make(rows=COMPILED_LOGITS // 1000, words=1000), torch.float32)
+
+    def step(features: Tensor, classifier: Tensor) -> Tensor:
+        return 2 * linear_augmented_cross_entropy(features, classifier, ours.targets, implementation=implementation)
+
+    compiled: Callable[..., Tensor] = torch.compile(step, fullgraph=True, backend="eager")
+    assert_close(compiled(ours.features, ours.classifier), step(ours.features, ours.classifier), 1e-6)
 
 
 @EACH

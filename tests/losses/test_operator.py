@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -144,6 +145,18 @@ def test_what_a_mean_makes_small_is_not_lost_in_float16(gamma: float) -> None:
     scale = 2.0**12
     found = ours.gradients(loss * scale)["classifier"]
     assert_close(found[2:].double() / scale, wide.gradients(truth)["classifier"][2:], 1e-2)
+
+
+@pytest.mark.parametrize(("size", "offset"), [(1.0, 0.0), (0.3, 1.0)])
+def test_a_frequent_target_overflows_nothing_in_float16(size: float, offset: float) -> None:
+    """R sums over its rows what large logits make large, and G' H features that lie on one side."""
+    problem = make(0, rows=700, words=50, width=64, size=size, targets=[3] * 350 + [*range(50)] * 7)
+    problem = rounded(replace(problem, features=problem.features + offset), torch.float16)
+    ours, wide = tensors(problem, torch.float16), tensors(problem)
+    loss, truth = (one.loss(chunked.linear_augmented_cross_entropy) for one in (ours, wide))
+    right = wide.gradients(truth)
+    for name, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[name], 2**-6, name)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])

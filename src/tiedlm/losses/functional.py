@@ -26,11 +26,11 @@ from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import (
     Reduction,
     check_bias,
+    check_logits,
     check_options,
     check_partner,
-    check_table,
-    check_target_shape,
     check_target_values,
+    check_targets,
     check_values,
 )
 from tiedlm.losses.inputs import LossInputs, LossOptions
@@ -76,7 +76,7 @@ def augmented_cross_entropy(
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
     """
     check_options(temperature, gamma, reduction)
-    check_table("logits", logits)
+    check_logits(logits)
     if teacher_logits.shape != logits.shape:
         raise ArgumentError(
             f"teacher_logits have the shape {list(teacher_logits.shape)}, but must have that of the logits, "
@@ -86,7 +86,7 @@ def augmented_cross_entropy(
     if bias is not None:
         check_partner("bias", bias, logits)
     check_bias(bias, logits.shape[1])
-    check_target_shape(targets, logits.shape[:1])
+    check_targets(targets, logits.shape[:1], logits.device)
     counts = targets != ignore_index
     check_target_values(targets, counts, logits.shape[1], ignore_index)
     given = _Options(bias, temperature, gamma, detach_target)

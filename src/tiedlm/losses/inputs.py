@@ -13,7 +13,7 @@ from tiedlm.losses.arguments import (
     autocast_converts,
     check_linear,
     check_options,
-    check_target_shape,
+    check_targets,
     check_token_weights,
     check_vocabulary_mask,
 )
@@ -55,7 +55,7 @@ class LossInputs:
     def __post_init__(self) -> None:
         check_options(self.temperature, self.gamma, self.reduction)
         check_linear(self.features, self.classifier, self.table, self.bias)
-        check_target_shape(self.targets, self.features.shape[:-1])
+        check_targets(self.targets, self.features.shape[:-1], self.classifier.device)
         check_vocabulary_mask(self.vocabulary_mask, self.classifier)
         check_token_weights(self.token_weights, self.targets)
 

@@ -11,9 +11,9 @@ from typing import Literal, Unpack
 import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError, suggestion
+from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional
-from tiedlm.losses.arguments import Reduction, check_chunk_rows
+from tiedlm.losses.arguments import Reduction, check_chunk_rows, check_one_of
 from tiedlm.losses.call import PassesName
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossOptions, products_with
@@ -125,7 +125,7 @@ def picked(
     Raises:
         ArgumentError: an unknown implementation, or one that cannot run here.
     """
-    _check_known(implementation)
+    check_one_of("implementation", implementation, IMPLEMENTATIONS)
     if implementation in ("functional", "chunked"):
         return implementation, "it was asked for"
     if implementation != "auto":
@@ -136,13 +136,13 @@ def picked(
 
 def _picked_on_cpu(logits: int, products: torch.dtype) -> tuple[str, str]:
     if logits < COMPILED_LOGITS:
-        return "chunked", f"with {logits:,} logits a call, fewer than {COMPILED_LOGITS:,}, compiling would not pay"
+        return "chunked", f"with fewer than {COMPILED_LOGITS:,} logits a call, compiling would not pay"
     if products not in LOOPS:
         return "chunked", f"there are no compiled passes for products of {products}"
     missing = _missing("compiled", "cpu")
     if missing is not None:
         return "chunked", f"its passes cannot be compiled here ({missing})"
-    return "compiled", f"{logits:,} logits a call are worth a compiler's seconds, and there is one"
+    return "compiled", f"{COMPILED_LOGITS:,} logits a call and more are worth a compiler's seconds, and there is one"
 
 
 def _picked_elsewhere(device: str) -> tuple[str, str]:
@@ -174,21 +174,13 @@ def _check_runs(implementation: str, device: str, products: torch.dtype) -> None
 
 def check_implementation(implementation: str, chunk_rows: int | None) -> None:
     """Refuse an implementation that does not exist, and a chunk that it does not take."""
-    _check_known(implementation)
+    check_one_of("implementation", implementation, IMPLEMENTATIONS)
     if implementation == "functional" and chunk_rows is not None:
         raise ArgumentError(
             f"chunk_rows is {chunk_rows}, but has no effect with implementation 'functional', which holds all rows at "
             "once: leave it out, or use 'chunked'."
         )
     check_chunk_rows(chunk_rows)
-
-
-def _check_known(implementation: str) -> None:
-    if implementation not in IMPLEMENTATIONS:
-        raise ArgumentError(
-            f"implementation is {implementation!r}, but must be one of {', '.join(IMPLEMENTATIONS)}."
-            f"{suggestion(implementation, IMPLEMENTATIONS)}"
-        )
 
 
 def _logits(features: Tensor, classifier: Tensor) -> int:

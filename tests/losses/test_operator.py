@@ -52,7 +52,7 @@ def test_types_shapes_and_strides_are_told_without_data(dtype: torch.dtype, redu
         leaves = {name: one.T.contiguous().T if one.dim() == 2 else one for name, one in leaves.items()}
     real, told = [], []
     for device, found in (("cpu", real), ("meta", told)):
-        given = {name: one.to(device).requires_grad_() for name, one in leaves.items()}
+        given: dict[str, Any] = {name: one.to(device).requires_grad_() for name, one in leaves.items()}
         call = call_of(LossInputs(targets=ours.targets.to(device), reduction=reduction, **given), 4, "plain")
         found += [*operator(*call), *gradients_again(*call, torch.ones((), device=device))]
     assert [layout(one) for one in told] == [layout(one) for one in real]

@@ -33,6 +33,13 @@ NUMBERS = [
     ({"gamma": -0.5}, r"gamma is -0\.5, but must be finite and 0 or more; 0 is plain cross-entropy\."),
     ({"gamma": math.nan}, r"gamma is nan, but must be finite and 0 or more"),
     ({"gamma": math.inf}, r"gamma is inf, but must be finite and 0 or more"),
+    (
+        {"temperature": torch.tensor(2.0)},
+        r"temperature is tensor\(2\.\), but must be a number, and counts as a constant",
+    ),
+    ({"gamma": torch.ones((), requires_grad=True)}, r"gamma is tensor\(1\..*: use float\(gamma\)\."),
+    ({"gamma": "0.5"}, r"gamma is '0\.5', but must be a number"),
+    ({"reduction": None}, r"reduction is None, but must be one of mean, sum, none\."),
     ({"reduction": "avg"}, r"reduction is 'avg', but must be one of mean, sum, none\."),
     ({"reduction": "men"}, r"reduction is 'men', .* Did you mean 'mean'\?"),
     ({"targets": torch.tensor([0, 4, 1])}, r"targets hold 4, but must lie in 0 \.\.\. 3, or be -100 \(ignore_index\)"),
@@ -42,6 +49,10 @@ NUMBERS = [
     ({"targets": zeros(3, 1, dtype=torch.int64)}, r"targets have the shape \[3, 1\], but the .* for \[3\]\."),
     ({"targets": zeros(3)}, r"targets are torch\.float32, but must be torch\.int64: use targets\.long\(\)\."),
     ({"targets": zeros(3, dtype=torch.int32)}, r"targets are torch\.int32, but must be torch\.int64"),
+    (
+        {"targets": zeros(3, dtype=torch.int64, device="meta")},
+        r"targets are on meta, but the predictions are on cpu: move one of them\.",
+    ),
     ({"bias": zeros(3)}, r"bias has the shape \[3\], but must be \[4\]: one number a word\."),
     ({"bias": zeros(1, 4)}, r"bias has the shape \[1, 4\], but must be \[4\]"),
 ]
@@ -116,9 +127,16 @@ LOGITS = [
         {"bias": zeros(4, dtype=torch.int64)},
         r"bias is torch\.int64 on cpu, but must be floating and on cpu, as",
     ),
-    ({"logits": zeros(4)}, r"logits is torch\.float32 \[4\], but must be a floating matrix"),
-    ({"logits": zeros(2, 3, 4)}, r"logits is torch\.float32 \[2, 3, 4\], but must be a floating matrix"),
-    ({"logits": zeros(3, 4, dtype=torch.int64)}, r"logits is torch\.int64 \[3, 4\], but must be a floating matrix"),
+    ({"logits": zeros(4)}, r"logits are torch\.float32 \[4\], but must be floating \[predictions, words\], with one"),
+    (
+        {"logits": zeros(2, 3, 4)},
+        r"logits are torch\.float32 \[2, 3, 4\], .* use flatten\(0, -2\) where they have more",
+    ),
+    (
+        {"logits": zeros(3, 0), "teacher_logits": zeros(3, 0)},
+        r"logits are torch\.float32 \[3, 0\], .* one word or more",
+    ),
+    ({"logits": zeros(3, 4, dtype=torch.int64)}, r"logits are torch\.int64 \[3, 4\], but must be floating"),
 ]
 
 
@@ -132,11 +150,27 @@ def test_the_form_from_logits_takes_what_is_right() -> None:
     assert augmented_cross_entropy(**GOOD_LOGITS).item() == pytest.approx(math.log(4))
 
 
-@pytest.mark.parametrize("chunk_rows", [0, -5])
+def test_an_empty_batch_of_logits_has_the_loss_0() -> None:
+    assert augmented_cross_entropy(**{name: one[:0] for name, one in GOOD_LOGITS.items()}) == 0
+
+
+@pytest.mark.parametrize("chunk_rows", [0, -5, 1.5, "2"])
 @pytest.mark.parametrize("loss", LINEAR[1:])
-def test_a_chunk_below_one_row_is_refused(loss: Loss, chunk_rows: int) -> None:
-    with pytest.raises(ArgumentError, match=f"^chunk_rows is {chunk_rows}, but must be 1 or more, or None"):
+def test_a_chunk_of_no_whole_rows_is_refused(loss: Loss, chunk_rows: Any) -> None:
+    message = f"^chunk_rows is {chunk_rows!r}, but must be a whole number, 1 or more, or None"
+    with pytest.raises(ArgumentError, match=message):
         loss(**GOOD_LINEAR, chunk_rows=chunk_rows)
+
+
+def test_unknown_passes_are_refused_with_the_nearest_ones() -> None:
+    message = r"^passes is 'compield', but must be one of plain, compiled, triton\. Did you mean 'compiled'\?"
+    with pytest.raises(ArgumentError, match=message):
+        chunked.linear_augmented_cross_entropy(**GOOD_LINEAR, passes="compield")  # pyright: ignore
+
+
+def test_an_implementation_of_none_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"^implementation is None, but must be one of auto, functional"):
+        linear.linear_augmented_cross_entropy(**GOOD_LINEAR, implementation=None)  # pyright: ignore
 
 
 def test_every_refusal_is_a_value_error() -> None:

@@ -263,6 +263,45 @@ def test_the_mean_from_logits_is_over_the_targets_that_count() -> None:
     assert (torch.autograd.grad(none_counts, z)[0] == 0).all()
 
 
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_rows_of_ignored_targets_may_hold_anything(wrong: float) -> None:
+    """They change neither the loss nor a gradient, whose products would carry 0 x nan on."""
+    targets = torch.tensor([3, -100, 0, -100, 5])
+    bias = torch.zeros(9, dtype=torch.float64, requires_grad=True)
+    found = []
+    for content in (0.0, wrong):
+        z, teacher = logits(14), logits(15)
+        with torch.no_grad():
+            z[1], teacher[3] = content, content
+        loss = augmented_cross_entropy(z, teacher, targets, bias=bias)
+        found.append([loss, *torch.autograd.grad(loss, (z, teacher, bias))])
+    for clean, other in zip(*found, strict=True):
+        assert torch.equal(clean, other)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_features_of_ignored_targets_may_be_anything(wrong: float) -> None:
+    found = []
+    for content in (0.0, wrong):
+        ours = tensors(make(3, biased=True, targets=[2, -100, 5, 2, -100, 3]))
+        with torch.no_grad():
+            ours.features[[1, 4]] = content
+        loss = ours.loss(linear_augmented_cross_entropy)
+        found.append([loss, *ours.gradients(loss).values()])
+    for clean, other in zip(*found, strict=True):
+        assert torch.equal(clean, other)
+
+
+@pytest.mark.parametrize(("dtype", "weight"), [(torch.bfloat16, 0.3), (torch.float16, 100.0)])
+def test_weights_of_16_bits_are_summed_in_the_losses_type(dtype: torch.dtype, weight: float) -> None:
+    """700 weights of 100 are more than float16 holds, and a bfloat16 sum of 700 has three digits."""
+    ours = tensors(make(4, rows=700))
+    equal = torch.full((700,), weight, dtype=dtype)
+    assert_close(
+        ours.loss(linear_augmented_cross_entropy, token_weights=equal), ours.loss(linear_augmented_cross_entropy), 1e-12
+    )
+
+
 def test_both_forms_have_the_same_defaults() -> None:
     common = inspect.signature(augmented_cross_entropy).parameters
     defaults = {field.name: field.default for field in fields(LossInputs)}

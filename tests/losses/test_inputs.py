@@ -25,6 +25,15 @@ def test_products_are_of_the_tables_type_or_what_autocast_asks() -> None:
         assert given().products == torch.bfloat16
 
 
+def test_autocast_leaves_tables_of_float64_alone() -> None:
+    features, tables = torch.zeros(3, 2), torch.zeros(4, 2, dtype=torch.float64)
+    targets = torch.zeros(3, dtype=torch.int64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert LossInputs(features.double(), tables, targets).products == torch.float64
+        with pytest.raises(ArgumentError, match=r"features is torch\.float32 .* but the classifier is torch\.float64"):
+            LossInputs(features, tables, targets)
+
+
 def test_shapes_are_checked_at_once_and_values_are_not_read() -> None:
     with pytest.raises(ArgumentError, match=r"token_weights are torch\.float32 \[2\] on cpu"):
         given(token_weights=torch.zeros(2))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from support.compare import assert_close, error
 from support.loss_cases import make, tensors
@@ -88,6 +90,20 @@ def test_the_terms_belong_to_the_loss(implementation: str) -> None:
 
 
 @EACH
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_float64_under_autocast_stays_float64(implementation: str, gamma: float) -> None:
+    problem = make(3, rows=9, words=40, gamma=gamma)
+    ours, alone = tensors(problem), tensors(problem)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = ours.loss(linear_augmented_cross_entropy, implementation=implementation)
+    truth = alone.loss(functional.linear_augmented_cross_entropy)
+    assert_close(loss, truth, 1e-12)
+    right = alone.gradients(truth)
+    for name, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[name], 1e-12, name)
+
+
+@EACH
 def test_what_is_picked_is_what_runs(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
     definition, chunks = functional.linear_augmented_terms, chunked.linear_augmented_terms
@@ -128,8 +144,31 @@ def test_kernels_are_picked_where_they_run(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_compiled_loops_are_for_the_cpu() -> None:
-    with pytest.raises(ArgumentError, match="'compiled' is for the CPU, but the tensors are on cuda: use 'chunked'"):
+    with pytest.raises(ArgumentError, match=r"'compiled' is for the CPU .* the tensors are on cuda .*: use 'chunked'"):
         picked("compiled", device="cuda")
+
+
+def test_there_are_no_compiled_loops_for_float16_and_none_are_said_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "missing_compiler", lambda: None)
+    name, reason = picked("auto", COMPILED_LOGITS, products=torch.float16)
+    assert (name, reason) == ("chunked", "there are no compiled passes for products of torch.float16")
+    ours = tensors(make(), torch.float32)
+    message = r"products of torch\.float32, .* and products of torch\.float16: use 'chunked'"
+    with torch.autocast("cpu", torch.float16), pytest.raises(ArgumentError, match=message):
+        ours.loss(linear_augmented_cross_entropy, implementation="compiled")
+
+
+@pytest.mark.parametrize("implementation", ["auto", "chunked", pytest.param("compiled", marks=needs_a_compiler)])
+def test_one_graph_for_a_compiler_where_compiled_loops_pay(implementation: Implementation) -> None:
+    ours = tensors(make(rows=COMPILED_LOGITS // 1000, words=1000), torch.float32)
+
+    def step(features: Tensor, classifier: Tensor, targets: Tensor) -> Tensor:
+        return 2 * linear_augmented_cross_entropy(features, classifier, targets, implementation=implementation)
+
+    compiled: Callable[..., Tensor] = torch.compile(step, fullgraph=True, backend="eager")
+    for rows in (500, 4, 5):  # other rows than at first make their number a variable
+        given = ours.features.detach()[:rows], ours.classifier, ours.targets[:rows]
+        assert_close(compiled(*given), step(*given), 1e-6)
 
 
 @EACH

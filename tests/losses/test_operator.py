@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tiedlm.losses.arguments import Reduction
 from tiedlm.losses.call import PassesName, call_of
 from tiedlm.losses.inputs import LossInputs
 from tiedlm.losses.operator import augmented_loss as operator
+from tiedlm.losses.operator import augmented_loss_gradients as gradients_again
 
 BODIES = pytest.mark.parametrize("passes", ["plain", pytest.param("compiled", marks=needs_a_compiler)])
 TIED = pytest.mark.parametrize("tied", [True, False])
@@ -42,17 +44,23 @@ def test_pytorch_s_own_check_of_operators(reduction: str, tied: bool) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_types_and_shapes_are_told_without_data(dtype: torch.dtype, reduction: Reduction) -> None:
-    ours = tensors(make(1, biased=True, targets=[2, 0, 5, -100, 6, 3]), dtype)
+@pytest.mark.parametrize("turned", [True, False])
+def test_types_shapes_and_strides_are_told_without_data(dtype: torch.dtype, reduction: Reduction, turned: bool) -> None:
+    ours = tensors(make(1, tied=False, biased=True, targets=[2, 0, 5, -100, 6, 3]), dtype)
+    leaves = {name: one.detach() for name, one in ours.leaves.items()}
+    if turned:
+        leaves = {name: one.T.contiguous().T if one.dim() == 2 else one for name, one in leaves.items()}
     real, told = [], []
     for device, found in (("cpu", real), ("meta", told)):
-        features, classifier, targets, bias = (
-            one.detach().to(device) for one in (ours.features, ours.classifier, ours.targets, ours.leaves["bias"])
-        )
-        inputs = LossInputs(features, classifier.requires_grad_(), targets, bias=bias, reduction=reduction)
-        found += operator(*call_of(inputs, 4, "plain"))[:3]
-    assert [(one.dtype, one.shape) for one in told] == [(one.dtype, one.shape) for one in real]
+        given: dict[str, Any] = {name: one.to(device).requires_grad_() for name, one in leaves.items()}
+        call = call_of(LossInputs(targets=ours.targets.to(device), reduction=reduction, **given), 4, "plain")
+        found += [*operator(*call), *gradients_again(*call, torch.ones((), device=device))]
+    assert [layout(one) for one in told] == [layout(one) for one in real]
     assert real[0].dtype == (dtype if dtype == torch.float64 else torch.float32)
+
+
+def layout(one: Tensor) -> tuple[object, ...]:
+    return one.dtype, one.shape, one.stride()
 
 
 @BODIES
@@ -137,6 +145,18 @@ def test_what_a_mean_makes_small_is_not_lost_in_float16(gamma: float) -> None:
     scale = 2.0**12
     found = ours.gradients(loss * scale)["classifier"]
     assert_close(found[2:].double() / scale, wide.gradients(truth)["classifier"][2:], 1e-2)
+
+
+@pytest.mark.parametrize(("size", "offset"), [(1.0, 0.0), (0.3, 1.0)])
+def test_a_frequent_target_overflows_nothing_in_float16(size: float, offset: float) -> None:
+    """R sums over its rows what large logits make large, and G' H features that lie on one side."""
+    problem = make(0, rows=700, words=50, width=64, size=size, targets=[3] * 350 + [*range(50)] * 7)
+    problem = rounded(replace(problem, features=problem.features + offset), torch.float16)
+    ours, wide = tensors(problem, torch.float16), tensors(problem)
+    loss, truth = (one.loss(chunked.linear_augmented_cross_entropy) for one in (ours, wide))
+    right = wide.gradients(truth)
+    for name, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[name], 2**-6, name)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])

@@ -16,7 +16,13 @@ WORDS, ROWS = 83, 40
 PASSES = CompiledPasses()
 
 
-def run(count: int, dtype: torch.dtype, passes: Passes = PASSES, biased: bool = False) -> list[Tensor]:
+def run(
+    count: int,
+    dtype: torch.dtype,
+    passes: Passes = PASSES,
+    biased: bool = False,
+    wide: torch.dtype = torch.float32,
+) -> list[Tensor]:
     """Return losses, divergences, G and R of the first targets, each with three rows, and the bias's gradient."""
     draw = torch.Generator().manual_seed(0)
     logits, teacher_logits = ((5 * torch.randn(3 * ROWS, WORDS, generator=draw)).to(dtype) for _ in range(2))
@@ -24,8 +30,9 @@ def run(count: int, dtype: torch.dtype, passes: Passes = PASSES, biased: bool = 
     of_row = torch.arange(count).repeat_interleave(3)
     student = Student(logits[: 3 * count], bias, of_row)
     teacher = Teacher(of_row, teacher_logits[:count])
-    sink = Sink(torch.linspace(0.5, 1, 3 * ROWS)[: 3 * count], torch.zeros(WORDS) if biased else None, through=True)
-    losses = passes.augmented(student, teacher, 20.0, 0.65, torch.float32, sink)
+    weights = torch.linspace(0.5, 1, 3 * ROWS, dtype=wide)
+    sink = Sink(weights[: 3 * count], torch.zeros(WORDS) if biased else None, through=True)
+    losses = passes.augmented(student, teacher, 20.0, 0.65, wide, sink)
     place = [] if sink.at_bias is None else [sink.at_bias]
     return [*losses, student.logits, teacher.logits, *place]
 
@@ -49,6 +56,15 @@ def test_a_row_has_the_same_bits_on_any_number_of_threads(threads: int, monkeypa
         assert torch.equal(other, repeated)
     assert torch.equal(shared[-1], again[-1])
     torch.testing.assert_close(shared[-1], alone[-1])
+
+
+@pytest.mark.parametrize("logits", [torch.float32, torch.bfloat16])
+def test_losses_wider_than_a_loop_writes_are_left_to_the_plain_passes(logits: torch.dtype) -> None:
+    wide = torch.float64
+    for one, other in zip(run(5, logits, wide=wide), run(5, logits, PlainPasses(), wide=wide), strict=True):
+        assert torch.equal(one, other)
+    student = Student(torch.randn(4, WORDS).to(logits), None, torch.arange(4))
+    assert torch.equal(*(each.cross_entropy(student, wide, None) for each in (PASSES, PlainPasses())))
 
 
 def test_float16_has_no_loops_and_goes_through_the_plain_passes(monkeypatch: pytest.MonkeyPatch) -> None:

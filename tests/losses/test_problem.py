@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiedlm.losses.problem import Problem
+from tiedlm.losses.problem import MOST_WEIGHT, Problem
 
 
 def problem(dtype: torch.dtype, gamma: float = 0.5, chunk_rows: int = 10) -> Problem:
@@ -56,13 +56,17 @@ def test_chunks_are_equal_and_cover_every_row_once(rows: int, chunk_rows: int) -
     assert not sizes or max(sizes) - min(sizes) <= 1
 
 
-def test_weights_of_float16_products_are_told_in_a_unit_that_keeps_small_ones() -> None:
+@pytest.mark.parametrize(("chunk_rows", "heaviest"), [(10, 5e-6), (2, 4e-6)])
+def test_weights_of_float16_products_are_told_in_a_unit_of_the_heaviest_chunk(chunk_rows: int, heaviest: float) -> None:
     weights = torch.tensor([1e-6, 4e-6, 0.0])
-    scaled, unit = problem(torch.float16).in_range(weights)
+    scaled, unit = problem(torch.float16, chunk_rows=chunk_rows).in_range(weights)
     assert scaled is not None
     assert unit is not None
-    assert float(scaled.max()) == pytest.approx(1024)
+    assert float(unit) == pytest.approx(heaviest / MOST_WEIGHT)
     assert torch.allclose(scaled * unit, weights)
+
+
+def test_weights_of_nothing_have_a_unit_too() -> None:
     nothing, unit = problem(torch.float16).in_range(torch.zeros(3))
     assert (nothing is not None and nothing.tolist(), unit) == ([0, 0, 0], 1)
 

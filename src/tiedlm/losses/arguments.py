@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Literal
 
 import torch
@@ -15,30 +17,46 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 def check_options(temperature: float, gamma: float, reduction: str) -> None:
-    """Refuse a temperature, weight or reduction outside its range."""
+    """Refuse a temperature, weight or reduction of another kind or outside its range."""
+    _check_number("temperature", temperature)
+    _check_number("gamma", gamma)
     if not (math.isfinite(temperature) and temperature > 0):
         raise ArgumentError(f"temperature is {temperature}, but must be finite and above 0 (the paper uses 20).")
     if not (math.isfinite(gamma) and gamma >= 0):
         raise ArgumentError(f"gamma is {gamma}, but must be finite and 0 or more; 0 is plain cross-entropy.")
-    if reduction not in REDUCTIONS:
+    check_one_of("reduction", reduction, REDUCTIONS)
+
+
+def _check_number(name: str, value: float) -> None:
+    """Refuse what is not a number; a tensor would look as if it could be learned."""
+    if not isinstance(value, Real):
+        raise ArgumentError(f"{name} is {value!r}, but must be a number, and counts as a constant: use float({name}).")
+
+
+def check_one_of(name: str, given: str, allowed: Sequence[str]) -> None:
+    """Refuse a word that is not one of those allowed, and name the nearest."""
+    if given not in allowed:
         raise ArgumentError(
-            f"reduction is {reduction!r}, but must be one of {', '.join(REDUCTIONS)}."
-            f"{suggestion(reduction, REDUCTIONS)}"
+            f"{name} is {given!r}, but must be one of {', '.join(allowed)}.{suggestion(str(given), allowed)}"
         )
 
 
 def check_chunk_rows(chunk_rows: int | None) -> None:
-    """Refuse a chunk without rows."""
-    if chunk_rows is not None and chunk_rows < 1:
-        raise ArgumentError(f"chunk_rows is {chunk_rows}, but must be 1 or more, or None for a measured choice.")
+    """Refuse a chunk without rows, or with parts of them."""
+    if chunk_rows is not None and not (isinstance(chunk_rows, Integral) and chunk_rows >= 1):
+        raise ArgumentError(
+            f"chunk_rows is {chunk_rows!r}, but must be a whole number, 1 or more, or None for a measured choice."
+        )
 
 
-def check_target_shape(targets: Tensor, shape: torch.Size) -> None:
-    """Refuse targets of another shape or type than the predictions ask for."""
+def check_targets(targets: Tensor, shape: torch.Size, device: torch.device) -> None:
+    """Refuse targets of another shape or type than the predictions ask for, or on another device."""
     if targets.shape != shape:
         raise ArgumentError(f"targets have the shape {list(targets.shape)}, but the predictions ask for {list(shape)}.")
     if targets.dtype != torch.int64:
         raise ArgumentError(f"targets are {targets.dtype}, but must be torch.int64: use targets.long().")
+    if targets.device != device:
+        raise ArgumentError(f"targets are on {targets.device}, but the predictions are on {device}: move one of them.")
 
 
 def check_target_values(targets: Tensor, counts: Tensor, words: int, ignore_index: int) -> None:
@@ -118,6 +136,15 @@ def check_table(name: str, table: Tensor) -> None:
         )
 
 
+def check_logits(logits: Tensor) -> None:
+    """Refuse logits that are not a floating matrix with at least one word; there may be no predictions."""
+    if logits.dim() != 2 or logits.shape[1] < 1 or not logits.is_floating_point():
+        raise ArgumentError(
+            f"logits are {logits.dtype} {list(logits.shape)}, but must be floating [predictions, words], with one word "
+            "or more: use flatten(0, -2) where they have more axes."
+        )
+
+
 def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> None:
     """Refuse features, classifier and table whose shapes, types or devices do not go together."""
     check_table("classifier", classifier)
@@ -137,17 +164,19 @@ def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bia
     for name, tensor in (("features", features), ("table", table), ("bias", bias)):
         if tensor is None:
             continue
-        if tensor.device != classifier.device or not (tensor.dtype == classifier.dtype or _mixed(tensor)):
+        alike = tensor.dtype == classifier.dtype or (autocast_converts(tensor) and autocast_converts(classifier))
+        if tensor.device != classifier.device or not alike:
             raise ArgumentError(
                 f"{name} is {tensor.dtype} on {tensor.device}, but the classifier is {classifier.dtype} on "
                 f"{classifier.device}: convert one of them."
             )
 
 
-def _mixed(tensor: Tensor) -> bool:
-    """Return whether autocast makes one type of all floating ones that meet in a product here."""
+def autocast_converts(tensor: Tensor) -> bool:
+    """Return whether autocast is on and converts the tensor where it goes into a product; it leaves float64 alone."""
     kind = tensor.device.type
-    return tensor.is_floating_point() and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    eligible = tensor.is_floating_point() and tensor.dtype != torch.float64
+    return eligible and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def check_partner(name: str, tensor: Tensor, logits: Tensor) -> None:

@@ -12,6 +12,7 @@ from tiedlm.losses.arguments import Reduction
 from tiedlm.losses.inputs import LossInputs
 
 PassesName = Literal["plain", "compiled", "triton"]
+PASSES: tuple[PassesName, ...] = ("plain", "compiled", "triton")
 DIFFERENTIABLE = ("features", "classifier", "table", "bias")
 """The arguments that may have a gradient, in the order in which gradients are given."""
 TENSORS = ("features", "classifier", "targets", "table", "bias", "vocabulary_mask", "token_weights")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.losses.call import Call
+from tiedlm.losses.problem import wide_type
 
 
 class Chosen(NamedTuple):
@@ -25,7 +26,7 @@ def chosen_rows(call: Call) -> Chosen:
     """Return the rows whose targets are not ignored, each with its weight."""
     counting = (call.targets != call.ignore_index).nonzero().squeeze(1)
     rows = counting[call.targets[counting].argsort(stable=True)]
-    wide = torch.promote_types(call.classifier.dtype, torch.float32)
+    wide = wide_type(call.classifier.dtype)
     weights = torch.ones(len(rows), dtype=wide, device=rows.device)
     if call.token_weights is not None:
         weights = call.token_weights.index_select(0, rows).to(wide)

@@ -19,8 +19,8 @@ from typing import Unpack
 
 from torch import Tensor
 
-from tiedlm.losses.arguments import check_chunk_rows
-from tiedlm.losses.call import PassesName, call_of
+from tiedlm.losses.arguments import check_chunk_rows, check_one_of
+from tiedlm.losses.call import PASSES, PassesName, call_of
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossInputs, LossOptions
 from tiedlm.losses.operator import augmented_loss
@@ -48,10 +48,10 @@ def linear_augmented_cross_entropy(
         features, classifier, targets, options: as in the definition, with the same shapes, ranges and errors.
         chunk_rows: rows of logits at one time, 1 or more, half of them for the soft targets; None picks a number that
             measured well.
-        passes: "plain" PyTorch operations between the products, or "compiled" loops.
+        passes: "plain" PyTorch operations between the products, "compiled" loops, or kernels ("triton").
 
     Raises:
-        ArgumentError: what the definition refuses, or a chunk below 1.
+        ArgumentError: what the definition refuses, a chunk below 1, or unknown passes.
     """
     return linear_augmented_terms(features, classifier, targets, chunk_rows, passes, **options).total
 
@@ -72,6 +72,7 @@ def linear_augmented_terms(
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     check_chunk_rows(chunk_rows)
+    check_one_of("passes", passes, PASSES)
     given = LossInputs(features, classifier, targets, **options)
     losses = augmented_loss(*call_of(given, chunk_rows or default_chunk_rows(given), passes))[:3]
     return terms_of(losses, targets.shape)

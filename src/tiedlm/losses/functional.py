@@ -26,11 +26,11 @@ from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import (
     Reduction,
     check_bias,
+    check_logits,
     check_options,
     check_partner,
-    check_table,
-    check_target_shape,
     check_target_values,
+    check_targets,
     check_values,
 )
 from tiedlm.losses.inputs import LossInputs, LossOptions
@@ -62,9 +62,9 @@ def augmented_cross_entropy(
     """Return cross-entropy plus the augmented term, from logits (eq. 3.3).
 
     Args:
-        logits: W h, without bias [N, V].
-        teacher_logits: L l for the target of each prediction [N, V]; rows of ignored targets do not matter.
-        targets: word ids [N], or `ignore_index`.
+        logits: W h, without bias [N, V]; N may be 0.
+        teacher_logits: L l for the target of each prediction [N, V].
+        targets: word ids [N], or `ignore_index`; what the rows of ignored targets hold does not matter.
         bias: b of eq. 2.3 [V]; enters y alone, neither y^ nor y~.
         temperature: tau > 0 of both softened distributions.
         gamma: weight of the augmented term, 0 or more (alpha = gamma tau).
@@ -76,7 +76,7 @@ def augmented_cross_entropy(
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
     """
     check_options(temperature, gamma, reduction)
-    check_table("logits", logits)
+    check_logits(logits)
     if teacher_logits.shape != logits.shape:
         raise ArgumentError(
             f"teacher_logits have the shape {list(teacher_logits.shape)}, but must have that of the logits, "
@@ -86,10 +86,11 @@ def augmented_cross_entropy(
     if bias is not None:
         check_partner("bias", bias, logits)
     check_bias(bias, logits.shape[1])
-    check_target_shape(targets, logits.shape[:1])
+    check_targets(targets, logits.shape[:1], logits.device)
     counts = targets != ignore_index
     check_target_values(targets, counts, logits.shape[1], ignore_index)
     given = _Options(bias, temperature, gamma, detach_target)
+    logits, teacher_logits = (_cleared(rows, ~counts) for rows in (logits, teacher_logits))
     total, _, _ = _terms(logits, teacher_logits, targets.where(counts, 0), given)
     return reduce(total.where(counts, 0), counts.to(total.dtype), reduction)
 
@@ -122,7 +123,7 @@ def linear_augmented_terms(
     table = classifier if given.table is None else given.table
     vectors = table - table.mean(0) if given.center_table else table
     teacher_logits = vectors[words] @ vectors.T
-    logits = features.to(classifier.dtype) @ classifier.T
+    logits = _cleared(features, ~counts).to(classifier.dtype) @ classifier.T
     choices = _Options(given.bias, given.temperature, given.gamma, given.detach_target, given.vocabulary_mask)
     terms = _terms(logits, teacher_logits, words, choices)
     weights = counts.to(terms[0].dtype) if given.token_weights is None else given.token_weights.where(counts, 0)
@@ -132,11 +133,17 @@ def linear_augmented_terms(
 
 def reduce(losses: Tensor, weights: Tensor, reduction: Reduction) -> Tensor:
     """Return the mean of the losses under their weights (0 where all are 0), their weighted sum, or each with its."""
+    weights = weights.to(losses.dtype)  # first: a sum in 16 bits is inexact, and may overflow
     weighted = losses * weights
     if reduction == "none":
         return weighted
     total = weights.sum()
     return weighted.sum() / total.where(total > 0, 1) if reduction == "mean" else weighted.sum()
+
+
+def _cleared(rows: Tensor, ignored: Tensor) -> Tensor:
+    """Return the rows with zeros for those ignored: a gradient of 0 times what is not finite would not be 0."""
+    return rows.masked_fill(ignored.unsqueeze(-1), 0)
 
 
 class _Options(NamedTuple):

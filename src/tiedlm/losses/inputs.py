@@ -10,9 +10,10 @@ from torch import Tensor
 
 from tiedlm.losses.arguments import (
     Reduction,
+    autocast_converts,
     check_linear,
     check_options,
-    check_target_shape,
+    check_targets,
     check_token_weights,
     check_vocabulary_mask,
 )
@@ -54,13 +55,16 @@ class LossInputs:
     def __post_init__(self) -> None:
         check_options(self.temperature, self.gamma, self.reduction)
         check_linear(self.features, self.classifier, self.table, self.bias)
-        check_target_shape(self.targets, self.features.shape[:-1])
+        check_targets(self.targets, self.features.shape[:-1], self.classifier.device)
         check_vocabulary_mask(self.vocabulary_mask, self.classifier)
         check_token_weights(self.token_weights, self.targets)
 
     @property
     def products(self) -> torch.dtype:
         """The type that autocast asks of matrix products here, or the tables' own."""
-        kind = self.classifier.device.type
-        mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-        return torch.get_autocast_dtype(kind) if mixed else self.classifier.dtype
+        return products_with(self.classifier)
+
+
+def products_with(classifier: Tensor) -> torch.dtype:
+    """Return the type that autocast asks of matrix products with the classifier, or its own."""
+    return torch.get_autocast_dtype(classifier.device.type) if autocast_converts(classifier) else classifier.dtype

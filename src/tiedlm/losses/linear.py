@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
+import torch
 from torch import Tensor
 
-from tiedlm.errors import ArgumentError, suggestion
+from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional
-from tiedlm.losses.arguments import Reduction, check_chunk_rows
+from tiedlm.losses.arguments import Reduction, check_chunk_rows, check_one_of
 from tiedlm.losses.call import PassesName
 from tiedlm.losses.functional import LossTerms
-from tiedlm.losses.inputs import LossOptions
+from tiedlm.losses.inputs import LossOptions, products_with
+from tiedlm.losses.passes_compiled import LOOPS
 from tiedlm.losses.passes_triton import missing_triton
 from tiedlm.native.compiler import missing_compiler
 
@@ -99,55 +101,71 @@ def linear_augmented_terms(
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     check_implementation(implementation, chunk_rows)
-    runs, _ = picked(implementation, _logits(features, classifier), classifier.device.type)
+    logits, products = _logits(features, classifier), products_with(classifier)
+    runs, _ = picked(implementation, logits, classifier.device.type, products)
     if runs == "functional":
         return functional.linear_augmented_terms(features, classifier, targets, **options)
     return chunked.linear_augmented_terms(features, classifier, targets, chunk_rows, PASSES[runs], **options)
 
 
-def picked(implementation: str = "auto", logits: int = COMPILED_LOGITS, device: str = "cpu") -> tuple[str, str]:
+def picked(
+    implementation: str = "auto",
+    logits: int = COMPILED_LOGITS,
+    device: str = "cpu",
+    products: torch.dtype = torch.float32,
+) -> tuple[str, str]:
     """Return which implementation runs for the one asked for, and why, in words.
 
     Args:
         implementation: the one asked for.
         logits: N x V of the call.
         device: type of the tensors' device.
+        products: type of the inputs of products.
 
     Raises:
         ArgumentError: an unknown implementation, or one that cannot run here.
     """
-    _check_known(implementation)
+    check_one_of("implementation", implementation, IMPLEMENTATIONS)
     if implementation in ("functional", "chunked"):
         return implementation, "it was asked for"
     if implementation != "auto":
-        _check_runs(implementation, device)
+        _check_runs(implementation, device, products)
         return implementation, "it was asked for"
-    return _picked_on_cpu(logits) if device == "cpu" else _picked_elsewhere(device)
+    return _picked_on_cpu(logits, products) if device == "cpu" else _picked_elsewhere(device)
 
 
-def _picked_on_cpu(logits: int) -> tuple[str, str]:
+def _picked_on_cpu(logits: int, products: torch.dtype) -> tuple[str, str]:
     if logits < COMPILED_LOGITS:
-        return "chunked", f"with {logits:,} logits a call, fewer than {COMPILED_LOGITS:,}, compiling would not pay"
-    missing = missing_compiler()
+        return "chunked", f"with fewer than {COMPILED_LOGITS:,} logits a call, compiling would not pay"
+    if products not in LOOPS:
+        return "chunked", f"there are no compiled passes for products of {products}"
+    missing = _missing("compiled", "cpu")
     if missing is not None:
         return "chunked", f"its passes cannot be compiled here ({missing})"
-    return "compiled", f"{logits:,} logits a call are worth a compiler's seconds, and there is one"
+    return "compiled", f"{COMPILED_LOGITS:,} logits a call and more are worth a compiler's seconds, and there is one"
 
 
 def _picked_elsewhere(device: str) -> tuple[str, str]:
-    missing = missing_triton(device)
+    missing = _missing("triton", device)
     if missing is None:
         return "triton", "its kernels read each row of logits twice, and nothing else does as little"
     return "chunked", f"there are no kernels for it here ({missing})"
 
 
-def _check_runs(implementation: str, device: str) -> None:
-    """Refuse an implementation that cannot run on the device."""
-    if implementation == "compiled" and device != "cpu":
+@torch.compiler.assume_constant_result
+def _missing(implementation: str, device: str) -> str | None:
+    """Return why a body cannot be had here, or None; files are read for it, which `torch.compile` could not trace."""
+    return missing_compiler() if implementation == "compiled" else missing_triton(device)
+
+
+def _check_runs(implementation: str, device: str, products: torch.dtype) -> None:
+    """Refuse an implementation that cannot run on the device, or not with such products."""
+    if implementation == "compiled" and (device != "cpu" or products not in LOOPS):
         raise ArgumentError(
-            f"implementation 'compiled' is for the CPU, but the tensors are on {device}: use 'chunked'."
+            f"implementation 'compiled' is for the CPU and products of {', '.join(map(str, LOOPS))}, but the tensors "
+            f"are on {device} and products of {products}: use 'chunked'."
         )
-    missing = missing_compiler() if implementation == "compiled" else missing_triton(device)
+    missing = _missing(implementation, device)
     if missing is None:
         return
     advice = "install a C++ compiler" if implementation == "compiled" else "use a GPU with Triton"
@@ -156,21 +174,13 @@ def _check_runs(implementation: str, device: str) -> None:
 
 def check_implementation(implementation: str, chunk_rows: int | None) -> None:
     """Refuse an implementation that does not exist, and a chunk that it does not take."""
-    _check_known(implementation)
+    check_one_of("implementation", implementation, IMPLEMENTATIONS)
     if implementation == "functional" and chunk_rows is not None:
         raise ArgumentError(
             f"chunk_rows is {chunk_rows}, but has no effect with implementation 'functional', which holds all rows at "
             "once: leave it out, or use 'chunked'."
         )
     check_chunk_rows(chunk_rows)
-
-
-def _check_known(implementation: str) -> None:
-    if implementation not in IMPLEMENTATIONS:
-        raise ArgumentError(
-            f"implementation is {implementation!r}, but must be one of {', '.join(IMPLEMENTATIONS)}."
-            f"{suggestion(implementation, IMPLEMENTATIONS)}"
-        )
 
 
 def _logits(features: Tensor, classifier: Tensor) -> int:

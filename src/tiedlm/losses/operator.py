@@ -17,6 +17,7 @@ from tiedlm.derivatives import refuse_double_backward
 from tiedlm.losses.arguments import check_values
 from tiedlm.losses.call import DIFFERENTIABLE, SCHEMA, TENSORS, Call
 from tiedlm.losses.gradient_sums import Gradients
+from tiedlm.losses.problem import kept_type, wide_type
 from tiedlm.losses.sweep import sweep
 from tiedlm.losses.swept import swept, swept_again
 
@@ -49,7 +50,7 @@ def augmented_loss_gradients(*arguments: Any) -> tuple[Tensor, ...]:
 @augmented_loss.register_fake
 def _(*arguments: Any) -> tuple[Tensor, ...]:
     call = Call(*arguments)
-    wide = torch.promote_types(call.classifier.dtype, torch.float32)
+    wide = wide_type(call.classifier.dtype)
     shape = call.targets.shape if call.reduction == "none" else ()
     terms = [call.features.new_empty(shape, dtype=wide) for _ in range(3)]
     return (*terms, *_shaped(call, now=call.reduction != "none"))
@@ -113,8 +114,11 @@ def _filled(gradients: Gradients, call: Call) -> tuple[Tensor, ...]:
 
 
 def _shaped(call: Call, *, now: bool) -> tuple[Tensor, ...]:
-    """Return tensors of the shapes that `_filled` gives."""
+    """Return tensors of the shapes and types that `_filled` gives; like those, all are contiguous."""
     likes = [getattr(call, name) for name in DIFFERENTIABLE]
     present = [like is not None and wanted and now for like, wanted in zip(likes, call.wanted, strict=True)]
-    empty = call.features.new_empty(0)
-    return tuple(torch.empty_like(like) if there else empty.clone() for like, there in zip(likes, present, strict=True))
+    kept, nothing = kept_type(call.classifier.dtype), call.features.new_empty(0)
+    return tuple(
+        like.new_empty(like.shape, dtype=kept) if there else nothing.clone()
+        for like, there in zip(likes, present, strict=True)
+    )

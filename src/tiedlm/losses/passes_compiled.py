@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from tiedlm.losses.passes import PlainPasses, Sink, Student, Teacher, dense
+from tiedlm.losses.problem import wide_type
 from tiedlm.native.call import run_loop
 
 LOOPS = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
-"""Types of logits that there are loops for; what is in another (float16) goes through the plain passes."""
+"""Types of logits that there are loops for, each with one wide type; all else goes through the plain passes."""
 
 
 class CompiledPasses:
@@ -29,7 +30,7 @@ class CompiledPasses:
 
     def cross_entropy(self, student: Student, wide: torch.dtype, sink: Sink | None) -> Tensor:
         """Return J."""
-        if student.logits.dtype not in LOOPS:
+        if not has_loop(student.logits.dtype, wide):
             return PlainPasses().cross_entropy(student, wide, sink)
         losses = student.logits.new_empty(len(student.logits), dtype=wide)
         run_loop(f"cross_entropy_{LOOPS[student.logits.dtype]}", len(losses), *_given(student, wide, sink, losses))
@@ -45,7 +46,7 @@ class CompiledPasses:
         sink: Sink | None,
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^)."""
-        if student.logits.dtype not in LOOPS:
+        if not has_loop(student.logits.dtype, wide):
             return PlainPasses().augmented(student, teacher, temperature, gamma, wide, sink)
         losses, divergences = student.logits.new_empty(2, len(student.logits), dtype=wide)
         distinct, own = len(teacher.logits), dense(teacher.logits, BY)
@@ -58,6 +59,11 @@ class CompiledPasses:
 
 
 BY = "the compiled passes"
+
+
+def has_loop(logits: torch.dtype, wide: torch.dtype) -> bool:
+    """Return whether there is a loop that reads such logits and writes such losses."""
+    return logits in LOOPS and wide == wide_type(logits)
 
 
 def _given(student: Student, wide: torch.dtype, sink: Sink | None, losses: Tensor) -> tuple[Any, ...]:

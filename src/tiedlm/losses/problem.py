@@ -10,6 +10,19 @@ from torch import Tensor
 
 from tiedlm.losses.passes import Passes, PlainPasses
 
+MOST_WEIGHT = 4096
+"""Sum of a chunk's weights in the unit of float16: a sixteenth of its largest number, 65,504."""
+
+
+def wide_type(tables: torch.dtype) -> torch.dtype:
+    """Return the type of everything that is not the input of a matrix product."""
+    return torch.promote_types(tables, torch.float32)
+
+
+def kept_type(tables: torch.dtype) -> torch.dtype:
+    """Return the type of gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
+    return wide_type(tables) if tables == torch.float16 else tables
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -39,12 +52,12 @@ class Problem:
     @property
     def wide(self) -> torch.dtype:
         """Type of everything that is not the input of a matrix product."""
-        return torch.promote_types(self.classifier.dtype, torch.float32)
+        return wide_type(self.classifier.dtype)
 
     @property
     def kept(self) -> torch.dtype:
-        """Type of the gradients until the backward pass: the tables', or wide where a loss scale is yet to come."""
-        return self.wide if self.classifier.dtype == torch.float16 else self.classifier.dtype
+        """Type of the gradients until the backward pass."""
+        return kept_type(self.classifier.dtype)
 
     @property
     def rows_at_once(self) -> int:
@@ -59,13 +72,15 @@ class Problem:
             yield slice(index * rows // count, (index + 1) * rows // count)
 
     def in_range(self, weights: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """Return the weights in a unit in which G suits the products' type, and the unit (None: 1).
+        """Return the weights in a unit in which G and R suit the products' type, and the unit (None: 1).
 
-        Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold; its largest number,
-        65,504, leaves room for a factor of 1,024 above weights of 1. All other types have float32's range.
+        Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold. Sums over the rows of a
+        chunk, as R and G' H are, may be above it where many rows have one target, and no loss scale would help, as it
+        is part of the weights. In the unit the weights of a chunk come to `MOST_WEIGHT` at most, so that there is room
+        for entries of h, and of gamma (L l - z) / tau, up to 16. All other types have float32's range.
         """
         if weights is None or self.products != torch.float16 or len(weights) == 0:
             return weights, None
-        unit = weights.abs().amax().to(torch.float32) / 1024
-        unit = unit.where(unit > 0, 1)
+        largest = torch.stack([weights[chunk].abs().sum() for chunk in self.chunks()]).amax()
+        unit = (largest.to(torch.float32) / MOST_WEIGHT).where(largest > 0, 1)
         return weights / unit, unit

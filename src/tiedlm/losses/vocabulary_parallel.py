@@ -102,16 +102,12 @@ def vocabulary_parallel_augmented_terms(
 
 
 def _check_shard(given: LossInputs, shard: Shard) -> None:
-    """Refuse a shard that is not this rank's, by its size, and targets elsewhere or outside their range."""
+    """Refuse a shard that is not this rank's, by its size, and targets outside their range."""
     classifier, held, ranks = given.classifier, shard.held, shard.ranks
     if len(classifier) != len(held):
         raise ArgumentError(
             f"classifier holds {len(classifier)} rows, but of {shard.words} words in all, rank {ranks.rank} of "
             f"{ranks.count} must hold {len(held)}: those of words {held.start} ... {held.stop - 1} (see shard_of)."
-        )
-    if given.targets.device != classifier.device:
-        raise ArgumentError(
-            f"targets are on {given.targets.device}, but the classifier is on {classifier.device}: convert one of them."
         )
     mask = None
     if given.vocabulary_mask is not None:  # what others hold is theirs to refuse

@@ -52,6 +52,13 @@ def test_help_and_a_misspelled_command_load_nothing_heavy(arguments: list[str]) 
     assert loaded & HEAVY == set()
 
 
+def test_a_training_does_not_wait_for_torchs_compiler() -> None:
+    """Two seconds; decorators of `torch.compiler` import it."""
+    done, loaded = run("import tiedlm.training.loop; assert 'torch._dynamo' not in sys.modules")
+    assert done.returncode == 0, done.stderr
+    assert "torch" in loaded
+
+
 def test_the_probe_can_see_torch() -> None:
     _, loaded = run("import tiedlm; tiedlm.TiedTable")
     assert {"torch"} <= loaded & HEAVY

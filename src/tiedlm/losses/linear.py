@@ -152,10 +152,13 @@ def _picked_elsewhere(device: str) -> tuple[str, str]:
     return "chunked", f"there are no kernels for it here ({missing})"
 
 
-@torch.compiler.assume_constant_result
 def _missing(implementation: str, device: str) -> str | None:
     """Return why a body cannot be had here, or None; files are read for it, which `torch.compile` could not trace."""
     return missing_compiler() if implementation == "compiled" else missing_triton(device)
+
+
+# What the decorator torch.compiler.assume_constant_result sets; it would take 2 s to import torch._dynamo here.
+_missing._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _check_runs(implementation: str, device: str, products: torch.dtype) -> None:

@@ -37,7 +37,7 @@ def test_a_default_object_replaces_the_defaults_of_the_class():
 
 
 def test_the_error_of_a_config_comes_out_as_it_was_raised(capsys):
-    with pytest.raises(ConfigError, match=r"^loss\.gamma is -1\.0, but must be finite and 0 or more\.$"):
+    with pytest.raises(ConfigError, match=r"^loss\.gamma is -1\.0, but must lie in \[0, 1e6\]\.$"):
         parse(Arguments, ["r", "--loss.gamma", "-1"], "x")
     assert capsys.readouterr() == ("", "")
 

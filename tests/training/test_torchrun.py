@@ -84,7 +84,7 @@ def test_two_processes_train_stop_together_and_say_once_how_to_go_on(tmp_path: P
         _, error = process.communicate()
     assert shown == [f"run: {tmp_path / 'run'}\n"]
     told = [line for line in error.splitlines() if line.startswith("tiedlm:")]
-    command_line = f"torchrun --nproc-per-node 2 -m tiedlm train small --resume {tmp_path / 'run'}"
+    command_line = f"torchrun --nproc-per-node 2 -m tiedlm train --resume {tmp_path / 'run'}"
     assert told == [f"tiedlm: interrupted; what was done is saved. Go on with it: {command_line}"]
     folder = RunFolder.open(tmp_path / "run")
     assert folder.read_json("progress")["epoch"] > 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.theory_config import AS_PUBLISHED
 from tiedlm.errors import TrainingError
 from tiedlm.reproduction.theory_model import initial_model
 from tiedlm.reproduction.theory_run import run_theory
@@ -29,17 +30,6 @@ TINY = TheoryConfig(
     init_range=0.6,
 )
 WORDS = 60
-AS_PUBLISHED = TheoryConfig(
-    temperature=10.0,
-    beta=1.0,
-    text_words=300,
-    units=6,
-    apart=replace(APART, epochs=2),
-    together=replace(TOGETHER, epochs=2),
-    streams=5,
-    init_range=0.5,
-)
-"""The figure's training, its sizes apart."""
 
 
 def stretch_of(length: int, words: int) -> Stretch:

@@ -7,23 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.theory_config import AS_PUBLISHED
 from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
 from tiedlm.errors import ArgumentError
 from tiedlm.reproduction.theory_run import run_theory
-from tiedlm.reproduction.theory_schedule import APART, TOGETHER
-from tiedlm.reproduction.theory_setting import TheoryConfig
 from tiedlm.reproduction.theory_stretch import Stretch
 
-CONFIG = TheoryConfig(
-    temperature=10.0,
-    beta=0.5,
-    text_words=300,
-    units=6,
-    apart=replace(APART, epochs=2),
-    together=replace(TOGETHER, epochs=2),
-    streams=5,
-    init_range=0.5,
-)
+CONFIG = replace(AS_PUBLISHED, beta=0.5)
 WORDS = 40
 
 

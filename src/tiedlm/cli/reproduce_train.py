@@ -58,8 +58,9 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
         print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
         return 0
     jobs = [_job(one, wanted) for one in found]
-    tell_slow_products((job.config for job in jobs if not job.run_dir.exists()), "--precision")
-    _tell_repeated(jobs, rows)
+    begun = [job for job in jobs if not job.run_dir.exists()]
+    tell_slow_products((job.config for job in begun), "--precision")
+    _tell_repeated(begun, rows)
     try:
         outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds)
     except KeyboardInterrupt:
@@ -92,7 +93,7 @@ def _is_repeated(job: Job, rows: Mapping[str, Row]) -> bool:
 
 def _tell_repeated(jobs: Iterable[Job], rows: Mapping[str, Row]) -> None:
     for job in jobs:
-        if _is_repeated(job, rows) and not job.run_dir.exists():
+        if _is_repeated(job, rows):
             there = rows[job.config.recipe].results[job.config.seed].path
             print(
                 f"tiedlm: {there} is of a run whose weights are not here, and its second training needs them. The "

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -176,19 +177,25 @@ def test_resuming_a_finished_training_changes_nothing(config: RunConfig, tmp_pat
     assert {role: again.read(role) for role in before} == before
 
 
+def failing_the_fifth_time(fail: Callable[[LanguageModel], NoReturn]) -> Callable[..., Any]:
+    """`train_window`, in whose fifth call `fail` is called with the model instead."""
+    calls = []
+
+    def window(model: LanguageModel, *arguments: Any) -> Any:
+        calls.append(1)
+        return fail(model) if len(calls) == 5 else train_window(model, *arguments)
+
+    return window
+
+
 def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = train_window, []
-
-    def failing(*arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 5:
-            raise TrainingError("The loss is nan.")
-        return real(*arguments)
+    def fail(_: LanguageModel) -> NoReturn:
+        raise TrainingError("The loss is nan.")
 
     whole = run(config, tmp_path, "whole")
-    monkeypatch.setattr(loop, "train_window", failing)
+    monkeypatch.setattr(loop, "train_window", failing_the_fifth_time(fail))
     with pytest.raises(TrainingError, match=r"The loss is nan.*epoch 1, window 4.*--training\.learning-rate"):
         run(config, tmp_path, "failed")
     monkeypatch.undo()
@@ -208,19 +215,14 @@ def test_validation_perplexity_that_is_not_finite_stops(
 def test_a_lack_of_memory_keeps_the_state_saved_last_and_says_how_to_go_on(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-
-    def failing(model: LanguageModel, *arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 5:
-            with torch.no_grad():
-                model.classifier.zero_()  # half an update
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return train_window(model, *arguments)
+    def fail(model: LanguageModel) -> NoReturn:
+        with torch.no_grad():
+            model.classifier.zero_()  # half an update
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     config = with_epochs(config, 1)
     whole = run(config, tmp_path, "whole")
-    monkeypatch.setattr(loop, "train_window", failing)
+    monkeypatch.setattr(loop, "train_window", failing_the_fifth_time(fail))
     with pytest.raises(OutOfMemoryError, match=r"--model\.units.*tiedlm train --resume '.*/short run'"):
         run(config, tmp_path, "short run")
     monkeypatch.undo()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from tiedlm.errors import ConfigError
@@ -26,6 +29,19 @@ def usable_device(name: str) -> torch.device:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise ConfigError(f"The device {name!r} cannot be used here ({reason}). {_instead()}") from error
     return device
+
+
+@contextmanager
+def exact_products(device: torch.device) -> Iterator[None]:
+    """Within, a GPU's kernels of recurrent layers take float32 as it is, and not as TensorFloat-32 of 10 bits."""
+    if device.type != "cuda":
+        yield
+        return
+    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def devices_here() -> list[str]:

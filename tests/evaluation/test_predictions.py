@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.compare import assert_close
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.predictions import predictions
 
@@ -24,3 +25,16 @@ def test_every_word_is_predicted_once_after_all_before_it(lstm, vocabulary, wind
 def test_a_text_without_a_word_is_refused(lstm, vocabulary):
     with pytest.raises(CorpusError, match="no word to score"):
         next(predictions(lstm, np.array([], dtype=np.int64), end_id=vocabulary.end_id))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("window_steps", [2, 3, 100])
+def test_a_gpu_predicts_the_same(lstm, vocabulary, window_steps):
+    ids = np.array([1, 3, 5, 0, 2, 6, 4, 1, 0])
+    truth = list(predictions(lstm, ids, end_id=vocabulary.end_id, window_steps=window_steps))
+    windows = list(predictions(lstm.to("cuda"), ids, end_id=vocabulary.end_id, window_steps=window_steps))
+    for name in ("targets", "features", "logits"):
+        found, expected = (torch.cat([getattr(window, name) for window in some]) for some in (windows, truth))
+        assert found.device.type == "cuda"
+        assert_close(found.cpu(), expected, 1e-5)
+    assert torch.backends.cudnn.allow_tf32

@@ -83,7 +83,7 @@ def test_where_the_cpu_has_no_kernel_for_autocast_the_layer_runs_in_its_own_type
     own = case(0, keep=keep).to(torch.float32)
     due = own.everything(lstm_stock)
     rounded = own._replace(inputs=own.inputs.detach().bfloat16().requires_grad_())
-    monkeypatch.setattr("tiedlm.layers.lstm_stock.has_lstm_kernel", lambda dtype: False)
+    monkeypatch.setattr("tiedlm.layers.precision.has_lstm_kernel", lambda dtype: False)
     found, near = own.everything(under_autocast), rounded.everything(under_autocast)
     assert list(found) == list(due)
     for name, truth in due.items():
@@ -100,7 +100,7 @@ def test_a_state_out_of_a_kernel_of_autocasts_type_is_one_for_the_next_window(
     monkeypatch: pytest.MonkeyPatch, keep: float | None
 ) -> None:
     one = case(0, keep=keep).to(torch.float32)
-    monkeypatch.setattr("tiedlm.layers.lstm_stock.has_lstm_kernel", lambda dtype: True)
+    monkeypatch.setattr("tiedlm.layers.precision.has_lstm_kernel", lambda dtype: True)
     with bfloat16_from("lstm"):
         outputs, (hidden, cell) = one.run(lstm_stock)
     assert outputs.dtype == torch.bfloat16

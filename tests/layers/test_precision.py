@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiedlm.layers.precision import has_lstm_kernel, type_of_products
+from tiedlm.layers.precision import has_lstm_kernel, recurrent_kernel_runs_in, type_of_products
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,16 @@ def test_looking_for_a_kernel_draws_no_numbers() -> None:
     before = torch.get_rng_state()
     has_lstm_kernel.__wrapped__(torch.bfloat16)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "runs"),
+    [
+        (torch.bfloat16, "cuda", False),
+        (torch.float16, "cuda", True),
+        (torch.bfloat16, "cpu", has_lstm_kernel(torch.bfloat16)),
+        (torch.float16, "cpu", has_lstm_kernel(torch.float16)),
+    ],
+)
+def test_recurrent_kernels_of_a_gpu_know_float16_alone(dtype: torch.dtype, device: str, runs: bool) -> None:
+    assert recurrent_kernel_runs_in(dtype, device) == runs

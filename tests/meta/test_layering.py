@@ -21,6 +21,7 @@ ROWS = (
         "native",
         "product_rates",
         "ranks",
+        "replay",
         "readings",
         "seeding",
     ),

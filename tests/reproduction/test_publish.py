@@ -151,7 +151,7 @@ def test_an_edited_analysis_is_named_and_measured_again_on_demand(tmp_path, meas
 
 
 def test_what_was_measured_of_another_text_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(measurement, "measure", lambda run, data_dir: analysis(scores(test=99.0)))
+    monkeypatch.setattr(measurement, "measure", lambda run, data_dir, device: analysis(scores(test=99.0)))
     with pytest.raises(RunError, match=r"analysis\.json: .* nats over"):
         publish(make_run(tmp_path / "run").path, tmp_path / "results")
     assert not (tmp_path / "results").exists()

@@ -60,7 +60,7 @@ def instead_of_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Pat
     """Let runs whose weights are no model be published: return the list of what is measured, run and data folder."""
     calls: list[tuple[str, Path | None]] = []
 
-    def measure(run: Path, data_dir: Path | None = None) -> Any:
+    def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> Any:
         calls.append((run.name, data_dir))
         return analysis(RunFolder.open(run).read_json("scores"))
 

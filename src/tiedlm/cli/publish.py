@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from tiedlm.cli.parsing import Directory, RunPath, Switch, parse
+from tiedlm.cli.parsing import Device, Directory, RunPath, Switch, parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class Arguments:
     """Put this result in the place of another one of its recipe and seed."""
     data_dir: Directory = None
     """Where the run's corpus is, if not in the usual data folder."""
+    device: Device = "cpu"
+    """Device to measure the weights on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,5 +37,5 @@ def main(arguments: Sequence[str]) -> int:
     given = parse(Arguments, arguments, "publish")
     from tiedlm.reproduction.publish import publish
 
-    print(publish(given.run, given.results, replace=given.replace, data_dir=given.data_dir))
+    print(publish(given.run, given.results, replace=given.replace, data_dir=given.data_dir, device=given.device))
     return 0

@@ -47,7 +47,7 @@ def table_geometry(model: LanguageModel) -> Geometry:
     Raises:
         ArgumentError: a table with entries that are not finite, or with linearly dependent columns.
     """
-    vectors, classifier = model.table, model.classifier
+    vectors, classifier = model.table.cpu(), model.classifier.cpu()
     if model.tables.separate_vectors is None:
         return Geometry(vectors=spread(vectors), classifier=None, subspaces=None)
     comparable = vectors.shape == classifier.shape and vectors.shape[1] < len(vectors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from tiedlm.corpora.streams import Streams
+from tiedlm.devices import exact_products
 from tiedlm.errors import CorpusError
 from tiedlm.models.contract import LanguageModel
+from tiedlm.replay import Replayed
 
 WINDOW_STEPS = 256
 """Words that are scored at once; a larger number takes more memory and gives the same figure."""
@@ -44,10 +46,20 @@ def predictions(
     """
     if len(ids) == 0:
         raise CorpusError("There is no word to score. Give a text with at least one line.")
-    device = model.classifier.device
-    state = model.initial_state(1)
-    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(min(window_steps, len(ids))):
-        with torch.inference_mode():
-            features, state = model(inputs.to(device), state)
-            logits = model.logits(features[:, 0]).float()
-        yield Predictions(targets[:, 0].to(device), features[:, 0], logits)
+    device, steps = model.classifier.device, min(window_steps, len(ids))
+    state, through = model.initial_state(1), _through(model)
+    many = Replayed(through, device) if device.type == "cuda" else through
+    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
+        with torch.inference_mode(), exact_products(device):
+            features, logits, *state = (many if len(inputs) == steps else through)(inputs.to(device), *state)
+        yield Predictions(targets[:, 0].to(device), features, logits)
+
+
+def _through(model: LanguageModel) -> Callable[..., tuple[Tensor, ...]]:
+    """Return the way through a window as a function of tensors: words and state to features, logits and state."""
+
+    def through(inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        features, after = model(inputs, state)
+        return features[:, 0], model.logits(features[:, 0]).float(), *after
+
+    return through

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 
 from tiedlm.layers.gru import GRUWeights, check_gru, gates
+from tiedlm.layers.kernel_weights import one_after_another
+from tiedlm.layers.precision import recurrent_kernel_runs_in, type_of_products
 from tiedlm.layers.stream_columns import with_columns, with_streams
 
 HELD = 1000.0
@@ -30,9 +32,18 @@ HELD = 1000.0
 def gru_stock(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Run one layer over a window; arguments, results and errors as for `gru_loop`.
 
-    The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it.
+    The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it. Where a GPU has no kernel for
+    autocast's type, the layer runs in that of its weights.
     """
     check_gru(inputs, state, weights, mask)
+    own, wanted, device = weights.hidden.dtype, type_of_products(weights.hidden), inputs.device.type
+    if wanted != own and device != "cpu" and not recurrent_kernel_runs_in(wanted, device):
+        with torch.autocast(device, enabled=False):
+            return _layer(inputs.to(own), state, weights, mask)
+    return _layer(inputs, state, weights, mask)
+
+
+def _layer(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     if mask is None:
         return _kernel(inputs, state, weights)
     scale, kept = mask.max(), mask != 0
@@ -58,5 +69,6 @@ def _carried(inputs: Tensor, before: Tensor, state: Tensor, weights: GRUWeights)
 
 def _kernel(inputs: Tensor, state: Tensor, weights: GRUWeights) -> tuple[Tensor, Tensor]:
     """Call PyTorch's GRU for one layer in one direction; the state keeps its type where autocast has another."""
-    outputs, last = torch.gru(inputs, state.unsqueeze(0).contiguous(), list(weights), True, 1, 0.0, True, False, False)
+    parameters = one_after_another(weights) if inputs.is_cuda else list(weights)
+    outputs, last = torch.gru(inputs, state.unsqueeze(0).contiguous(), parameters, True, 1, 0.0, True, False, False)
     return outputs, last[0].to(state.dtype)

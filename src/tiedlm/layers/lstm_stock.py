@@ -12,8 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tiedlm.layers.kernel_weights import one_after_another
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
-from tiedlm.layers.precision import has_lstm_kernel, type_of_products
+from tiedlm.layers.precision import recurrent_kernel_runs_in, type_of_products
 from tiedlm.layers.stream_columns import with_columns, with_streams
 
 SHUT = -1000.0
@@ -23,14 +24,14 @@ SHUT = -1000.0
 def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     """Run one layer over a window; arguments, results and errors as for `lstm_loop`.
 
-    The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it. Where a CPU has no kernel for
+    The mask may hold only 0 and one other value, 1/keep, as `draw_mask` makes it. Where the device has no kernel for
     autocast's type, the layer runs in that of its weights. The state has the weights' type everywhere, since the next
     window may be run by another form, or without autocast.
     """
     check_lstm(inputs, state, weights, mask)
-    own, wanted = weights.hidden.dtype, type_of_products(weights.hidden)
-    if wanted != own and inputs.device.type == "cpu" and not has_lstm_kernel(wanted):
-        with torch.autocast("cpu", enabled=False):
+    own, wanted, device = weights.hidden.dtype, type_of_products(weights.hidden), inputs.device.type
+    if wanted != own and not recurrent_kernel_runs_in(wanted, device):
+        with torch.autocast(device, enabled=False):
             return _layer(inputs.to(own), state, weights, mask)
     outputs, (hidden, cell) = _layer(inputs, state, weights, mask)
     return outputs, (hidden.to(own), cell.to(own))
@@ -62,6 +63,8 @@ def _raw_hidden(last: Tensor, before: Tensor, cell: Tensor, weights: LSTMWeights
 def _kernel(inputs: Tensor, state: LSTMState, weights: LSTMWeights) -> tuple[Tensor, LSTMState]:
     """Call PyTorch's LSTM for one layer in one direction; its second bias is held at zero."""
     parameters = [weights.input, weights.hidden, weights.bias, torch.zeros_like(weights.bias)]
+    if inputs.is_cuda:
+        parameters = one_after_another(parameters)
     start = [state[0].unsqueeze(0).contiguous(), state[1].unsqueeze(0).contiguous()]
     outputs, hidden, cell = torch.lstm(inputs, start, parameters, True, 1, 0.0, True, False, False)
     return outputs, (hidden[0], cell[0])

@@ -17,6 +17,14 @@ def type_of_products(weight: Tensor) -> torch.dtype:
     return weight.dtype
 
 
+def recurrent_kernel_runs_in(dtype: torch.dtype, device: str) -> bool:
+    """Return whether PyTorch's LSTM and GRU run in a type that autocast asks for on a type of device.
+
+    On a GPU autocast has them run in float16, whichever type it converts to elsewhere.
+    """
+    return has_lstm_kernel(dtype) if device == "cpu" else dtype == torch.float16
+
+
 @functools.cache
 def has_lstm_kernel(dtype: torch.dtype) -> bool:
     """Return whether PyTorch's LSTM runs on this CPU under autocast to a type; for bfloat16 not every CPU's does.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tiedlm.losses.call import Call
 from tiedlm.losses.problem import wide_type
+from tiedlm.replay import values_unread
 
 
 class Chosen(NamedTuple):
@@ -16,6 +17,8 @@ class Chosen(NamedTuple):
 
     rows: Tensor
     """Sorted by target [N']."""
+    words: Tensor
+    """Their targets [N']."""
     weights: Tensor
     """Of each in the sum, in the wide type [N']."""
     scale: Tensor | float
@@ -24,14 +27,27 @@ class Chosen(NamedTuple):
 
 def chosen_rows(call: Call) -> Chosen:
     """Return the rows whose targets are not ignored, each with its weight."""
+    rows, words, counts = _all_rows(call) if values_unread() else _counting_rows(call)
+    wide = wide_type(call.classifier.dtype)
+    weights = counts.to(wide)
+    if call.token_weights is not None:
+        weights = weights * call.token_weights.index_select(0, rows).to(wide)
+    total = weights.sum()
+    return Chosen(rows, words, weights, 1 / total.where(total > 0, 1) if call.reduction == "mean" else 1.0)
+
+
+def _counting_rows(call: Call) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows that count, their targets, and ones."""
     counting = (call.targets != call.ignore_index).nonzero().squeeze(1)
     rows = counting[call.targets[counting].argsort(stable=True)]
-    wide = wide_type(call.classifier.dtype)
-    weights = torch.ones(len(rows), dtype=wide, device=rows.device)
-    if call.token_weights is not None:
-        weights = call.token_weights.index_select(0, rows).to(wide)
-    total = weights.sum()
-    return Chosen(rows, weights, 1 / total.where(total > 0, 1) if call.reduction == "mean" else 1.0)
+    return rows, call.targets.index_select(0, rows), torch.ones_like(rows)
+
+
+def _all_rows(call: Call) -> tuple[Tensor, Tensor, Tensor]:
+    """Return all rows, how many count being unread: those that do not have word 0 and a weight of nothing."""
+    counts = call.targets != call.ignore_index
+    words, rows = call.targets.where(counts, 0).sort(stable=True)
+    return rows, words, counts.index_select(0, rows)
 
 
 def reduced(term: Tensor, chosen: Chosen, call: Call) -> Tensor:

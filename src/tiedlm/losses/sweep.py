@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.losses.gradient_sums import Gradients, GradientSums
@@ -16,6 +17,7 @@ from tiedlm.losses.logits import logits_into
 from tiedlm.losses.passes import Sink, Student, Teacher
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.workspace import logits_buffer
+from tiedlm.replay import values_unread
 
 
 def sweep(problem: Problem, weights: Tensor | None, wanted: Sequence[bool]) -> tuple[Tensor, Tensor, Gradients]:
@@ -59,7 +61,7 @@ class _Sweeper:
         features = problem.features.index_select(0, rows).to(problem.products)
         if problem.gamma == 0:
             return self._cross_entropy(features, rows, words, weights)
-        distinct, of_row = torch.unique_consecutive(words, return_inverse=True)
+        distinct, of_row = _distinct(words)
         vectors = self._vectors(distinct)
         at_features, at_vectors = self._logits(features, vectors)
         student = Student(at_features, problem.bias, words)
@@ -144,3 +146,15 @@ class _Sweeper:
         self.sums.features.index_copy_(0, rows, back[: len(rows)])
         self.sums.table.add_outer(gradient, torch.cat([features, vectors]))
         self._add_vectors(distinct, back[len(rows) :])
+
+
+def _distinct(words: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct ones of sorted words [U], and for each word its place among them [C].
+
+    Where their number is to stay unread, U is C, and behind the distinct ones stands word 0, which no row has as its
+    own: its gradients are 0.
+    """
+    if not values_unread():
+        return torch.unique_consecutive(words, return_inverse=True)
+    of_row = F.pad(words[1:] != words[:-1], (1, 0)).cumsum(0)
+    return torch.zeros_like(words).scatter_(0, of_row, words), of_row

@@ -45,7 +45,7 @@ def problem_of(call: Call, chosen: Chosen) -> Problem:
         table=call.table,
         bias=call.bias,
         rows=chosen.rows,
-        words=call.targets.index_select(0, chosen.rows),
+        words=chosen.words,
         temperature=call.temperature,
         gamma=call.gamma,
         detach_target=call.detach_target,

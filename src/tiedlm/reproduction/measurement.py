@@ -24,19 +24,21 @@ DIGITS = 7
 """Decimals of a block's sum: below its error by rounding in float32, and nothing that any figure shows."""
 
 
-def measure(run: Path, data_dir: Path | None = None) -> dict[str, Any]:
+def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dict[str, Any]:
     """Return the content of `analysis.json` of a run, as plain JSON values.
 
     Args:
         run: the run folder.
         data_dir: where its corpus is; None looks in the usual data folder.
+        device: what the text is read on.
 
     Raises:
+        ConfigError: a device that does not exist here.
         RunError: the run folder is damaged, or its corpus is another one now.
         CorpusError: its corpus is missing or unusable.
         ArgumentError: a table that is not finite or spans too few directions.
     """
-    loaded = load_run(run)
+    loaded = load_run(run, device=device)
     ids = run_corpus(loaded.folder, data_dir).splits[SPLIT].ids
     neighbours = min(NEIGHBOURS, len(loaded.vocabulary) - 1)
     near = {NEAR: nearest_words(loaded.model.table, neighbours)}

@@ -35,7 +35,9 @@ Analyses = Callable[[RunFolder, str], bytes]
 """A run folder, and the sha256 of its weights → content of its `analysis.json`."""
 
 
-def publish(run: Path, results: Path, *, replace: bool = False, data_dir: Path | None = None) -> Path:
+def publish(
+    run: Path, results: Path, *, replace: bool = False, data_dir: Path | None = None, device: str = "cpu"
+) -> Path:
     """Write the result of a finished run and return its folder, `results/<recipe>/seed-<seed>`.
 
     The folder appears whole or not at all. A run that is published already changes nothing; where its result is of a
@@ -48,11 +50,12 @@ def publish(run: Path, results: Path, *, replace: bool = False, data_dir: Path |
         results: the folder of all results.
         replace: overwrite a result of this recipe and seed that is another one, and measure the run in any case.
         data_dir: where the run's corpus is; None looks in the usual data folder.
+        device: what the weights are measured on.
 
     Raises:
         RunError: a run that is missing, damaged, unfinished or contradicts itself; another result is there already; the
             disk is full or fails.
-        ConfigError: the run's config is not that of a recipe, up to seed and runtime.
+        ConfigError: the run's config is not that of a recipe, up to seed and runtime; or there is no such device here.
         CorpusError: its corpus is missing or unusable.
     """
     folder = RunFolder.open(run)
@@ -64,13 +67,13 @@ def publish(run: Path, results: Path, *, replace: bool = False, data_dir: Path |
     known = analyses_of(target, even_damaged=replace)
     if replace:
         known.pop(json.loads(unmeasured[PROVENANCE])["weights_sha256"], None)
-    contents = _contents(folder, _measuring(known, data_dir))
+    contents = _contents(folder, _measuring(known, data_dir, device))
     if differing(target, contents):
         place(target, contents)
     return target
 
 
-def _measuring(known: dict[str, bytes], data_dir: Path | None) -> Analyses:
+def _measuring(known: dict[str, bytes], data_dir: Path | None, device: str) -> Analyses:
     """Return what measures a run unless there is an analysis of its weights: `known`, by their sha256."""
 
     def analysis(folder: RunFolder, weights_sha256: str) -> bytes:
@@ -78,7 +81,7 @@ def _measuring(known: dict[str, bytes], data_dir: Path | None) -> Analyses:
             return known[weights_sha256]
         from tiedlm.reproduction.measurement import measure  # here, so that what measures nothing loads no torch
 
-        return json_bytes(measure(folder.path, data_dir))
+        return json_bytes(measure(folder.path, data_dir, device))
 
     return analysis
 

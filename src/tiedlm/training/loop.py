@@ -33,6 +33,7 @@ from tiedlm.training.config import RunConfig
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
 from tiedlm.training.record import Record
+from tiedlm.training.replayed import picked_gradients
 from tiedlm.training.reports import advice, epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.schedule import first_window, learning_rate
 from tiedlm.training.scores import score, score_best
@@ -123,6 +124,7 @@ class Training:
         self.state = replace(state, carried=self.share.carried(state.carried))
         self.streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
         self.windows = self.streams.window_count(config.training.steps) + config.training.moving_windows
+        self.gradients = picked_gradients(state.model.classifier.device)
         self.record = Record(folder, ranks, self.share, config.runtime.save_seconds)
 
     def run(self) -> None:
@@ -165,6 +167,7 @@ class Training:
                 self._masks(),
                 self.config,
                 self.ranks,
+                self.gradients,
             )
         except TrainingError as error:
             self.record.save(state)

@@ -8,6 +8,7 @@ learning rates near 1 and clipping norms near 5 belong to that scale. The averag
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,17 @@ from tiedlm.training.share import sum_gradients
 from tiedlm.training.update import descend
 
 
+class WindowLoss(NamedTuple):
+    """What the passes through one window give, besides the gradients of the loss at the parameters."""
+
+    total: Tensor
+    """Loss summed over the words of the window []."""
+    cross_entropy: Tensor
+    """Cross-entropy summed over them, in nats []."""
+    state: State
+    """Raw state after the window, without history."""
+
+
 class StepResult(NamedTuple):
     """What one window gave."""
 
@@ -34,6 +46,23 @@ class StepResult(NamedTuple):
     """Raw state after the window, without history."""
 
 
+Gradients = Callable[[LanguageModel, Tensor, Tensor, State, Masks | None, RunConfig], WindowLoss]
+"""Called as `window_gradients`, and does the same."""
+
+
+def window_gradients(
+    model: LanguageModel, inputs: Tensor, targets: Tensor, carried: State, masks: Masks | None, config: RunConfig
+) -> WindowLoss:
+    """Go forward and back through a window of words [T, B], and leave the gradients of its loss at the parameters."""
+    model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
+    with model.tables.one_gradient(), _precision(inputs.device.type, config):
+        features, state = model(inputs, carried, masks)
+        terms = _loss(model, features, targets, config)
+    terms.total.backward()
+    after = tuple(new.detach().to(old.dtype) for new, old in zip(state, carried, strict=True))
+    return WindowLoss(terms.total.detach(), terms.cross_entropy, after)
+
+
 def train_window(
     model: LanguageModel,
     learning_rate: float,
@@ -43,29 +72,24 @@ def train_window(
     masks: Masks | None,
     config: RunConfig,
     ranks: Ranks = ALONE,
+    gradients: Gradients = window_gradients,
 ) -> StepResult:
     """Take one step of gradient descent on a window of words [T, B], of which each rank has as many streams.
 
     Raises:
         TrainingError: the loss or the gradient is not finite, on any rank; nothing has been updated then.
     """
-    model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
-    streams = inputs.shape[1] * ranks.count
-    with model.tables.one_gradient(), _precision(inputs.device.type, config):
-        features, state = model(inputs, carried, masks)
-        terms = _loss(model, features, targets, config)
-    total, cross_entropy = _sums(terms, ranks)
+    found = gradients(model, inputs, targets, carried, masks, config)
+    total, cross_entropy = _sums(found, ranks)
     if not math.isfinite(total):
         raise TrainingError(f"The loss is {total}.")
-    terms.total.backward()
+    streams = inputs.shape[1] * ranks.count
     if config.training.weight_decay or not ranks.alone:
         _make_dense(model)
     sum_gradients(model.parameters(), ranks)
     _add_weight_decay(model, config.training.weight_decay * streams)
     descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
-    return StepResult(
-        total, cross_entropy, tuple(new.detach().to(old.dtype) for new, old in zip(state, carried, strict=True))
-    )
+    return StepResult(total, cross_entropy, found.state)
 
 
 def _precision(device: str, config: RunConfig) -> torch.autocast:
@@ -89,9 +113,9 @@ def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunCo
     )
 
 
-def _sums(terms: LossTerms, ranks: Ranks) -> tuple[float, float]:
+def _sums(found: WindowLoss, ranks: Ranks) -> tuple[float, float]:
     """Return loss and cross-entropy of all ranks, told in float64 over what reduces numbers of the CPU."""
-    own = torch.tensor([float(terms.total.detach()), float(terms.cross_entropy)], dtype=torch.float64)
+    own = torch.stack([found.total, found.cross_entropy]).double().cpu()
     total, cross_entropy = ranks.summed(own)[0].tolist()
     return total, cross_entropy
 

@@ -1,0 +1,77 @@
+"""The chunked loss where no value may be read: the same losses and gradients, from shapes alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from support.compare import assert_close
+from tiedlm.losses.linear import linear_augmented_terms
+from tiedlm.replay import leaving_values_unread
+
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
+CASES: dict[str, dict[str, Any]] = {
+    "tied": {},
+    "untied": {"table": (11, 3)},
+    "cross-entropy": {"gamma": 0.0},
+    "target held": {"detach_target": True},
+    "with a bias": {"bias": (11,)},
+    "centred": {"center_table": True},
+    "mean": {"reduction": "mean"},
+    "each": {"reduction": "none"},
+    "token weights": {"token_weights": (9,)},
+    "several chunks": {"chunk_rows": 4},
+}
+TARGETS = {
+    "some alike": [3, 7, 3, 0, 10, 3, 7, 5, 0],
+    "all alike": [4] * 9,
+    "all different": [8, 7, 6, 5, 4, 3, 2, 1, 0],
+    "without word 0": [3, 7, 3, 9, 10, 3, 7, 5, 9],
+    "some ignored": [3, -100, 3, 0, -100, 3, 7, 5, 0],
+}
+
+
+def found(options: dict[str, Any], targets: list[int], device: str, implementation: str) -> list[Tensor]:
+    """The terms, and the gradients of features and tables."""
+    draws = torch.Generator().manual_seed(0)
+
+    def drawn(*size: int) -> Tensor:
+        return torch.randn(size, generator=draws, dtype=torch.float64).to(device)
+
+    options = {"temperature": 2.0, "gamma": 0.7, "reduction": "sum"} | options
+    leaves = [drawn(9, 4).requires_grad_(), drawn(11, 4).requires_grad_()]
+    for name in ("table", "bias"):
+        if name in options:
+            options[name] = drawn(*options[name]).requires_grad_()
+            leaves.append(options[name])
+    if "token_weights" in options:
+        options["token_weights"] = drawn(9).abs()
+    features, classifier, *_ = leaves
+    words = torch.tensor(targets, device=device)
+    terms = linear_augmented_terms(features, classifier, words, implementation, **options)  # pyright: ignore[reportArgumentType]
+    gradients = torch.autograd.grad(terms.total.sum(), leaves)
+    return [*terms, *gradients]
+
+
+@pytest.mark.parametrize(
+    ("device", "implementation"), [("cpu", "chunked"), pytest.param("cuda", "triton", marks=GPU.marks)]
+)
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_losses_and_gradients(case: str, targets: str, device: str, implementation: str) -> None:
+    read = found(CASES[case], TARGETS[targets], device, implementation)
+    with leaving_values_unread():
+        unread = found(CASES[case], TARGETS[targets], device, implementation)
+    for one, other in zip(unread, read, strict=True):
+        assert_close(one, other, 1e-12)
+
+
+def test_no_value_is_checked() -> None:
+    """A capture cannot wait for an answer; a word outside the vocabulary is the caller's to avoid."""
+    features = torch.randn(2, 3, requires_grad=True)
+    weights = torch.tensor([1.0, -1.0])
+    with leaving_values_unread():
+        linear_augmented_terms(features, torch.randn(4, 3), torch.tensor([1, 2]), "chunked", token_weights=weights)

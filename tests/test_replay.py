@@ -1,0 +1,80 @@
+"""A replayed function: its places, its results, and what it may not read. A GPU's own capture is held beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from support.replays import rerun
+from tiedlm.errors import ArgumentError
+from tiedlm.replay import Function, Replayed, captured, leaving_values_unread, values_unread
+
+CPU = torch.device("cpu")
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
+
+
+def scaled_and_summed(values: Tensor, factor: Tensor) -> tuple[Tensor, ...]:
+    return values * factor, (values * factor).sum()
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+def test_every_call_works_on_its_own_inputs(device: str) -> None:
+    capture = rerun if device == "cpu" else captured
+    replayed = Replayed(scaled_and_summed, torch.device(device), capture)
+    for values, factor in ([1.0, 2.0], 3.0), ([5.0, -7.0], 2.0), ([0.5, 0.25], -1.0):
+        product, total = replayed(torch.tensor(values), torch.tensor(factor))
+        assert product.tolist() == [factor * value for value in values]
+        assert total.item() == factor * sum(values)
+        assert product.device.type == device
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+def test_results_and_inputs_belong_to_the_caller(device: str) -> None:
+    capture = rerun if device == "cpu" else captured
+    replayed, values = Replayed(scaled_and_summed, torch.device(device), capture), torch.tensor([1.0, 2.0])
+    first, _ = replayed(values, torch.tensor(3.0))
+    second, _ = replayed(torch.tensor([4.0, 8.0]), torch.tensor(1.0))
+    assert (first.tolist(), second.tolist(), values.tolist()) == ([3.0, 6.0], [4.0, 8.0], [1.0, 2.0])
+
+
+def test_it_is_captured_once_and_runs_at_every_call() -> None:
+    captures, runs = [], []
+
+    def capture(function: Function, places: Sequence[Tensor]) -> tuple:
+        captures.append(len(places))
+        run, results = rerun(function, places)
+        return (lambda: (runs.append(1), run())), results
+
+    replayed = Replayed(scaled_and_summed, CPU, capture)
+    for _ in range(3):
+        replayed(torch.ones(2), torch.tensor(2.0))
+    assert (captures, len(runs)) == ([2], 3)
+
+
+def test_nothing_is_read_while_it_is_captured() -> None:
+    seen = []
+
+    def function(values: Tensor) -> tuple[Tensor]:
+        seen.append(values_unread())
+        return (values,)
+
+    Replayed(function, CPU, lambda function, places: ((lambda: None), function(*places)))(torch.ones(1))
+    assert seen == [True]
+    assert not values_unread()
+
+
+def test_values_are_read_again_after_an_error() -> None:
+    with pytest.raises(ValueError, match="on purpose"), leaving_values_unread():
+        raise ValueError("on purpose")
+    assert not values_unread()
+
+
+@pytest.mark.parametrize("other", [torch.ones(3), torch.ones(1, 2)])
+def test_other_shapes_are_refused(other: Tensor) -> None:
+    replayed = Replayed(scaled_and_summed, CPU, rerun)
+    replayed(torch.ones(2), torch.tensor(2.0))
+    with pytest.raises(ArgumentError, match=r"captured with \[\[2\], \[\]\]"):
+        replayed(other, torch.tensor(2.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from support.replays import rerun
 from tiedlm.errors import ArgumentError
-from tiedlm.replay import Function, Replayed, captured, leaving_values_unread, values_unread
+from tiedlm.replay import Captured, Function, Replayed, captured, leaving_values_unread, values_unread
 
 CPU = torch.device("cpu")
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
@@ -23,7 +24,7 @@ def scaled_and_summed(values: Tensor, factor: Tensor) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_every_call_works_on_its_own_inputs(device: str) -> None:
     capture = rerun if device == "cpu" else captured
-    replayed = Replayed(scaled_and_summed, torch.device(device), capture)
+    replayed = Replayed(scaled_and_summed, torch.device(device), capture=capture)
     for values, factor in ([1.0, 2.0], 3.0), ([5.0, -7.0], 2.0), ([0.5, 0.25], -1.0):
         product, total = replayed(torch.tensor(values), torch.tensor(factor))
         assert product.tolist() == [factor * value for value in values]
@@ -34,7 +35,7 @@ def test_every_call_works_on_its_own_inputs(device: str) -> None:
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_results_and_inputs_belong_to_the_caller(device: str) -> None:
     capture = rerun if device == "cpu" else captured
-    replayed, values = Replayed(scaled_and_summed, torch.device(device), capture), torch.tensor([1.0, 2.0])
+    replayed, values = Replayed(scaled_and_summed, torch.device(device), capture=capture), torch.tensor([1.0, 2.0])
     first, _ = replayed(values, torch.tensor(3.0))
     second, _ = replayed(torch.tensor([4.0, 8.0]), torch.tensor(1.0))
     assert (first.tolist(), second.tolist(), values.tolist()) == ([3.0, 6.0], [4.0, 8.0], [1.0, 2.0])
@@ -48,10 +49,10 @@ def test_it_is_captured_once_and_runs_at_every_call() -> None:
         run, results = rerun(function, places)
         return (lambda: (runs.append(1), run())), results
 
-    replayed = Replayed(scaled_and_summed, CPU, capture)
+    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
     for _ in range(3):
         replayed(torch.ones(2), torch.tensor(2.0))
-    assert (captures, len(runs)) == ([2], 3)
+    assert (captures, len(runs)) == ([2], 1 + 3)  # one to compare
 
 
 def test_nothing_is_read_while_it_is_captured() -> None:
@@ -61,9 +62,58 @@ def test_nothing_is_read_while_it_is_captured() -> None:
         seen.append(values_unread())
         return (values,)
 
-    Replayed(function, CPU, lambda function, places: ((lambda: None), function(*places)))(torch.ones(1))
-    assert seen == [True]
+    Replayed(function, CPU, capture=lambda function, places: ((lambda: None), function(*places)))(torch.ones(1))
+    assert seen == [False, True]
     assert not values_unread()
+
+
+def test_what_cannot_be_captured_is_called() -> None:
+    def capture(function: Function, places: Sequence[Tensor]) -> Captured:
+        raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
+
+    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    with pytest.warns(UserWarning, match=r"No CUDA graph .* \(operation not permitted when stream is capturing\)"):
+        product, _ = replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
+    assert (product.tolist(), replayed.is_graph) == ([3.0, 6.0], False)
+    product, _ = replayed(torch.tensor([1.0, 2.0]), torch.tensor(5.0))  # no second warning
+    assert product.tolist() == [5.0, 10.0]
+
+
+WRONG = {
+    "zero": torch.zeros_like,
+    "of the other sign": torch.neg,
+    "transposed": lambda product: product.T.contiguous(),
+    "not a number": lambda product: product * torch.nan,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_replay_is_not_used(wrong: str) -> None:
+    def capture(function: Function, places: Sequence[Tensor]) -> Captured:
+        run, (product, total) = rerun(function, places)
+        return run, (WRONG[wrong](product), total)
+
+    values, replayed = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), Replayed(scaled_and_summed, CPU, capture=capture)
+    with pytest.warns(UserWarning, match="result 0 of a replay is off by"):
+        product, _ = replayed(values, torch.tensor(3.0))
+    assert product.tolist() == [[3.0, 6.0], [9.0, 15.0]]
+
+
+def test_a_replay_that_leaves_something_else_behind_is_not_used() -> None:
+    left = [torch.zeros(1)]
+
+    def function(values: Tensor) -> tuple[Tensor]:
+        left[0] = values + 1
+        return (values,)
+
+    def capture(function: Function, places: Sequence[Tensor]) -> Captured:
+        results = function(*places)
+        return partial(left[0].fill_, 0), results  # pyright: ignore[reportReturnType]
+
+    replayed = Replayed(function, CPU, lambda: left, capture)
+    with pytest.warns(UserWarning, match="result 1 of a replay is off by 3, its largest entry being 3"):
+        replayed(torch.tensor([2.0]))
+    assert left[0].item() == 3
 
 
 def test_values_are_read_again_after_an_error() -> None:
@@ -74,7 +124,7 @@ def test_values_are_read_again_after_an_error() -> None:
 
 @pytest.mark.parametrize("other", [torch.ones(3), torch.ones(1, 2)])
 def test_other_shapes_are_refused(other: Tensor) -> None:
-    replayed = Replayed(scaled_and_summed, CPU, rerun)
+    replayed = Replayed(scaled_and_summed, CPU, capture=rerun)
     replayed(torch.ones(2), torch.tensor(2.0))
     with pytest.raises(ArgumentError, match=r"captured with \[\[2\], \[\]\]"):
         replayed(other, torch.tensor(2.0))

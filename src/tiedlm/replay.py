@@ -8,6 +8,7 @@ and results out of theirs. The function must not wait for the GPU: whoever reads
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,9 +19,11 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError
 
 Function = Callable[..., tuple[Tensor, ...]]
-"""Takes tensors and returns tensors; what else it leaves behind, as gradients, lies in the same place every time."""
+"""Takes tensors and returns tensors."""
 Captured = tuple[Callable[[], None], tuple[Tensor, ...]]
-"""What runs the function once more on the places that it was captured with, and where its results are then."""
+"""What runs a function once more on the places that it was captured with, and where its results are then."""
+SLACK = 0.02
+"""How far a replay may be off what the function itself gives, relative to the largest entry: rounding to bfloat16."""
 
 _unread: ContextVar[bool] = ContextVar("tiedlm values unread", default=False)
 
@@ -54,11 +57,15 @@ def captured(function: Function, places: Sequence[Tensor]) -> Captured:
 
 
 class Replayed:
-    """A function of tensors, captured at the first call and replayed by every one, that included.
+    """A function of tensors that is captured at its first call and replayed from then on.
+
+    The first call also calls the function itself. Where it cannot be captured, or a replay gives something else, that
+    is told in a warning and the function is called as it is every time.
 
     Args:
-        function: takes as many tensors as it is called with, of the first call's shapes and types.
+        function: takes tensors of the same shapes and types in every call.
         device: where it runs; inputs may come from elsewhere.
+        left: returns what the function leaves behind besides its results, in the same order every time.
         capture: what captures; another one stands in for a GPU in tests.
     """
 
@@ -66,11 +73,14 @@ class Replayed:
         self,
         function: Function,
         device: torch.device,
+        left: Callable[[], Sequence[Tensor]] = tuple,
         capture: Callable[[Function, Sequence[Tensor]], Captured] = captured,
     ) -> None:
-        self._function, self._device, self._capture = function, device, capture
+        self._function, self._device, self._left, self._capture = function, device, left, capture
         self._places: list[Tensor] = []
         self._captured: Captured | None = None
+        self.is_graph: bool | None = None
+        """Whether calls are replayed; None before the first."""
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return what the function returns, in tensors of the caller's own.
@@ -78,10 +88,29 @@ class Replayed:
         Raises:
             ArgumentError: inputs of other shapes than the first call's.
         """
+        if self.is_graph is None:
+            self._begin(inputs)
         if self._captured is None:
-            self._places = [value.detach().to(self._device, copy=True) for value in inputs]
+            return self._function(*(value.to(self._device) for value in inputs))
+        return self._replay(inputs)
+
+    def _begin(self, inputs: Sequence[Tensor]) -> None:
+        """Find out whether the function can be replayed."""
+        self._places = [value.detach().to(self._device, copy=True) for value in inputs]
+        truth = [tensor.detach().clone() for tensor in (*self._function(*self._places), *self._left())]
+        try:
             with leaving_values_unread():
                 self._captured = self._capture(self._function, self._places)
+            reason = _difference([*self._replay(inputs), *self._left()], truth)
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0]
+        self.is_graph = reason is None
+        if reason is not None:
+            self._captured = None
+            warnings.warn(f"No CUDA graph is replayed here, which would be faster ({reason}).", stacklevel=3)
+
+    def _replay(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        assert self._captured is not None
         self._check(inputs)
         for place, value in zip(self._places, inputs, strict=True):
             place.copy_(value)
@@ -95,3 +124,12 @@ class Replayed:
             raise ArgumentError(
                 f"The shapes {given} came to a function that was captured with {wanted}: capture another one for them."
             )
+
+
+def _difference(found: Sequence[Tensor], truth: Sequence[Tensor]) -> str | None:
+    """Return in words how far tensors are off the truth, or None where they are not."""
+    for number, (one, other) in enumerate(zip(found, truth, strict=True)):
+        scale, off = float(other.double().abs().max()), float((one.detach().double() - other.double()).abs().max())
+        if not off <= SLACK * scale:
+            return f"result {number} of a replay is off by {off:.3g}, its largest entry being {scale:.3g}"
+    return None

@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
+from support.unread import NoReading
+from tiedlm.losses.call import DIFFERENTIABLE, Call, call_of
+from tiedlm.losses.inputs import LossInputs
 from tiedlm.losses.linear import linear_augmented_terms
+from tiedlm.losses.sweep import sweep
+from tiedlm.losses.swept import swept
 from tiedlm.replay import leaving_values_unread
 
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
@@ -34,8 +39,8 @@ TARGETS = {
 }
 
 
-def found(options: dict[str, Any], targets: list[int], device: str, implementation: str) -> list[Tensor]:
-    """The terms, and the gradients of features and tables."""
+def given(options: dict[str, Any], device: str) -> tuple[list[Tensor], dict[str, Any]]:
+    """Features, classifier and what else may have a gradient; and the options, those tensors among them."""
     draws = torch.Generator().manual_seed(0)
 
     def drawn(*size: int) -> Tensor:
@@ -49,6 +54,20 @@ def found(options: dict[str, Any], targets: list[int], device: str, implementati
             leaves.append(options[name])
     if "token_weights" in options:
         options["token_weights"] = drawn(9).abs()
+    return leaves, options
+
+
+def called(options: dict[str, Any], targets: list[int]) -> Call:
+    """The same as the operator gets it, with every gradient wanted."""
+    (features, classifier, *_), options = given(options, "cpu")
+    chunk_rows = options.pop("chunk_rows", 100)
+    call = call_of(LossInputs(features, classifier, torch.tensor(targets), **options), chunk_rows, "plain")
+    return call._replace(**{name: one.detach() for name in DIFFERENTIABLE if (one := getattr(call, name)) is not None})
+
+
+def found(options: dict[str, Any], targets: list[int], device: str, implementation: str) -> list[Tensor]:
+    """The terms, and the gradients of features and tables."""
+    leaves, options = given(options, device)
     features, classifier, *_ = leaves
     words = torch.tensor(targets, device=device)
     terms = linear_augmented_terms(features, classifier, words, implementation, **options)  # pyright: ignore[reportArgumentType]
@@ -67,6 +86,16 @@ def test_the_same_losses_and_gradients(case: str, targets: str, device: str, imp
         unread = found(CASES[case], TARGETS[targets], device, implementation)
     for one, other in zip(unread, read, strict=True):
         assert_close(one, other, 1e-12)
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_is_read(case: str, targets: str) -> None:
+    call = called(CASES[case], TARGETS[targets])
+    with leaving_values_unread(), NoReading():
+        swept(call, sweep)
+    with NoReading(), pytest.raises(RuntimeError, match="reads entries of a tensor"):
+        swept(call, sweep)
 
 
 def test_no_value_is_checked() -> None:

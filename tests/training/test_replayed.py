@@ -12,6 +12,7 @@ from torch import Tensor
 
 from support.compare import assert_close
 from support.replays import rerun
+from support.unread import NoReading
 from tiedlm.models.build import build_model
 from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel
@@ -98,6 +99,15 @@ def test_a_graph_is_the_passes(model: str, loss: str, precision: str, device: st
     truth = an_epoch(config, device, window_gradients)
     for one, other in zip(an_epoch(config, device, ReplayedGradients()), truth, strict=True):
         assert_close(one.cpu(), other.cpu(), 1e-4 if precision == "float32" else 1e-2)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "untied"])  # its gradient is sparse on a CPU
+def test_nothing_is_read_on_the_way_through_a_model(model: str) -> None:
+    own = build_model(MODELS[model], WORDS)
+    masks, words = own.draw_masks(STREAMS, generator(3, "masks")), torch.randint(WORDS, (STEPS, STREAMS))
+    with NoReading(), own.tables.one_gradient():
+        features, _ = own(words, own.initial_state(STREAMS), masks)
+        (features.sum() + own.classifier.square().sum()).backward()
 
 
 def test_a_cpu_has_no_graphs() -> None:

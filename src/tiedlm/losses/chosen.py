@@ -33,7 +33,7 @@ def chosen_rows(call: Call) -> Chosen:
     if call.token_weights is not None:
         weights = weights * call.token_weights.index_select(0, rows).to(wide)
     total = weights.sum()
-    return Chosen(rows, words, weights, 1 / total.where(total > 0, 1) if call.reduction == "mean" else 1.0)
+    return Chosen(rows, words, weights, 1 / total.masked_fill(total == 0, 1) if call.reduction == "mean" else 1.0)
 
 
 def _counting_rows(call: Call) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,7 +46,7 @@ def _counting_rows(call: Call) -> tuple[Tensor, Tensor, Tensor]:
 def _all_rows(call: Call) -> tuple[Tensor, Tensor, Tensor]:
     """Return all rows, how many count being unread: those that do not have word 0 and a weight of nothing."""
     counts = call.targets != call.ignore_index
-    words, rows = call.targets.where(counts, 0).sort(stable=True)
+    words, rows = call.targets.masked_fill(~counts, 0).sort(stable=True)
     return rows, words, counts.index_select(0, rows)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.models.contract import LanguageModel, Masks, State
-from tiedlm.replay import Replayed
+from tiedlm.replay import Function, Replayed
 from tiedlm.training.config import RunConfig
 from tiedlm.training.step import Gradients, WindowLoss, window_gradients
 
@@ -25,7 +25,7 @@ class ReplayedGradients:
 
     def __init__(self) -> None:
         self._replayed: Replayed | None = None
-        self._gradients: list[Tensor | None] = []
+        self._places: list[Tensor | None] = []
 
     def __call__(
         self,
@@ -39,22 +39,27 @@ class ReplayedGradients:
         """Return what the passes give; the gradients are overwritten by the next call."""
         if len(inputs) != config.training.steps:
             return window_gradients(model, inputs, targets, carried, masks, config)
-        first = self._replayed is None
         if self._replayed is None:
-            self._replayed = Replayed(_on_places(model, carried, masks, config), inputs.device)
+            self._replayed = Replayed(
+                _on_places(model, carried, masks, config), inputs.device, lambda: _gradients(model)
+            )
         total, cross_entropy, *state = self._replayed(inputs, targets, *carried, *_drawn(masks))
-        self._leave_gradients(model, first)
+        if self._replayed.is_graph:
+            self._leave_gradients(model)
         return WindowLoss(total, cross_entropy, tuple(state))
 
-    def _leave_gradients(self, model: LanguageModel, first: bool) -> None:
+    def _leave_gradients(self, model: LanguageModel) -> None:
         """Put the gradients where the graph writes them at the parameters, where other passes have put their own."""
-        if first:
-            self._gradients = [parameter.grad for parameter in model.parameters()]
-        for parameter, gradient in zip(model.parameters(), self._gradients, strict=True):
-            parameter.grad = gradient
+        self._places = self._places or [parameter.grad for parameter in model.parameters()]
+        for parameter, place in zip(model.parameters(), self._places, strict=True):
+            parameter.grad = place
 
 
-def _on_places(model: LanguageModel, carried: State, masks: Masks | None, config: RunConfig):
+def _gradients(model: LanguageModel) -> list[Tensor]:
+    return [parameter.grad.to_dense() for parameter in model.parameters() if parameter.grad is not None]
+
+
+def _on_places(model: LanguageModel, carried: State, masks: Masks | None, config: RunConfig) -> Function:
     """Return the passes as a function of tensors alone: words, targets, the state's parts, the masks that there are."""
     parts = len(carried)
 

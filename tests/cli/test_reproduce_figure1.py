@@ -72,6 +72,7 @@ def test_an_interrupt_is_told(tiedlm, asked, tmp_path):
         (("figure1", "--jobs", "2"), "--jobs has no effect with figure1"),
         (("figure1", "--only", "small"), "--only has no effect with figure1"),
         (("figure1", "--precision", "bfloat16"), "--precision has no effect with figure1"),
+        (("figure1", "--device", "cuda"), "--device has no effect with figure1"),
         (("figure1", "--list", "--only", "small"), "--only has no effect with --list"),
         (("figure1", "--list", "--precision", "bfloat16"), "--precision has no effect with --list"),
         (("figure1", "--seeds", "4-0"), "the range 4-0 runs down"),

@@ -96,6 +96,23 @@ def test_costs_are_of_the_precision_that_is_asked_for(tiedlm, project) -> None:
     assert lines(tiedlm, project, "--precision", "bfloat16")["ptb-small-re"].endswith("  2h00m")
 
 
+def test_costs_are_of_the_device_that_is_asked_for(tiedlm, project, monkeypatch) -> None:
+    monkeypatch.setattr(reproduce_list, "device_name", lambda device: f"a {device}")
+    monkeypatch.setattr("tiedlm.devices.usable_device", lambda name: None)
+    output = tiedlm("reproduce", "--list", "ptb-small-re", "--device", "gpu", "--project", project).output
+    assert output.splitlines()[1].endswith(f"  4h00m ({HERE})")
+    assert "one process in float32 on 1 thread of a gpu, " in output
+    output = tiedlm("reproduce", "--list", "ptb-small-re", "--device", "cpu", "--project", project).output
+    assert output.splitlines()[1].endswith("  4h00m")
+
+
+@pytest.mark.parametrize("doing", [("--list",), ()])
+def test_a_device_that_is_not_here_is_refused(tiedlm, project, doing) -> None:
+    answer = tiedlm("reproduce", "ptb-small-re", *doing, "--device", "cuda:999", "--project", project)
+    assert answer.status == 2
+    assert "The device 'cuda:999' cannot be used here" in answer.error
+
+
 def test_costs_are_not_told_of_where_there_are_none(tiedlm, project) -> None:
     assert "Costs" not in tiedlm("reproduce", "--list", "ptb-small-vd", "--project", project).output
 
@@ -153,3 +170,6 @@ def test_as_json_a_precision_is_in_the_commands_that_begin_a_training(tiedlm, pr
     begins = [one["command"].endswith(" --runtime.precision bfloat16") for one in told["trainings"]]
     assert begins == [True, False, True]  # seed 1 again, seed 2 goes on, seed 2 again
     assert {training["seconds_of"]["precision"] for training in told["trainings"]} == {"float32"}
+    options = ("--device", "cpu", *options)
+    told = json.loads(tiedlm("reproduce", "ptb-small-re", "--list", *options).output)
+    assert told["trainings"][0]["command"].endswith(" --runtime.device cpu --runtime.precision bfloat16")

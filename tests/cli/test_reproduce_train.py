@@ -67,6 +67,22 @@ def test_what_is_missing_is_launched_with_its_means(
     assert "0 trainings are finished, 4 are not" in answer.output
 
 
+def test_trainings_are_begun_and_measured_on_the_device_that_is_asked_for(
+    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduce_train, "machine", lambda runtime: f"a {runtime['device']}")
+    devices = []
+    monkeypatch.setattr(reproduce_train, "publish", lambda run, results, **options: devices.append(options["device"]))
+    config = recipe_config()
+    config = replace(config, runtime=replace(config.runtime, device="meta"))
+    make_run(project / "runs" / f"{RE}-seed-0", config=to_json(config))
+    answer = tiedlm("reproduce", RE, "--seeds", "0", "--device", "cuda", "--project", project)
+    assert answer.status == 0, answer.error
+    [(jobs, _)] = launched
+    assert [job.config.runtime.device for job in jobs] == ["meta", "cuda"]
+    assert devices == ["meta"]
+
+
 @pytest.mark.parametrize(("precision", "told"), [("bfloat16", True), ("float32", False)])
 def test_a_slow_precision_is_told_where_trainings_begin(
     tiedlm: Callable[..., Any],

@@ -17,7 +17,7 @@ from tiedlm.reproduction.figure1_records import RUNS
 from tiedlm.reproduction.plan import FIGURE_1, SEEDS
 from tiedlm.training.config import Precision
 
-TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--data-dir")
+TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--device", "--data-dir")
 """Options of trainings."""
 OF_FIGURE_1 = ("--seeds", "--budget", "--data-dir")
 """Those of the runs of Figure 1, which are the same everywhere."""
@@ -50,6 +50,8 @@ class Arguments:
     """How many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     precision: Precision | None = None
     """Precision of the trainings that are begun, or whose costs are listed; without it the recipe's."""
+    device: str | None = None
+    """Device of those trainings, such as `cuda`; without it the recipe's, which is the CPU."""
     data_dir: Directory = None
     """Folder in which the corpora are, or to which they are downloaded; without it the usual data folder."""
     render: Switch = False
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         return _train(given)
     from tiedlm.cli.reproduce_list import print_list
 
-    print_list(given.project / "results", given.targets, given.only, precision=given.precision, json=given.json)
+    print_list(given.project / "results", given.targets, given.only, runtime=_runtime(given), json=given.json)
     return 0
 
 
@@ -99,7 +101,7 @@ def _what_has_effect(given: Arguments) -> tuple[str, tuple[str, ...]]:
     if given.render:
         return "with --render", ("--check",)
     if given.list:
-        of_rows = ("--only", "--precision") if given.targets != (FIGURE_1,) else ()
+        of_rows = ("--only", "--precision", "--device") if given.targets != (FIGURE_1,) else ()
         return "with --list", ("TARGET", "--json", *of_rows)
     if given.targets == (FIGURE_1,):
         return f"with {FIGURE_1}", ("TARGET", *OF_FIGURE_1)
@@ -122,7 +124,6 @@ def _train(given: Arguments) -> int:
             given.project / "results", seeds or RUNS, budget_seconds=budget, data_dir=given.data_dir
         )
     from tiedlm.cli.reproduce_train import Wanted, reproduce
-    from tiedlm.training.environment import processor
 
     wanted = Wanted(
         targets=given.targets,
@@ -130,10 +131,16 @@ def _train(given: Arguments) -> int:
         seeds=seeds or SEEDS,
         budget_seconds=budget,
         at_once=given.jobs,
-        precision=given.precision,
+        runtime=_runtime(given),
         data_dir=given.data_dir,
     )
-    return reproduce(given.project / "results", processor(), wanted)
+    return reproduce(given.project / "results", wanted)
+
+
+def _runtime(given: Arguments) -> dict[str, str]:
+    """Return the fields of the runtime that are asked for."""
+    asked = {"precision": given.precision, "device": given.device}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _render(project: Path, *, check: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,18 @@ from tiedlm.reproduction.ordering import headline
 from tiedlm.reproduction.page_parts import verdict
 from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
 from tiedlm.reproduction.tables import NOT_RUN
-from tiedlm.training.config import Precision
+from tiedlm.training.config import RuntimeConfig
 from tiedlm.training.duration import duration
-from tiedlm.training.environment import processor
+from tiedlm.training.environment import device_name, processor
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")
 UNKNOWN = "unknown"
 
 
 def print_list(
-    results: Path, targets: Sequence[str], only: Sequence[str], *, precision: Precision | None, json: bool
+    results: Path, targets: Sequence[str], only: Sequence[str], *, runtime: Mapping[str, Any], json: bool
 ) -> None:
-    """Print the rows that are asked for, with the costs of trainings in `precision`; None: the recipe's.
+    """Print the rows that are asked for, with the costs of trainings whose `runtime` has these fields changed.
 
     Raises:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged.
@@ -37,16 +37,31 @@ def print_list(
     if list(targets) == [FIGURE_1]:
         _print_figure1(points, json=json)
         return
-    rows, machine = collect(results), processor()  # recipes train on the CPU
-    names = select(targets, only)
-    steps = missing(names, rows, machine, precision=precision)
+    rows, where = collect(results), machine(runtime)
+    names, precision = select(targets, only), runtime.get("precision")
+    steps = missing(names, rows, where, precision=precision)
     if json:
-        print_json(_as_json(names, rows, steps, precision))
+        print_json(_as_json(names, rows, steps, runtime))
         return
-    here = begun(machine, precision)
+    here = begun(where, precision)
     cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
     print(f"\n{_what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
+
+
+def machine(runtime: Mapping[str, Any]) -> str:
+    """Return the processor, or the accelerator that trainings are to be on, as results name them.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    device = runtime.get("device", RuntimeConfig().device)
+    if device == "cpu":
+        return processor()
+    from tiedlm.devices import usable_device
+
+    usable_device(device)
+    return device_name(device)
 
 
 def _cells(row: Row, steps: Sequence[Step], here: Conditions) -> list[str]:
@@ -115,13 +130,13 @@ def _points_json(points: Points) -> dict[str, Any]:
 
 
 def _as_json(
-    names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step], precision: Precision | None
+    names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step], runtime: Mapping[str, Any]
 ) -> dict[str, Any]:
     estimates = {step.recipe: step.estimate for step in steps}
     return {
         "rows": [_row_json(rows[name]) for name in names],
         "missing": [asdict(step) for step in steps],
-        "trainings": [_training_json(one, estimates[one.config.recipe], precision) for one in trainings(steps)],
+        "trainings": [_training_json(one, estimates[one.config.recipe], runtime) for one in trainings(steps)],
     }
 
 
@@ -133,9 +148,9 @@ def _row_json(row: Row) -> dict[str, Any]:
     return {"row": row.name, "published": asdict(row.published), "ours_after_trainings": ours}
 
 
-def _training_json(training: Training, estimate: Estimate | None, precision: Precision | None) -> dict[str, Any]:
+def _training_json(training: Training, estimate: Estimate | None, runtime: Mapping[str, Any]) -> dict[str, Any]:
     command = training.command()
-    if precision is not None and not training.run_dir.exists():  # one that is begun keeps its own
-        command += f" --runtime.precision {precision}"
+    if not training.run_dir.exists():  # one that is begun keeps its own
+        command += "".join(f" --runtime.{name} {value}" for name, value in sorted(runtime.items()))
     conditions = None if estimate is None else asdict(estimate.conditions)
     return {"command": command, "done": training.done, "seconds_left": training.seconds, "seconds_of": conditions}

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tiedlm.cli.main import ERROR, INTERRUPTED
+from tiedlm.cli.reproduce_list import machine
 from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.cli.slow_products import tell_slow_products
@@ -20,7 +22,7 @@ from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.differences import check_is_recipe
 from tiedlm.reproduction.plan import missing, select
 from tiedlm.reproduction.publish import publish
-from tiedlm.training.config import Precision, RunConfig
+from tiedlm.training.config import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +34,28 @@ class Wanted:
     seeds: Sequence[int]
     budget_seconds: int | None
     at_once: int | None
-    precision: Precision | None
-    """Of trainings that are begun; None: the recipe's. What is begun keeps its own."""
+    runtime: Mapping[str, Any]
+    """Fields of the runtime, `precision` and `device`, of trainings that are begun, where they are not the recipe's.
+    What is begun keeps its own."""
     data_dir: Path | None
 
 
-def reproduce(results: Path, here: str, wanted: Wanted) -> int:
+def reproduce(results: Path, wanted: Wanted) -> int:
     """Measure, train and publish what rows lack, and return the exit status.
 
     Args:
         results: the folder of all results; what is finished is added to it.
-        here: the machine, for the costs by which trainings are ordered.
         wanted: which rows and seeds, and how.
 
     Raises:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged or of another
             config, what `launch` raises, or trainings that failed.
     """
+    here = machine(wanted.runtime)
     names, rows = select(wanted.targets, wanted.only), collect(results)
     for run in unmeasured(names, rows, wanted.seeds):
         print(f"{publish(run, results, data_dir=wanted.data_dir)} was measured")
-    steps = missing(names, rows, here, wanted.seeds, precision=wanted.precision)
+    steps = missing(names, rows, here, wanted.seeds, precision=wanted.runtime.get("precision"))
     found = trainings(steps)
     if not found:
         print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
@@ -75,15 +78,13 @@ def reproduce(results: Path, here: str, wanted: Wanted) -> int:
 
 
 def _job(training: Training, wanted: Wanted) -> Job:
-    config = config_of(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.precision)
+    config = config_of(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.runtime)
     check_is_recipe(to_json(config))
     return Job(config=config, run_dir=training.run_dir, start_from=training.start_from, data_dir=wanted.data_dir)
 
 
-def _new(config: RunConfig, precision: Precision | None) -> RunConfig:
-    if precision is None:
-        return config
-    return replace(config, runtime=replace(config.runtime, precision=precision))
+def _new(config: RunConfig, runtime: Mapping[str, Any]) -> RunConfig:
+    return replace(config, runtime=replace(config.runtime, **runtime))
 
 
 def _is_repeated(job: Job, rows: Mapping[str, Row]) -> bool:
@@ -107,7 +108,7 @@ def _publish(jobs: Iterable[Job], results: Path, data_dir: Path | None) -> int:
     refused = 0
     for job in jobs:
         try:
-            print(publish(job.run_dir, results, data_dir=data_dir))
+            print(publish(job.run_dir, results, data_dir=data_dir, device=job.config.runtime.device))
         except TiedlmError as error:
             refused += 1
             print(f"tiedlm: {job.run_dir} was not published: {error}", file=sys.stderr)

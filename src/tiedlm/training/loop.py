@@ -156,25 +156,19 @@ class Training:
     def train_one_window(self, inputs: Tensor, targets: Tensor) -> None:
         """Take one step and count it. A step that fails has changed nothing, and the state before it is saved."""
         began, state, progress = time.monotonic(), self.state, self.state.progress
-        device = state.model.classifier.device
+        device, words = state.model.classifier.device, targets.numel()
+        inputs, targets = (self.share.window(ids).to(device) for ids in (inputs, targets))
+        rate, masks = learning_rate(self.config.training, progress.epoch), self._masks()
         try:
             result = train_window(
-                state.model,
-                learning_rate(self.config.training, progress.epoch),
-                self.share.window(inputs).to(device),
-                self.share.window(targets).to(device),
-                state.carried,
-                self._masks(),
-                self.config,
-                self.ranks,
-                self.gradients,
+                state.model, rate, inputs, targets, state.carried, masks, self.config, self.ranks, self.gradients
             )
         except TrainingError as error:
             self.record.save(state)
             raise advice(error, progress, self.record.path) from error
         state.carried = result.carried
         progress.window += 1
-        progress.words += targets.numel()
+        progress.words += words
         progress.loss_sum += result.loss_sum
         progress.cross_entropy_sum += result.cross_entropy_sum
         progress.seconds += time.monotonic() - began

@@ -2,11 +2,11 @@
 
     python benchmarks/gpu.py
 
-Whether the masks on cuDNN's kernel are the layer that the loop defines, in float64 and float32; whether a whole
-training step can be captured as a CUDA graph, and if not why; seconds of an epoch of the Penn Treebank and peak memory
-for the small, medium and large network. Each part has a process of its own, so that one that fails costs the others
-nothing. Everything is printed and written to `benchmarks/results/gpu.json`. The status is 1 where the masks do not
-hold.
+Whether the masks on cuDNN's kernel are the layer that the loop defines, in float64 and float32; seconds of an epoch of
+the Penn Treebank and peak memory for the small, medium and large network, with the passes launched kernel by kernel and
+replayed from a CUDA graph, as `tiedlm train` does, or why they are not. Each part has a process of its own, so that one
+that fails costs the others nothing. Everything is printed and written to `benchmarks/results/gpu.json`. The status is 1
+where the masks do not hold.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 
 from command_line import positive
 from gpu_masks import checked
-from gpu_steps import AS_IT_READS, CAPTURED_LOSSES, WARM_UP, captured, config_of, eager
+from gpu_steps import WARM_UP, config_of, launched, replayed
 from machine import facts
 from step_windows import windows
 from tiedlm.files import write_json
@@ -35,16 +35,15 @@ WHOLE_SECONDS = 570
 """Time for everything: a part that has not begun by then is left out."""
 PART_SECONDS = 150
 """Time for one part."""
+STEPS = {"launched": launched, "replayed": replayed}
 Asked = tuple[str, ...]
 Found = dict[str, Any]
 
 
 def parts(sizes: Sequence[str]) -> list[Asked]:
-    """Return what is done, each in a process of its own: masks first, then what matters most to an epoch."""
-    steps = [("steps", size, precision) for precision in ("float32", "bfloat16") for size in sizes]
-    tried = [("graph", sizes[0], loss, "float32") for loss in CAPTURED_LOSSES]
-    replayed = [("graph", size, AS_IT_READS, "bfloat16") for size in sizes]
-    return [("masks",), *steps, *tried, *replayed]
+    """Return what is done, each in a process of its own: masks first, then replays."""
+    kinds = ("replayed", "launched")
+    return [("masks",), *((kind, size, each) for kind in kinds for each in ("bfloat16", "float32") for size in sizes)]
 
 
 def done(part: Asked, options: argparse.Namespace, device: str = "cuda") -> Found:
@@ -53,11 +52,9 @@ def done(part: Asked, options: argparse.Namespace, device: str = "cuda") -> Foun
         return {"checks": checked(device)}
     _, some = windows(WARM_UP + options.steps, options.data_dir)
     some = [(inputs.to(device), targets.to(device)) for inputs, targets in some]
-    if part[0] == "graph":
-        _, size, loss, precision = part
-        return {"al": captured(config_of(size, "al", precision), some, device, loss)}  # pyright: ignore[reportArgumentType]
-    _, size, precision = part
-    return {loss: eager(config_of(size, loss, precision), some, device) for loss in ("al", "ce")}  # pyright: ignore[reportArgumentType]
+    kind, size, precision = part
+    measure = STEPS[kind]
+    return {loss: measure(config_of(size, loss, precision), some, device) for loss in ("al", "ce")}  # pyright: ignore[reportArgumentType]
 
 
 def in_a_process(part: Asked, options: argparse.Namespace, seconds: float) -> Found:

@@ -16,7 +16,7 @@ from tiedlm.models.contract import LanguageModel
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.seeding import generator
 from tiedlm.training.config import RunConfig
-from tiedlm.training.step import train_window
+from tiedlm.training.step import Gradients, train_window, window_gradients
 
 Step = Callable[[Tensor, Tensor], float]
 """One step on a window of inputs and targets [T, B]; returns its loss, summed over the words."""
@@ -71,14 +71,14 @@ def recipe_step(config: RunConfig) -> Step:
     return training_step(build_model(config.model, WORDS), config)
 
 
-def training_step(model: LanguageModel, config: RunConfig) -> Step:
+def training_step(model: LanguageModel, config: RunConfig, gradients: Gradients = window_gradients) -> Step:
     """Return the step that `tiedlm train` takes with a model, masks drawn and state carried as there."""
     rate, carried, number = config.training.learning_rate, model.initial_state(STREAMS), 0
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         nonlocal carried, number
         masks = model.draw_masks(STREAMS, generator(config.seed, "masks", number))
-        result = train_window(model, rate, inputs, targets, carried, masks, config)
+        result = train_window(model, rate, inputs, targets, carried, masks, config, gradients=gradients)
         carried, number = result.carried, number + 1
         return result.loss_sum
 

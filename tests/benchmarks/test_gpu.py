@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from support.scripts import benchmark
+from tiedlm import replay
 from tiedlm.layers.lstm import lstm_loop
-from tiedlm.models.build import build_model
-from tiedlm.seeding import generator
-from tiedlm.training.step import train_window
+from tiedlm.training import replayed
 
 windows, losses = benchmark("step_windows"), benchmark("loss_variants")
 gpu, masks, steps = benchmark("gpu"), benchmark("gpu_masks"), benchmark("gpu_steps")
@@ -65,36 +64,6 @@ def test_a_result_that_is_no_number_does_not_hold(monkeypatch) -> None:
     assert not any(check["holds"] for check in found if check["type"] != "tf32")
 
 
-@pytest.mark.parametrize("loss", steps.CAPTURED_LOSSES)
-@pytest.mark.parametrize("clip_norm", [0.1, 1e6])
-def test_the_step_in_fixed_places_is_that_of_training(loss: str, clip_norm: float, some) -> None:
-    config = steps.config_of("small", "al", "float32")
-    config = replace(config, training=replace(config.training, clip_norm=clip_norm, learning_rate=0.1))
-    ours, theirs = (build_model(config.model, 100) for _ in range(2))
-    theirs.load_state_dict(ours.state_dict())
-    static = steps.StaticStep(ours, config, loss, "cpu")
-    carried = theirs.initial_state(20)
-    for number, (inputs, targets) in enumerate(some):
-        static.take(inputs, targets)
-        static.run()
-        drawn = theirs.draw_masks(20, generator(config.seed, "masks", number))
-        carried = train_window(theirs, 0.1, inputs, targets, carried, drawn, config).carried
-    assert bool(static.finite)
-    for own, other in zip([*ours.parameters(), *static.carried], [*theirs.parameters(), *carried], strict=True):
-        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
-
-
-def test_a_step_that_is_not_finite_is_noted(some) -> None:
-    config = steps.config_of("small", "al", "float32")
-    model = build_model(config.model, 100)
-    with torch.no_grad():
-        next(model.parameters())[0, 0] = float("nan")
-    static = steps.StaticStep(model, config, "functional", "cpu")
-    static.take(*some[0])
-    static.run()
-    assert not bool(static.finite)
-
-
 def test_the_equations_are_taken_with_the_recipes_numbers() -> None:
     loss = steps.config_of("large", "al", "bfloat16").loss
     assert (loss.temperature, loss.gamma) == (losses.TEMPERATURE, losses.GAMMA)
@@ -113,9 +82,18 @@ def test_a_part_finds_both_losses(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(gpu, "WARM_UP", 1)
     monkeypatch.setattr(steps, "WARM_UP", 1)
     options = SimpleNamespace(steps=1, data_dir=tmp_path)
-    found = gpu.done(("steps", "small", "float32"), options, "cpu")
+    found = gpu.done(("launched", "small", "float32"), options, "cpu")
     assert list(found) == ["al", "ce"]
-    assert "ms a step" in gpu.lines({"part": "steps small float32", **found})[0]
+    assert "ms a step" in gpu.lines({"part": "launched small float32", **found})[0]
+
+
+def test_passes_that_are_not_replayed_are_not_timed_as_if_they_were(monkeypatch, some) -> None:
+    def no_graph(function, places):
+        raise RuntimeError("no graph here")
+
+    monkeypatch.setattr(replayed, "Replayed", partial(replay.Replayed, capture=no_graph))
+    with pytest.raises(UserWarning, match="no graph here"):
+        steps.replayed(steps.config_of("small", "ce", "float32"), some, "cpu")
 
 
 def test_without_a_gpu_it_says_so_and_what_to_run_instead(capsys) -> None:
@@ -133,7 +111,7 @@ def test_without_a_gpu_it_says_so_and_what_to_run_instead(capsys) -> None:
     ("given", "told"),
     [
         (["--sizes", "huge"], "invalid choice: 'huge'"),
-        (["--only", "steps", "small"], "must be one of 'graph large as it reads bfloat16'"),
+        (["--only", "launched", "small"], "must be one of 'launched large bfloat16'"),
     ],
 )
 def test_what_cannot_be_done_is_refused(given: list[str], told: str, there_is_one, capsys) -> None:
@@ -146,7 +124,7 @@ def test_what_cannot_be_done_is_refused(given: list[str], told: str, there_is_on
 def test_every_part_can_be_asked_for_alone(sizes: list[str], there_is_one) -> None:
     asked = gpu.parts(sizes)
     assert asked[0] == ("masks",)
-    assert len(set(asked)) == len(asked) == 4 + 3 * len(sizes)
+    assert len(set(asked)) == len(asked) == 1 + 4 * len(sizes)
     assert [tuple(gpu.parsed(["--only", *part]).only) for part in asked] == asked
 
 
@@ -157,7 +135,7 @@ def test_what_fails_or_comes_too_late_costs_the_others_nothing(monkeypatch, caps
 
     monkeypatch.setattr(gpu, "in_a_process", took)
     found = gpu.everything(SimpleNamespace(sizes=["small"], steps=1))
-    assert ["failed" in part for part in found] == [True] + 6 * [False]
+    assert ["failed" in part for part in found] == [True] + 4 * [False]
     assert not gpu.masks_hold(found)
     monkeypatch.setattr(gpu, "WHOLE_SECONDS", 0)
     assert {part["failed"] for part in gpu.everything(SimpleNamespace(sizes=["small"], steps=1))} == {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiedlm.devices import devices_here, usable_device
+from tiedlm.devices import devices_here, exact_products, usable_device
 from tiedlm.errors import ConfigError
 
 
@@ -27,3 +27,20 @@ def test_another_is_refused_and_those_that_are_here_are_named(name: str, told: s
         usable_device(name)
     assert "Devices here: cpu" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("device", "allowed"), [("cuda", False), ("cuda:1", False), ("cpu", True)])
+def test_products_are_exact_within_and_as_before_after(
+    device: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    found = []
+
+    def fail() -> None:
+        found.append(torch.backends.cudnn.allow_tf32)
+        raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"), exact_products(torch.device(device)):
+        fail()
+    assert found == [allowed]
+    assert torch.backends.cudnn.allow_tf32

@@ -17,6 +17,8 @@ from tiedlm.replay import Replayed
 
 WINDOW_STEPS = 256
 """Words that are scored at once; a larger number takes more memory and gives the same figure."""
+FEWEST_REPLAYS = 8
+"""Windows of a text from which on a GPU replays them: a capture takes as long as a few of them."""
 
 
 class Predictions(NamedTuple):
@@ -48,10 +50,11 @@ def predictions(
         raise CorpusError("There is no word to score. Give a text with at least one line.")
     device, steps = model.classifier.device, min(window_steps, len(ids))
     state, through = model.initial_state(1), _through(model)
-    many = Replayed(through, device) if device.type == "cuda" else through
+    replay = device.type == "cuda" and len(ids) >= FEWEST_REPLAYS * steps
+    whole = Replayed(through, device) if replay else through
     for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
         with torch.inference_mode(), exact_products(device):
-            features, logits, *state = (many if len(inputs) == steps else through)(inputs.to(device), *state)
+            features, logits, *state = (whole if len(inputs) == steps else through)(inputs.to(device), *state)
         yield Predictions(targets[:, 0].to(device), features, logits)
 
 

@@ -5,7 +5,8 @@
     at the end: the best weights scored on validation and test text
 
 Everything random is drawn from (seed, purpose, counter), so the state on the disk is parameters, carried state and
-a few numbers, and a resumed training ends with the same bits as one that was never interrupted.
+a few numbers, and a resumed training ends with the same bits as one that was never interrupted (on a GPU, where sums
+are made in no fixed order, up to the last digits).
 
 Several processes may train together, each with its share of the streams (`training.share`). All of them go through this
 loop side by side; the first one alone validates, scores, shows and writes.

@@ -20,3 +20,9 @@ def data_dir() -> Path:
     if missing:
         pytest.skip(f"{folder} lacks {missing[0]}; set {DATA_VARIABLE} to a folder with ptb and wikitext-2")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def freed_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tiedlm train` has its process keep what it frees, for good; run inside the tests' process, it leaves it be."""
+    monkeypatch.setattr("tiedlm.cli.training_run.keep_freed_memory", lambda: False)

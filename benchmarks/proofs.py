@@ -41,6 +41,7 @@ from tiedlm.files import read_json, write_json
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
 from tiedlm.native.compiler import FOLDER
+from tiedlm.replay import leaving_values_unread
 
 RESULTS = Path(__file__).parent / "results" / "proofs.json"
 DRAWN = settings(deadline=None, database=None, derandomize=True, phases=[Phase.generate])
@@ -55,6 +56,12 @@ def parallel(features: Any, classifier: Any, targets: Any, **options: Any) -> An
     return vocabulary_parallel_augmented_cross_entropy(features, classifier, targets, **words, **options)
 
 
+def unread(*arguments: Any, **options: Any) -> Any:
+    """Return the chunked loss as it is captured for a GPU, from shapes alone."""
+    with leaving_values_unread():
+        return chunked.linear_augmented_cross_entropy(*arguments, **options)
+
+
 def implementations() -> dict[str, Callable[[int], Loss]]:
     """Return name → number of the example → the loss; the size of a chunk goes round."""
 
@@ -65,6 +72,7 @@ def implementations() -> dict[str, Callable[[int], Loss]]:
         "functional": lambda _: functional.linear_augmented_cross_entropy,
         "chunked": sized(chunked.linear_augmented_cross_entropy),
         "compiled": sized(functools.partial(chunked.linear_augmented_cross_entropy, passes="compiled")),
+        "values unread": sized(unread),
         "vocabulary-parallel": sized(parallel),
     }
 

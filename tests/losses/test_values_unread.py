@@ -98,6 +98,21 @@ def test_nothing_is_read(case: str, targets: str) -> None:
         swept(call, sweep)
 
 
+@pytest.mark.parametrize("wild", [torch.inf, -torch.inf, torch.nan])
+def test_a_row_that_does_not_count_may_hold_anything(wild: float) -> None:
+    features = torch.randn(3, 4, dtype=torch.float64)
+    features[1] = wild
+    features.requires_grad_()
+    classifier, words = torch.randn(5, 4, dtype=torch.float64, requires_grad=True), torch.tensor([2, -100, 2])
+    with leaving_values_unread():
+        loss = linear_augmented_terms(features, classifier, words, "chunked").total
+    assert loss.isfinite()
+    at_features, at_classifier = torch.autograd.grad(loss, (features, classifier))
+    assert at_features[1].tolist() == [0.0] * 4
+    assert at_features.isfinite().all()
+    assert at_classifier.isfinite().all()
+
+
 def test_no_value_is_checked() -> None:
     """A capture cannot wait for an answer; a word outside the vocabulary is the caller's to avoid."""
     features = torch.randn(2, 3, requires_grad=True)

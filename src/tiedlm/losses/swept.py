@@ -15,6 +15,7 @@ from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.passes import Passes, PlainPasses
 from tiedlm.losses.passes_compiled import CompiledPasses
 from tiedlm.losses.problem import Problem
+from tiedlm.replay import values_unread
 
 Sweep = Callable[[Problem, Tensor | None, Sequence[bool]], tuple[Tensor, Tensor, Gradients]]
 """Takes a problem, the weights of its rows and what is wanted, and returns as `sweep.sweep` does."""
@@ -40,7 +41,7 @@ def swept_again(call: Call, sweep: Sweep, arriving: Tensor) -> Gradients:
 def problem_of(call: Call, chosen: Chosen) -> Problem:
     """Return what a sweep is to work out."""
     return Problem(
-        features=call.features,
+        features=_features(call),
         classifier=call.classifier,
         table=call.table,
         bias=call.bias,
@@ -55,6 +56,13 @@ def problem_of(call: Call, chosen: Chosen) -> Problem:
         center_table=call.center_table,
         passes=_passes(call.passes),
     )
+
+
+def _features(call: Call) -> Tensor:
+    """Return the features [N, D]; where all rows are taken, those that do not count are 0, whatever they hold."""
+    if not values_unread():
+        return call.features
+    return call.features.masked_fill((call.targets == call.ignore_index).unsqueeze(1), 0)
 
 
 @functools.cache

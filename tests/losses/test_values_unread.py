@@ -113,6 +113,15 @@ def test_a_row_that_does_not_count_may_hold_anything(wild: float) -> None:
     assert at_classifier.isfinite().all()
 
 
+def test_where_nothing_counts_every_word_may_be_forbidden() -> None:
+    features, classifier = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
+    words, forbidden = torch.full((3,), -100), torch.zeros(5, dtype=torch.bool)
+    with leaving_values_unread():
+        loss = linear_augmented_terms(features, classifier, words, "chunked", vocabulary_mask=forbidden).total
+    assert loss == 0
+    assert not any(gradient.any() for gradient in torch.autograd.grad(loss, (features, classifier)))
+
+
 def test_no_value_is_checked() -> None:
     """A capture cannot wait for an answer; a word outside the vocabulary is the caller's to avoid."""
     features = torch.randn(2, 3, requires_grad=True)

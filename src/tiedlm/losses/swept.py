@@ -52,7 +52,7 @@ def problem_of(call: Call, chosen: Chosen) -> Problem:
         detach_target=call.detach_target,
         chunk_rows=call.chunk_rows,
         products=call.products,
-        vocabulary_mask=call.vocabulary_mask,
+        vocabulary_mask=_mask(call),
         center_table=call.center_table,
         passes=_passes(call.passes),
     )
@@ -63,6 +63,13 @@ def _features(call: Call) -> Tensor:
     if not values_unread():
         return call.features
     return call.features.masked_fill((call.targets == call.ignore_index).unsqueeze(1), 0)
+
+
+def _mask(call: Call) -> Tensor | None:
+    """Return the mask [V]; where all rows are taken, one that forbids every word, as it may if none counts, is none."""
+    if call.vocabulary_mask is None or not values_unread():
+        return call.vocabulary_mask
+    return call.vocabulary_mask | ~call.vocabulary_mask.any()
 
 
 @functools.cache

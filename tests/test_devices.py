@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -29,18 +31,21 @@ def test_another_is_refused_and_those_that_are_here_are_named(name: str, told: s
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("device", "allowed"), [("cuda", False), ("cuda:1", False), ("cpu", True)])
-def test_products_are_exact_within_and_as_before_after(
-    device: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+@pytest.mark.parametrize("before", ["tf32", "ieee"])
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu"])
+def test_products_are_exact_within_and_as_before_after(device: str, before: str) -> None:
+    kernels: Any = torch.backends.cudnn.rnn
+    usual, kernels.fp32_precision = kernels.fp32_precision, before
     found = []
 
     def fail() -> None:
-        found.append(torch.backends.cudnn.allow_tf32)
+        found.append(kernels.fp32_precision)
         raise ValueError("on purpose")
 
-    with pytest.raises(ValueError, match="on purpose"), exact_products(torch.device(device)):
-        fail()
-    assert found == [allowed]
-    assert torch.backends.cudnn.allow_tf32
+    try:
+        with pytest.raises(ValueError, match="on purpose"), exact_products(torch.device(device)):
+            fail()
+        assert found == [before if device == "cpu" else "ieee"]
+        assert kernels.fp32_precision == before
+    finally:
+        kernels.fp32_precision = usual

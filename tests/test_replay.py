@@ -62,8 +62,8 @@ def test_nothing_is_read_while_it_is_captured() -> None:
         seen.append(values_unread())
         return (values,)
 
-    Replayed(function, CPU, capture=lambda function, places: ((lambda: None), function(*places)))(torch.ones(1))
-    assert seen == [False, True]
+    Replayed(function, CPU, capture=rerun)(torch.ones(1))
+    assert seen[:2] == [False, True]
     assert not values_unread()
 
 
@@ -97,6 +97,30 @@ def test_a_wrong_replay_is_not_used(wrong: str) -> None:
     with pytest.warns(UserWarning, match="result 0 of a replay is off by"):
         product, _ = replayed(values, torch.tensor(3.0))
     assert product.tolist() == [[3.0, 6.0], [9.0, 15.0]]
+
+
+def test_a_replay_that_writes_nothing_is_not_used() -> None:
+    """What was captured may hold the right values from the start, as where another device ran the function."""
+
+    def capture(function: Function, places: Sequence[Tensor]) -> Captured:
+        return (lambda: None), function(*places)
+
+    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    with pytest.warns(UserWarning, match="result 0 of a replay is off by nan"):
+        product, _ = replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
+    assert product.tolist() == [3.0, 6.0]
+
+
+def test_the_cause_is_told_and_not_what_came_of_it() -> None:
+    def capture(function: Function, places: Sequence[Tensor]) -> Captured:
+        try:
+            raise ValueError("the cause")
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    with pytest.warns(UserWarning, match=r"\(the cause\)"):
+        replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
 
 
 def test_a_replay_that_leaves_something_else_behind_is_not_used() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -37,11 +38,12 @@ def exact_products(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    kernels: Any = torch.backends.cudnn.rnn
+    before, kernels.fp32_precision = kernels.fp32_precision, "ieee"
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        kernels.fp32_precision = before
 
 
 def devices_here() -> list[str]:

@@ -8,6 +8,8 @@ and results out of theirs. The function must not wait for the GPU: whoever reads
 
 from __future__ import annotations
 
+import functools
+import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,15 +47,32 @@ def values_unread() -> bool:
 
 def captured(function: Function, places: Sequence[Tensor]) -> Captured:
     """Return a CUDA graph of the function called with `places`, after a call that picks and compiles its kernels."""
-    aside, own = torch.cuda.Stream(), torch.cuda.current_stream()
+    with torch.cuda.device(places[0].device):
+        _called_aside(function, places)
+        gc.collect()  # what autograd keeps of an earlier call belongs to that call's stream, and would end the capture
+        graph = torch.cuda.CUDAGraph()
+        # the stream once more, as a capture that fails does not give it back
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            results = function(*places)
+    return graph.replay, results
+
+
+def _called_aside(function: Function, places: Sequence[Tensor]) -> None:
+    gc.collect()
+    aside, own = _side_stream(torch.cuda.current_device()), torch.cuda.current_stream()
     aside.wait_stream(own)
     with torch.cuda.stream(aside):
         function(*places)
     own.wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        results = function(*places)
-    return graph.replay, results
+
+
+@functools.cache
+def _side_stream(device: int) -> torch.cuda.Stream:
+    """Return one stream a device: cuBLAS keeps 32 MiB for every stream that it has worked on.
+
+    It is not the stream of captures, where what cuBLAS keeps for one graph would go with the end of another.
+    """
+    return torch.cuda.Stream(device)
 
 
 class Replayed:
@@ -101,9 +120,11 @@ class Replayed:
         try:
             with leaving_values_unread():
                 self._captured = self._capture(self._function, self._places)
+            _spoil([*self._captured[1], *self._left()])
             reason = _difference([*self._replay(inputs), *self._left()], truth)
-        except RuntimeError as error:
-            reason = str(error).strip().partition("\n")[0]
+        except (RuntimeError, UserWarning) as error:
+            cause = error.__context__ or error  # the end of a capture fails with a word of its own
+            reason = str(cause).strip().partition("\n")[0]
         self.is_graph = reason is None
         if reason is not None:
             self._captured = None
@@ -124,6 +145,13 @@ class Replayed:
             raise ArgumentError(
                 f"The shapes {given} came to a function that was captured with {wanted}: capture another one for them."
             )
+
+
+@torch.no_grad()
+def _spoil(tensors: Sequence[Tensor]) -> None:
+    """Fill with what is no number: a graph that writes nothing shall not pass by what was there."""
+    for tensor in tensors:
+        tensor.fill_(torch.nan)
 
 
 def _difference(found: Sequence[Tensor], truth: Sequence[Tensor]) -> str | None:

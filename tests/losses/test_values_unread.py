@@ -113,6 +113,16 @@ def test_a_row_that_does_not_count_may_hold_anything(wild: float) -> None:
     assert at_classifier.isfinite().all()
 
 
+def test_the_word_in_place_of_none_may_be_impossible() -> None:
+    features, classifier = torch.randn(3, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
+    bias, words = torch.tensor([-torch.inf, 0, 0, 0, 0], dtype=torch.float64), torch.tensor([2, -100, 3])
+    truth = linear_augmented_terms(features, classifier, words, "chunked", bias=bias, reduction="none")
+    with leaving_values_unread():
+        unread = linear_augmented_terms(features, classifier, words, "chunked", bias=bias, reduction="none")
+    for one, other in zip(unread, truth, strict=True):
+        assert_close(one, other, 1e-12)
+
+
 def test_where_nothing_counts_every_word_may_be_forbidden() -> None:
     features, classifier = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
     words, forbidden = torch.full((3,), -100), torch.zeros(5, dtype=torch.bool)

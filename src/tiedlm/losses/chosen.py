@@ -53,6 +53,8 @@ def _all_rows(call: Call) -> tuple[Tensor, Tensor, Tensor]:
 def reduced(term: Tensor, chosen: Chosen, call: Call) -> Tensor:
     """Return the losses of the chosen rows [N'] as the call wants them: in one number, or one a target [N]."""
     weighted = term * chosen.weights
+    if values_unread():
+        weighted = weighted.masked_fill(chosen.weights == 0, 0)  # word 0 in place of none may be an impossible one
     if call.reduction != "none":
         return weighted.sum() * chosen.scale
     return weighted.new_zeros(call.targets.shape).index_copy_(0, chosen.rows, weighted)

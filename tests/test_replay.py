@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from support.gpus import GPU
 from support.replays import rerun
 from tiedlm.errors import ArgumentError
 from tiedlm.replay import Captured, Function, Replayed, captured, leaving_values_unread, values_unread
 
 CPU = torch.device("cpu")
-GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
 
 
 def scaled_and_summed(values: Tensor, factor: Tensor) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from support.compare import assert_close
+from support.gpus import NEEDS_GPU
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.predictions import predictions
 
@@ -27,7 +28,7 @@ def test_a_text_without_a_word_is_refused(lstm, vocabulary):
         next(predictions(lstm, np.array([], dtype=np.int64), end_id=vocabulary.end_id))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@NEEDS_GPU
 @pytest.mark.parametrize("window_steps", [2, 3, 100])
 def test_a_gpu_predicts_the_same(lstm, vocabulary, window_steps):
     ids = np.array([1, 3, 5, 0, 2, 6, 4, 1, 0, 5] * 3)

@@ -7,13 +7,12 @@ import warnings
 import pytest
 import torch
 
+from support.gpus import NEEDS_GPU
 from tiedlm.layers.gru import GRUWeights
 from tiedlm.layers.gru_stock import gru_stock
 from tiedlm.layers.kernel_weights import one_after_another
 from tiedlm.layers.lstm import LSTMWeights
 from tiedlm.layers.lstm_stock import lstm_stock
-
-WITH_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
 def test_they_lie_in_one_array_in_their_order() -> None:
@@ -33,7 +32,7 @@ def test_gradients_reach_every_weight() -> None:
     assert all(torch.equal(gradient, factor) for gradient, factor in zip(found, factors, strict=True))
 
 
-@WITH_GPU
+@NEEDS_GPU
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16, None])
 def test_an_lstm_on_a_gpu_says_nothing_and_keeps_its_types(masked: bool, low: torch.dtype | None) -> None:
@@ -48,7 +47,7 @@ def test_an_lstm_on_a_gpu_says_nothing_and_keeps_its_types(masked: bool, low: to
     assert outputs.dtype in (torch.float32, low if low == torch.float16 else torch.float32)
 
 
-@WITH_GPU
+@NEEDS_GPU
 @pytest.mark.parametrize("masked", [True, False])
 def test_a_gru_on_a_gpu_says_nothing_and_keeps_its_types(masked: bool) -> None:
     inputs, state = torch.randn(5, 3, 6, device="cuda"), torch.zeros(3, 8, device="cuda")

@@ -9,19 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
+from support.gpus import NEEDS_GPU
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.passes_triton import TritonPasses, missing_triton
 
 CHECKS = Path(__file__).parent / "apart" / "checks_passes_triton.py"
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 TRITON = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
-GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
 @TRITON
-@pytest.mark.parametrize("interpret", ["1", pytest.param("0", marks=GPU)], ids=["interpreted", "compiled"])
+@pytest.mark.parametrize("interpret", ["1", pytest.param("0", marks=NEEDS_GPU)], ids=["interpreted", "compiled"])
 def test_the_passes(interpret: str) -> None:
     """In a process of its own, as Triton asks whether to interpret when it is imported."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(CHECKS)]

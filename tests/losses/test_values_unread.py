@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
+from support.gpus import NEEDS_GPU
 from support.unread import NoReading
 from tiedlm.losses.call import DIFFERENTIABLE, Call, call_of
 from tiedlm.losses.inputs import LossInputs
@@ -17,7 +18,6 @@ from tiedlm.losses.sweep import sweep
 from tiedlm.losses.swept import swept
 from tiedlm.replay import leaving_values_unread
 
-GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
 CASES: dict[str, dict[str, Any]] = {
     "tied": {},
     "untied": {"table": (11, 3)},
@@ -76,7 +76,7 @@ def found(options: dict[str, Any], targets: list[int], device: str, implementati
 
 
 @pytest.mark.parametrize(
-    ("device", "implementation"), [("cpu", "chunked"), pytest.param("cuda", "triton", marks=GPU.marks)]
+    ("device", "implementation"), [("cpu", "chunked"), pytest.param("cuda", "triton", marks=NEEDS_GPU)]
 )
 @pytest.mark.parametrize("targets", TARGETS)
 @pytest.mark.parametrize("case", CASES)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
+from support.gpus import GPU
 from support.replays import rerun
 from support.unread import NoReading
 from tiedlm.models.build import build_model
@@ -23,7 +24,6 @@ from tiedlm.training.config import RunConfig
 from tiedlm.training.replayed import ReplayedGradients, picked_gradients
 from tiedlm.training.step import Gradients, WindowLoss, train_window, window_gradients
 
-GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))
 WORDS, STREAMS, STEPS = 50, 4, 6
 MODELS = {
     "tied": LSTMConfig(units=8, tied=True),

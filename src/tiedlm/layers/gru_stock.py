@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tiedlm.layers.gru import GRUWeights, check_gru, gates
 from tiedlm.layers.kernel_weights import one_after_another
-from tiedlm.layers.precision import recurrent_kernel_runs_in, type_of_products
+from tiedlm.layers.precision import leaves_autocast
 from tiedlm.layers.stream_columns import with_columns, with_streams
 
 HELD = 1000.0
@@ -36,10 +36,10 @@ def gru_stock(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor |
     autocast's type, the layer runs in that of its weights.
     """
     check_gru(inputs, state, weights, mask)
-    own, wanted, device = weights.hidden.dtype, type_of_products(weights.hidden), inputs.device.type
-    if wanted != own and device != "cpu" and not recurrent_kernel_runs_in(wanted, device):
+    device = inputs.device.type
+    if device != "cpu" and leaves_autocast(weights.hidden):
         with torch.autocast(device, enabled=False):
-            return _layer(inputs.to(own), state, weights, mask)
+            return _layer(inputs.to(weights.hidden.dtype), state, weights, mask)
     return _layer(inputs, state, weights, mask)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tiedlm.layers.kernel_weights import one_after_another
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
-from tiedlm.layers.precision import recurrent_kernel_runs_in, type_of_products
+from tiedlm.layers.precision import leaves_autocast
 from tiedlm.layers.stream_columns import with_columns, with_streams
 
 SHUT = -1000.0
@@ -29,9 +29,9 @@ def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Ten
     window may be run by another form, or without autocast.
     """
     check_lstm(inputs, state, weights, mask)
-    own, wanted, device = weights.hidden.dtype, type_of_products(weights.hidden), inputs.device.type
-    if wanted != own and not recurrent_kernel_runs_in(wanted, device):
-        with torch.autocast(device, enabled=False):
+    own = weights.hidden.dtype
+    if leaves_autocast(weights.hidden):
+        with torch.autocast(inputs.device.type, enabled=False):
             return _layer(inputs.to(own), state, weights, mask)
     outputs, (hidden, cell) = _layer(inputs, state, weights, mask)
     return outputs, (hidden.to(own), cell.to(own))

@@ -25,6 +25,12 @@ def recurrent_kernel_runs_in(dtype: torch.dtype, device: str) -> bool:
     return has_lstm_kernel(dtype) if device == "cpu" else dtype == torch.float16
 
 
+def leaves_autocast(weight: Tensor) -> bool:
+    """Return whether a recurrent kernel runs in its weights' type, since their device has none for autocast's."""
+    wanted = type_of_products(weight)
+    return wanted != weight.dtype and not recurrent_kernel_runs_in(wanted, weight.device.type)
+
+
 @functools.cache
 def has_lstm_kernel(dtype: torch.dtype) -> bool:
     """Return whether PyTorch's LSTM runs on this CPU under autocast to a type; for bfloat16 not every CPU's does.

@@ -50,7 +50,7 @@ class Arguments:
     """How many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     precision: Precision | None = None
     """Precision of the trainings that are begun, or whose costs are listed; without it the recipe's."""
-    device: str | None = None
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """Device of those trainings, such as `cuda`; without it the recipe's, which is the CPU."""
     data_dir: Directory = None
     """Folder in which the corpora are, or to which they are downloaded; without it the usual data folder."""

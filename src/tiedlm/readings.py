@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -73,4 +75,13 @@ def _of_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     """Return the sparse table [V, D] that has in each row the sum of the values [N, D] that are for it."""
     distinct, place = rows.unique(return_inverse=True)
     sums = values.new_zeros(len(distinct), values.shape[1]).index_add_(0, place, values)
+    _hear_out_old_releases()
     return torch.sparse_coo_tensor(distinct[None], sums, shape, is_coalesced=True, check_invariants=False)
+
+
+@functools.cache
+def _hear_out_old_releases() -> None:
+    """Let pass what PyTorch 2.11 says once in a process, also to whom it need not: that nothing is checked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.sparse_coo_tensor(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(0), (1,), check_invariants=False)

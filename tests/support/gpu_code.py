@@ -38,6 +38,6 @@ def _type(parameter: Any, narrow: str, wide: str) -> str:
         return "constexpr"
     if name in INTEGERS:
         return "i32"
-    if name in ("coolness", "gamma"):
+    if name in ("coolness", "gamma", "scale"):
         return parameter.annotation_type or "fp32"  # as Triton takes a number of Python's
     return "*" + ("i64" if name in WORDS else "i1" if name == "mask" else narrow if name in NARROW else wide)

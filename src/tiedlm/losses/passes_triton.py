@@ -114,10 +114,10 @@ class TritonPasses:
         starts = torch.searchsorted(teacher.of_row.contiguous(), torch.arange(U + 1, device=weights.device))
         grid = (U, -(-V // block))
         rows = (*_rows(teacher.logits), *_rows(soft), *_rows(student.logits))
-        arguments = (weights.new_empty(grid), *rows, weights.contiguous(), starts, V, 1 / temperature)
+        arguments = (weights.new_empty(grid), *rows, weights.contiguous(), starts, V)
         _launch(triton_teacher.teacher_means, grid, block, *arguments)
         blocks = _power_of_two(grid[1])
-        _launch(triton_teacher.teacher_gradient, grid, block, *arguments, gamma, BLOCKS=blocks)
+        _launch(triton_teacher.teacher_gradient, grid, block, *arguments, gamma / temperature, BLOCKS=blocks)
 
     def _block(self, logits: Tensor) -> int:
         """Return the columns at one time, after a check that the kernels can run where the logits are."""

@@ -40,24 +40,23 @@ def soft_targets(soft, entropies, logits, stride, mask, V, coolness: float64, BL
 
 
 @jit
-def _difference(target, logits, stride, weights, starts, columns, V, coolness, BLOCK: tl.constexpr):
-    """Return D_u but for a constant: the sum of w (L l - z) / tau over the rows of one target, which are neighbours."""
+def _difference(target, logits, stride, weights, starts, columns, V, BLOCK: tl.constexpr):
+    """Return tau D_u but for a constant: the sum of w (L l - z) over the rows of one target, which are neighbours."""
     wide: tl.constexpr = weights.dtype.element_ty
     own, sums = loaded(target, columns, V, wide), tl.zeros([BLOCK], wide)
     for row in range(tl.load(starts), tl.load(starts + 1)):
         sums += tl.load(weights + row) * (own - loaded(logits + row * stride, columns, V, wide))
-    return sums * tl.full([], coolness, wide)
+    return sums
 
 
 @jit
 def teacher_means(
-    means, teacher, teacher_stride, soft, soft_stride, logits, stride, weights, starts, V,
-    coolness: float64, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """Store the part that a block of columns has in y~ . D [U, blocks]; a program for each target and block."""
+    means, teacher, teacher_stride, soft, soft_stride, logits, stride, weights, starts, V, BLOCK: tl.constexpr
+):
+    """Store the part that a block of columns has in y~ . tau D [U, blocks]; a program for each target and block."""
     u, columns = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     target = teacher + u * teacher_stride
-    difference = _difference(target, logits, stride, weights, starts + u, columns, V, coolness, BLOCK)
+    difference = _difference(target, logits, stride, weights, starts + u, columns, V, BLOCK)
     share = loaded(soft + u * soft_stride, columns, V, weights.dtype.element_ty)
     tl.store(means + u * tl.num_programs(1) + tl.program_id(1), tl.sum(share * difference, 0))
 
@@ -65,18 +64,20 @@ def teacher_means(
 @jit
 def teacher_gradient(
     means, teacher, teacher_stride, soft, soft_stride, logits, stride, weights, starts, V,
-    coolness: float64, gamma: float64, BLOCK: tl.constexpr, BLOCKS: tl.constexpr,
+    scale: float64, BLOCK: tl.constexpr, BLOCKS: tl.constexpr,
 ):  # fmt: skip
     """Store R = gamma y~ (D - y~ . D) in place of the teacher's logits; a program for each target and block.
 
-    D is worked out once more, as it would take an array of the wide type to keep it.
+    `scale` is gamma / tau. D is worked out once more, as it would take an array of the wide type to keep it. Nothing is
+    multiplied between the sums and their difference: a GPU rounds a product that is stored and not one that is
+    subtracted from, which of logits of 10,000 leaves what is not there.
     """
     wide: tl.constexpr = weights.dtype.element_ty
     u, columns = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     blocks = tl.num_programs(1)
     mean = tl.sum(loaded(means + u * blocks, tl.arange(0, BLOCKS), blocks, wide), 0)
     target = teacher + u * teacher_stride
-    difference = _difference(target, logits, stride, weights, starts + u, columns, V, coolness, BLOCK)
+    difference = _difference(target, logits, stride, weights, starts + u, columns, V, BLOCK)
     share = loaded(soft + u * soft_stride, columns, V, wide)
-    values = tl.full([], gamma, wide) * share * (difference - mean)
+    values = tl.full([], scale, wide) * share * (difference - mean)
     tl.store(target + columns, values.to(target.dtype.element_ty), mask=columns < V)

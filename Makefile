@@ -36,7 +36,7 @@ test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format che
 # Beside .venv and not in it, so that `make test` sees what a clean checkout sees.
 test-kernels: export OMP_NUM_THREADS ?= 1
 test-kernels: $(TRITON) ## the tests of the Triton kernels, interpreted on a CPU; fetches 300 MB more, once
-	PYTHONPATH=.triton $(BIN)/pytest tests/losses/test_passes_triton.py tests/losses/test_triton_*.py
+	PYTHONPATH=.triton $(BIN)/pytest tests/losses/test_*triton*.py tests/layers/test_lstm_triton.py tests/layers/test_lstm_kernels.py tests/native
 
 format: $(DEVELOPMENT) ## put the code into the form that `make test` asks for
 	$(BIN)/ruff check --fix .

@@ -2,10 +2,11 @@
 
     python benchmarks/gpu.py
 
-Whether the masks on cuDNN's kernel are the layer that the loop defines, in float64 and float32; seconds of an epoch of
-the Penn Treebank and peak memory for the small, medium and large network, with the passes launched kernel by kernel and
-replayed from a CUDA graph, as `tiedlm train` does, or why they are not. Each part has a process of its own, so that one
-that fails costs the others nothing. Everything is printed and written to `benchmarks/results/gpu.json`. The status is 1
+Whether the masks on cuDNN's kernel and on ours are the layer that the loop defines, in float64 and float32;
+microseconds of one layer on either; seconds of an epoch of the Penn Treebank and peak memory for the small, medium and
+large network, with the passes launched kernel by kernel and replayed from a CUDA graph, as `tiedlm train` does, or why
+they are not. Each part has a process of its own, so that one that fails costs the others nothing. Everything is printed
+and written to `benchmarks/results/gpu.json`. The status is 1
 where the masks do not hold.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 
 from command_line import positive
+from gpu_layers import layer_times
 from gpu_masks import checked
 from gpu_steps import WARM_UP, config_of, launched, replayed
 from machine import facts
@@ -41,15 +43,18 @@ Found = dict[str, Any]
 
 
 def parts(sizes: Sequence[str]) -> list[Asked]:
-    """Return what is done, each in a process of its own: masks first, then replays."""
+    """Return what is done, each in a process of its own: masks first, then layers, then replays."""
     kinds = ("replayed", "launched")
-    return [("masks",), *((kind, size, each) for kind in kinds for each in ("bfloat16", "float32") for size in sizes)]
+    steps = ((kind, size, each) for kind in kinds for each in ("bfloat16", "float32") for size in sizes)
+    return [("masks",), ("layers",), *steps]
 
 
 def done(part: Asked, options: argparse.Namespace, device: str = "cuda") -> Found:
     """Do one part in this process and return what it found."""
     if part[0] == "masks":
         return {"checks": checked(device)}
+    if part[0] == "layers":
+        return {"layers": layer_times(device)}
     _, some = windows(WARM_UP + options.steps, options.data_dir)
     some = [(inputs.to(device), targets.to(device)) for inputs, targets in some]
     kind, size, precision = part
@@ -96,6 +101,8 @@ def lines(found: Found) -> list[str]:
         return [f"{name}: nothing found, since {found['failed']}"]
     if "checks" in found:
         return [f"{name}: {_check_line(check)}" for check in found["checks"]]
+    if "layers" in found:
+        return [f"{name}: {_layer_line(window, times)}" for window, times in found["layers"].items()]
     return [
         f"{name}, {loss}: {told['step_ms']:.2f} ms a step, {told['epoch_seconds']:.1f} s an epoch, "
         f"peak {told['peak_memory_mib']:.0f} MiB"
@@ -109,6 +116,10 @@ def _check_line(check: Found) -> str:
     said = f"; said: {' / '.join(check['warnings'])}" if check["warnings"] else ""
     where = f"{check['form']} {check['type']} {check['units']} units, keep {check['keep']}"
     return f"{where}: {verdict}, off by {check['error']:.1e} at most, in {check['worst']}{said}"
+
+
+def _layer_line(window: str, times: dict[str, float]) -> str:
+    return f"{window}: " + ", ".join(f"{form} {time:.0f} us" for form, time in times.items())
 
 
 def masks_hold(found: Sequence[Found]) -> bool:

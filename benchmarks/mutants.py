@@ -32,7 +32,7 @@ from tiedlm.training.environment import commit
 FOLDER = Path(__file__).parent
 RESULTS, EQUIVALENT = FOLDER / "results" / "mutants.jsonl", FOLDER / "equivalent_mutants.json"
 SOURCES = mutant_runs.PROJECT / mutant_runs.LOSSES
-NEED_TRITON = ("passes_triton", "triton_kernels", "triton_language", "triton_teacher")
+NEED_TRITON = ("passes_triton", "triton_kernels", "triton_teacher")
 Record = dict[str, Any]
 Mutant = tuple[str, Change]
 """A module of the losses, and what is changed in it."""

@@ -15,7 +15,7 @@ from tiedlm.layers.lstm import lstm_loop
 from tiedlm.training import replayed
 
 windows, losses = benchmark("step_windows"), benchmark("loss_variants")
-gpu, masks, steps = benchmark("gpu"), benchmark("gpu_masks"), benchmark("gpu_steps")
+gpu, masks, steps, layers = (benchmark(name) for name in ("gpu", "gpu_masks", "gpu_steps", "gpu_layers"))
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,41 @@ def test_a_result_that_is_no_number_does_not_hold(monkeypatch) -> None:
     monkeypatch.setattr(masks, "FORMS", {"no number": no_number})
     found = masks.checked("cpu", units=(5,), steps=2, streams=3)
     assert not any(check["holds"] for check in found if check["type"] != "tf32")
+
+
+def test_a_form_is_left_out_where_it_does_not_run(monkeypatch) -> None:
+    monkeypatch.setattr(masks.lstm_triton, "why_not", lambda weight, streams: f"not {weight.dtype} with {streams}")
+    assert {check["form"] for check in masks.checked("cpu", units=(5,), steps=2, streams=3)} == {"stock"}
+    reasons = {torch.float64: "too wide", torch.float32: None}
+    monkeypatch.setattr(masks.lstm_triton, "why_not", lambda weight, streams: reasons[weight.dtype])
+    monkeypatch.setitem(masks.FORMS, "triton", lstm_loop)
+    found = masks.checked("cpu", units=(5,), steps=2, streams=3)
+    assert [check["type"] for check in found if check["form"] == "triton"] == 3 * ["float32", "tf32"]
+
+
+def test_layers_are_timed_in_every_window_and_form(monkeypatch) -> None:
+    called: list[str] = []
+
+    def form(name):
+        def layer(inputs, state, weights, mask):
+            called.append(name)
+            return lstm_loop(inputs, state, weights, mask)
+
+        return layer
+
+    def repeated(function, places):
+        return lambda: function(*places), ()
+
+    monkeypatch.setattr(layers, "FORMS", {name: form(name) for name in ("stock", "triton")})
+    monkeypatch.setattr(layers, "WINDOWS", {"training": (3, 2), "scoring": (4, 1)})
+    found = layers.layer_times("cpu", repeated, units=5)
+    assert list(found) == ["training bfloat16", "training float32", "scoring float32"]
+    assert called[:40] == 20 * ["stock"] + 20 * ["triton"]
+    assert len(called) == 3 * 2 * layers.TURNS * layers.REPLAYS
+    assert all(time > 0 for times in found.values() for time in times.values())
+    assert gpu.lines({"part": "layers", "layers": {"training bfloat16": {"stock": 1234.4, "triton": 99.6}}}) == [
+        "layers: training bfloat16: stock 1234 us, triton 100 us"
+    ]
 
 
 def test_the_equations_are_taken_with_the_recipes_numbers() -> None:
@@ -123,8 +158,8 @@ def test_what_cannot_be_done_is_refused(given: list[str], told: str, there_is_on
 @pytest.mark.parametrize("sizes", [["small", "medium", "large"], ["large"]])
 def test_every_part_can_be_asked_for_alone(sizes: list[str], there_is_one) -> None:
     asked = gpu.parts(sizes)
-    assert asked[0] == ("masks",)
-    assert len(set(asked)) == len(asked) == 1 + 4 * len(sizes)
+    assert asked[:2] == [("masks",), ("layers",)]
+    assert len(set(asked)) == len(asked) == 2 + 4 * len(sizes)
     assert [tuple(gpu.parsed(["--only", *part]).only) for part in asked] == asked
 
 
@@ -135,7 +170,7 @@ def test_what_fails_or_comes_too_late_costs_the_others_nothing(monkeypatch, caps
 
     monkeypatch.setattr(gpu, "in_a_process", took)
     found = gpu.everything(SimpleNamespace(sizes=["small"], steps=1))
-    assert ["failed" in part for part in found] == [True] + 4 * [False]
+    assert ["failed" in part for part in found] == [True] + 5 * [False]
     assert not gpu.masks_hold(found)
     monkeypatch.setattr(gpu, "WHOLE_SECONDS", 0)
     assert {part["failed"] for part in gpu.everything(SimpleNamespace(sizes=["small"], steps=1))} == {

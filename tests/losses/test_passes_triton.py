@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from support.gpus import NEEDS_GPU
+from support.triton_tests import BOTH_WAYS, TRITON, check_apart
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.passes_triton import TritonPasses, missing_triton
-
-CHECKS = Path(__file__).parent / "apart" / "checks_passes_triton.py"
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-TRITON = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+from tiedlm.losses.passes_triton import TritonPasses
 
 
 @TRITON
-@pytest.mark.parametrize("interpret", ["1", pytest.param("0", marks=NEEDS_GPU)], ids=["interpreted", "compiled"])
+@BOTH_WAYS
 def test_the_passes(interpret: str) -> None:
-    """In a process of its own, as Triton asks whether to interpret when it is imported."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(CHECKS)]
-    environment = {**os.environ, "TRITON_INTERPRET": interpret}
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@TRITON
-@pytest.mark.skipif(INTERPRETED, reason="Triton interprets in this process")
-def test_compiled_kernels_are_for_a_gpu() -> None:
-    assert missing_triton("cuda") is None
-    assert "run on a GPU, and the tensors are on cpu" in (missing_triton("cpu") or "")
+    check_apart(Path(__file__).parent / "apart" / "checks_passes_triton.py", interpret)
 
 
 def test_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton.runtime", None)
-    assert "Triton cannot be imported" in (missing_triton("cuda") or "")
     with pytest.raises(ArgumentError, match=r"cannot run: Triton cannot be imported.* use 'chunked'"):
         TritonPasses()
 

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from tiedlm.layers.compiled_steps import LOOPS, MOST_LANES
 from tiedlm.layers.lstm import LSTMState
+from tiedlm.layers.lstm_batched import Kept
 from tiedlm.layers.variational import apply_mask
 from tiedlm.native.call import run_loop
-
-
-class Kept(NamedTuple):
-    """What the backward pass needs of the forward one."""
-
-    gates: Tensor
-    """Gates i, f, candidate g and gate o of every step [T, B, 4H]."""
-    cells: Tensor
-    """c before the window, then after every step [T + 1, B, H]."""
-    bounded: Tensor
-    """tanh(c) after every step [T, B, H]."""
-    read: Tensor
-    """Masked h before the window, then after every step [T + 1, B, H]: what W_hh reads, and the outputs."""
 
 
 def run_forward(projected: Tensor, state: LSTMState, weight: Tensor, mask: Tensor | None) -> tuple[Kept, Tensor]:

@@ -18,8 +18,8 @@ from tiedlm.losses.call import PassesName
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossOptions, products_with
 from tiedlm.losses.passes_compiled import LOOPS
-from tiedlm.losses.passes_triton import missing_triton
 from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.triton_runs import missing_triton
 
 Implementation = Literal["auto", "functional", "chunked", "compiled", "triton"]
 IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled", "triton")

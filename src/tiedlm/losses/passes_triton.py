@@ -15,6 +15,7 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import triton_kernels, triton_teacher
 from tiedlm.losses.passes import Sink, Student, Teacher, dense
+from tiedlm.native.triton_runs import missing_triton, power_of_two
 
 BLOCK = 4096
 """Columns of a row at one time."""
@@ -23,20 +24,6 @@ TEACHER_BLOCK = 512
 BY = "Triton's passes"
 BIAS_TILE = (16, 128)
 """Rows and columns at one time where the gradient of the bias is summed over all rows."""
-
-
-def missing_triton(device: str) -> str | None:
-    """Return why the kernels cannot run on a device of this type, in words, or None if they can.
-
-    On a CPU they can where Triton interprets them (TRITON_INTERPRET=1 before it is imported), slowly and for checks.
-    """
-    try:
-        from triton.runtime import JITFunction  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        return f"Triton cannot be imported: {error}"
-    if device != "cuda" and isinstance(triton_kernels.cross_entropy, JITFunction):
-        return f"Triton's kernels run on a GPU, and the tensors are on {device}"
-    return None
 
 
 class TritonPasses:
@@ -116,13 +103,13 @@ class TritonPasses:
         rows = (*_rows(teacher.logits), *_rows(soft), *_rows(student.logits))
         arguments = (weights.new_empty(grid), *rows, weights.contiguous(), starts, V)
         _launch(triton_teacher.teacher_means, grid, block, *arguments)
-        blocks = _power_of_two(grid[1])
+        blocks = power_of_two(grid[1])
         _launch(triton_teacher.teacher_gradient, grid, block, *arguments, gamma / temperature, BLOCKS=blocks)
 
     def _block(self, logits: Tensor) -> int:
         """Return the columns at one time, after a check that the kernels can run where the logits are."""
         _check_runs(logits.device.type)
-        return min(self.block, _power_of_two(logits.shape[1]))
+        return min(self.block, power_of_two(logits.shape[1]))
 
     def _add_bias_gradient(self, student: Student, hard: Tensor, sink: Sink) -> None:
         if sink.at_bias is None:
@@ -144,11 +131,6 @@ def _launch(kernel: Callable[..., Any], grid: tuple[int, ...], block: int, *argu
     with torch.cuda.device_of(arguments[0]):
         launched: Any = kernel
         launched[grid](*arguments, BLOCK=block, num_warps=min(max(block // 256, 1), 8), **constants)
-
-
-def _power_of_two(count: int) -> int:
-    """Return the smallest power of two that is not below `count`."""
-    return 1 << (count - 1).bit_length()
 
 
 def _rows(array: Tensor) -> tuple[Tensor, int]:

@@ -9,7 +9,7 @@ neighbours.
 
 from __future__ import annotations
 
-from tiedlm.losses.triton_language import float64, jit, tl
+from tiedlm.native.triton_language import float64, jit, tl
 
 
 @jit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiedlm.losses.triton_kernels import grown, loaded, loaded_logits
-from tiedlm.losses.triton_language import float64, jit, tl
+from tiedlm.native.triton_language import float64, jit, tl
 
 
 @jit

@@ -6,7 +6,6 @@ On a CPU where Triton interprets, else on a GPU.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,14 +14,15 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
+from support.triton_tests import DEVICE
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
-from tiedlm.losses.passes_triton import TritonPasses, missing_triton
+from tiedlm.losses.passes_triton import TritonPasses
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.sweep import sweep
+from tiedlm.native.triton_runs import missing_triton
 
 TEMPERATURE, GAMMA = 3.0, 0.7
-DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 
 class Shape(NamedTuple):

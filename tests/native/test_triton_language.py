@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tiedlm.losses import triton_language
+from tiedlm.native import triton_language
 
 
 def fresh() -> ModuleType:

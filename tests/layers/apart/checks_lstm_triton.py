@@ -1,0 +1,154 @@
+"""The layer with its steps in one kernel against its definition, the loop: run by `test_lstm_triton`.
+
+On a CPU where Triton interprets, with one program for all units, else on a GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import Tensor
+
+from support import lstm_truth
+from support.compare import assert_close, error
+from support.lstm_cases import case
+from support.triton_tests import DEVICE
+from tiedlm.errors import ArgumentError
+from tiedlm.layers import lstm_kernels, lstm_triton
+from tiedlm.layers.lstm import LSTMState, LSTMWeights, lstm_loop
+
+
+def layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
+    """The layer there, with everything brought there and back."""
+    state, weights = tuple(part.to(DEVICE) for part in state), LSTMWeights(*(weight.to(DEVICE) for weight in weights))  # pyright: ignore[reportAssignmentType]
+    mask = None if mask is None else mask.to(DEVICE)
+    outputs, (hidden, cell) = lstm_triton.lstm_triton(inputs.to(DEVICE), state, weights, mask)
+    return outputs.cpu(), (hidden.cpu(), cell.cpu())
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of float32 as it is."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@given(lstm_truth.CASES)
+@settings(max_examples=40, deadline=None)
+def test_is_the_loop(drawn: dict[str, Any]) -> None:
+    lstm_truth.check_in_float32(layer, drawn)
+
+
+@pytest.mark.parametrize("keep", [0.35, 0.7])
+def test_is_the_loop_at_the_papers_window(keep: float) -> None:
+    lstm_truth.check_at_the_papers_window(layer, keep)
+
+
+@pytest.mark.parametrize(("streams", "units"), [(1, 200), (20, 200), (33, 256), (64, 17)])
+def test_is_the_loop_at_other_sizes(streams: int, units: int) -> None:
+    one = case(3, steps=5, streams=streams, inputs=30, units=units, keep=0.5, size=0.1).to(torch.float32)
+    lstm_truth.check(one.everything(layer), one.to(torch.float64).everything(lstm_loop), 1e-5)
+
+
+def test_gradients_reach_back_through_a_carried_state_under_another_mask() -> None:
+    lstm_truth.check_carried_state(layer, torch.float32)
+
+
+def test_units_dropped_in_every_stream_are_no_special_case() -> None:
+    lstm_truth.check_all_dropped(layer, torch.float32)
+
+
+def test_it_leaves_its_arguments_as_they_were() -> None:
+    one = case(6).to(torch.float32)
+    before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
+    one.everything(layer)
+    assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())
+
+
+def test_a_mask_may_hold_any_numbers() -> None:
+    mask = torch.randn(3, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    one = case(4)._replace(mask=mask)
+    lstm_truth.check(one.to(torch.float32).everything(layer), one.everything(lstm_loop), 1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 5.0])
+def test_gates_that_hardly_open_and_gates_at_their_ends(size: float) -> None:
+    drawn = {"seed": 9, "steps": 2, "streams": 3, "inputs": 5, "units": 33, "keep": 0.5, "size": size}
+    lstm_truth.check_in_float32(layer, drawn)
+
+
+def test_what_is_no_number_stays_none() -> None:
+    one = case(10).to(torch.float32)
+    one.inputs.data[1, 2, 0] = float("nan")
+    outputs, (hidden, _) = one.run(layer)
+    assert outputs[0].isfinite().all()
+    assert hidden[2].isnan().all()
+    assert hidden[:2].isfinite().all()
+
+
+BITS = pytest.mark.skipif(DEVICE == "cpu", reason="Triton's interpreter multiplies the bits of bfloat16")
+
+
+@pytest.mark.parametrize("low", [pytest.param(torch.bfloat16, marks=BITS), torch.float16])
+def test_under_autocast_products_are_rounded_and_sums_are_not(low: torch.dtype) -> None:
+    one = case(11, steps=9, streams=7, inputs=40, units=33, size=0.2).to(torch.float32)
+    truth = one.to(torch.float64).everything(lstm_loop)
+    with torch.autocast(DEVICE, low):
+        found = one.everything(layer)
+    assert {value.dtype for value in found.values()} == {torch.float32}
+    lstm_truth.check(found, truth, 3e-2)
+    with pytest.raises(AssertionError):
+        lstm_truth.check(found, truth, 1e-4)
+
+
+def test_the_same_numbers_give_the_same_bits() -> None:
+    one = case(12, steps=9, streams=20, inputs=40, units=100).to(torch.float32)
+    first, again = one.everything(layer), one.everything(layer)
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+
+
+def test_a_second_derivative_is_refused() -> None:
+    one = case(7).to(torch.float32)
+    outputs, _ = one.run(layer)
+    with pytest.raises(ArgumentError, match=r"lstm_triton gives .*use lstm_loop"):
+        torch.autograd.grad(outputs.sum(), [one.bias], create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dtype", "reason"),
+    [
+        ({}, torch.float64, "weights are torch.float64, and must be torch.float32"),
+        ({"units": 257}, torch.float32, "it has 257 units, and may have 256 at most"),
+        ({"streams": 65}, torch.float32, "it has 65 streams, and may have 64 at most"),
+    ],
+)
+def test_what_it_has_no_kernel_for_is_refused(sizes: dict[str, int], dtype: torch.dtype, reason: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{reason}. Use lstm_stock"):
+        case(**sizes).to(dtype).run(layer)
+
+
+@pytest.mark.skipif(DEVICE != "cpu", reason="on a GPU there is a program for each share in every check")
+def test_each_program_has_its_own_share_of_the_units() -> None:
+    """One step, which waits for no other program; back a second time, when all have stored what each reads."""
+    one = case(5, steps=1, streams=3, inputs=4, units=40, keep=0.5).to(torch.float32)
+    state, weight, mask = (one.hidden.detach(), one.cell.detach()), one.weight_hidden.detach(), one.mask
+    projected = (one.inputs @ one.weight_input.T + one.bias).detach()
+    kept, last = lstm_triton.run_forward(projected.clone(), state, weight, mask)
+    again = kept._replace(**{name: kept._asdict()[name].clone() for name in ("cells", "read")}, gates=projected.clone())
+    sizes = {"ROWS": 16, "UNITS": 16, "INNER": 32, "PROGRAMS": 1, "PRECISION": "ieee"}
+    counter, found = torch.zeros(1, dtype=torch.int32), torch.zeros_like(last)
+    again.cells[1:], again.read[1:] = 0, 0
+    lstm_kernels.lstm_forward[(3,)](*again, found, weight, mask, counter, 1, 3, 40, **sizes)  # pyright: ignore[reportIndexIssue]
+    assert_close(found, last, 1e-6)
+    assert all(error(value, truth) < 1e-6 for value, truth in zip(again, kept, strict=True))
+    arriving = (torch.randn(1, 3, 40), torch.randn(3, 40), torch.randn(3, 40))
+    of_sums, of_hidden, of_cell = lstm_triton.run_back(arriving, kept, weight, mask)
+    sums, before, at_cell = (torch.zeros_like(like) for like in (of_sums, of_hidden, of_cell))
+    for _ in range(2):
+        at_cell.copy_(arriving[2])
+        arguments = (*kept[:3], weight, mask, *arriving[:2], at_cell, sums, before, counter)
+        lstm_kernels.lstm_backward[(3,)](*arguments, 1, 3, 40, **sizes)  # pyright: ignore[reportIndexIssue]
+    for value, truth in ((sums, of_sums), (before, of_hidden), (at_cell, of_cell)):
+        assert_close(value, truth, 1e-6)

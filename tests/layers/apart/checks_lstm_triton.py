@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from support import lstm_truth
-from support.compare import assert_close, error
 from support.lstm_cases import case
+from support.triton_programs import farthest, run_programs
 from support.triton_tests import DEVICE
 from tiedlm.errors import ArgumentError
 from tiedlm.layers import lstm_kernels, lstm_triton
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, lstm_loop
+from tiedlm.layers.lstm_batched import Kept
 
 
 def layer(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
@@ -129,26 +130,43 @@ def test_what_it_has_no_kernel_for_is_refused(sizes: dict[str, int], dtype: torc
         case(**sizes).to(dtype).run(layer)
 
 
-@pytest.mark.skipif(DEVICE != "cpu", reason="on a GPU there is a program for each share in every check")
-def test_each_program_has_its_own_share_of_the_units() -> None:
-    """One step, which waits for no other program; back a second time, when all have stored what each reads."""
-    one = case(5, steps=1, streams=3, inputs=4, units=40, keep=0.5).to(torch.float32)
-    state, weight, mask = (one.hidden.detach(), one.cell.detach()), one.weight_hidden.detach(), one.mask
-    projected = (one.inputs @ one.weight_input.T + one.bias).detach()
-    kept, last = lstm_triton.run_forward(projected.clone(), state, weight, mask)
-    again = kept._replace(**{name: kept._asdict()[name].clone() for name in ("cells", "read")}, gates=projected.clone())
-    sizes = {"ROWS": 16, "UNITS": 16, "INNER": 32, "PROGRAMS": 1, "PRECISION": "ieee"}
-    counter, found = torch.zeros(1, dtype=torch.int32), torch.zeros_like(last)
-    again.cells[1:], again.read[1:] = 0, 0
-    lstm_kernels.lstm_forward[(3,)](*again, found, weight, mask, counter, 1, 3, 40, **sizes)  # pyright: ignore[reportIndexIssue]
-    assert_close(found, last, 1e-6)
-    assert all(error(value, truth) < 1e-6 for value, truth in zip(again, kept, strict=True))
-    arriving = (torch.randn(1, 3, 40), torch.randn(3, 40), torch.randn(3, 40))
-    of_sums, of_hidden, of_cell = lstm_triton.run_back(arriving, kept, weight, mask)
-    sums, before, at_cell = (torch.zeros_like(like) for like in (of_sums, of_hidden, of_cell))
-    for _ in range(2):
-        at_cell.copy_(arriving[2])
-        arguments = (*kept[:3], weight, mask, *arriving[:2], at_cell, sums, before, counter)
-        lstm_kernels.lstm_backward[(3,)](*arguments, 1, 3, 40, **sizes)  # pyright: ignore[reportIndexIssue]
-    for value, truth in ((sums, of_sums), (before, of_hidden), (at_cell, of_cell)):
-        assert_close(value, truth, 1e-6)
+SHARES = {"ROWS": 16, "UNITS": 16, "INNER": 32, "PRECISION": "ieee"}
+BESIDE_EACH_OTHER = pytest.mark.skipif(DEVICE != "cpu", reason="on a GPU every check has several programs")
+
+
+def window() -> tuple[list[Tensor], Kept, Tensor, tuple[Tensor, ...], tuple[Tensor, Tensor, Tensor]]:
+    """W_ih x + b, W_hh and the mask of six steps of 40 units, and what one program alone makes of them."""
+    one = case(5, steps=6, streams=3, inputs=4, units=40, keep=0.5).to(torch.float32)
+    assert one.mask is not None
+    given = [(one.inputs @ one.weight_input.T + one.bias).detach(), one.weight_hidden.detach(), one.mask]
+    kept, last = lstm_triton.run_forward(given[0].clone(), (one.hidden.detach(), one.cell.detach()), *given[1:])
+    arriving = torch.randn(6, 3, 40), torch.randn(3, 40), torch.randn(3, 40)
+    return given, kept, last, arriving, lstm_triton.run_back(arriving, kept, *given[1:])
+
+
+def forward_of_three(waits: bool) -> float:
+    """How far three programs are off that wait for each other, or that come one after the other."""
+    (projected, weight, mask), kept, last, _, _ = window()
+    found = [projected, *(torch.zeros_like(one) for one in (*kept[1:], last))]
+    found[1][0], found[3][0] = kept.cells[0], kept.read[0]
+    arguments = (*found, weight, mask, torch.zeros(1, dtype=torch.int32), 6, 3, 40)
+    sizes = SHARES | {"PROGRAMS": 3 if waits else 1}
+    ended = run_programs(lstm_kernels.lstm_forward, arguments, sizes, 3, at_once=waits)
+    assert ended == [0, 0, 0]
+    return farthest(found, [*kept, last])
+
+
+@BESIDE_EACH_OTHER
+def test_programs_that_run_at_once_wait_for_each_other_forward() -> None:
+    assert forward_of_three(waits=True) < 1e-5
+    assert forward_of_three(waits=False) > 1e-2
+
+
+@BESIDE_EACH_OTHER
+def test_programs_that_run_at_once_wait_for_each_other_back() -> None:
+    (_, weight, mask), kept, _, (of_outputs, of_hidden, of_cell), truth = window()
+    found = torch.zeros_like(truth[0]), torch.zeros_like(truth[1]), of_cell.clone()
+    gradients = (of_outputs, of_hidden, found[2], found[0], found[1], torch.zeros(1, dtype=torch.int32))
+    arguments = (*kept[:3], weight, mask, *gradients, 6, 3, 40)
+    assert run_programs(lstm_kernels.lstm_backward, arguments, SHARES | {"PROGRAMS": 3}, 3) == [0, 0, 0]
+    assert farthest(found, truth) < 1e-5

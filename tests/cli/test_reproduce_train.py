@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,8 +44,11 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Launched:
     """Keep what would be launched; the jobs whose run folder has scores are finished."""
     calls: Launched = []
 
-    def launch(jobs: list[Any], **options: Any) -> list[Outcome]:
+    def launch(jobs: list[Any], on_finished: Callable[[Any], None], **options: Any) -> list[Outcome]:
         calls.append((jobs, options))
+        for job in jobs:
+            if job.is_finished():
+                on_finished(job)
         states = [State.FINISHED if job.is_finished() else State.STOPPED for job in jobs]
         return [Outcome(job=job, state=state, reason="kept") for job, state in zip(jobs, states, strict=True)]
 
@@ -174,6 +178,38 @@ def test_a_result_that_was_not_measured_is_measured_first(
     assert answer.status == 0, answer.error
     assert f"{target} was measured\nNothing is missing" in answer.output
     assert read_result(target).analysis is not None
+
+
+def test_it_is_measured_on_the_device_that_is_asked_for(
+    tiedlm: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(reproduce_train, "missing", lambda *_, **__: [])
+    monkeypatch.setattr(reproduce_train, "machine", lambda runtime: None)
+    monkeypatch.setattr(reproduce_train, "unmeasured", lambda *_: [project])
+    monkeypatch.setattr(reproduce_train, "publish", lambda run, results, **options: asked.append(options["device"]))
+    for device in ([], ["--device", "cuda"]):
+        assert tiedlm("reproduce", RE, *device, "--project", project).status == 0
+    assert asked == ["cpu", "cuda"]
+
+
+def test_what_is_finished_is_published_while_others_are_trained(
+    tiedlm: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instead_of_measuring(monkeypatch)
+    make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
+    target = project / "results" / RE / "seed-0" / "scores.json"
+
+    def launch(jobs: list[Any], on_finished: Callable[[Any], None], **_: Any) -> list[Outcome]:
+        on_finished(jobs[0])
+        began = time.monotonic()
+        while not target.exists() and time.monotonic() - began < 60:
+            time.sleep(0.01)
+        assert target.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce_train, "launch", launch)
+    assert tiedlm("reproduce", RE, "--seeds", "0", "--project", project).status == INTERRUPTED
 
 
 def test_a_begun_run_of_another_config_is_refused_before_anything_is_trained(

@@ -93,6 +93,21 @@ def test_what_is_missing_is_trained_and_told(make_job, scripts, seen, no_corpora
     assert seen.closed
 
 
+def test_each_job_is_told_of_once_as_soon_as_it_is_finished(make_job, scripts, seen, no_corpora, tmp_path):
+    scripts |= {"a": "", "b": SAVES, "c": "import sys; sys.exit('no room')"}
+    told: list[str] = []
+
+    def on_finished(job) -> None:
+        told.append(job.name)
+        shown = [row.outcome for rows in seen.shown for row in rows if row.outcome.job == job]
+        assert not any(outcome.state is State.FINISHED for outcome in shown)
+
+    jobs = [make_job("a"), make_job("b"), make_job("c"), make_job("d", seed=1)]
+    make_run(jobs[3].run_dir, config=to_json(jobs[3].config))
+    launch(jobs, slots=3, budget_seconds=3.0, display=seen, on_finished=on_finished)
+    assert sorted(told) == ["a", "d"]
+
+
 def test_a_budget_stops_what_runs_and_the_next_launch_goes_on(make_job, scripts, seen, no_corpora, tmp_path):
     scripts |= {"a": SAVES, "b": SAVES}
     jobs = [make_job("a"), make_job("b")]

@@ -11,12 +11,12 @@ from typing import Any
 from tiedlm.cli.main import ERROR, INTERRUPTED
 from tiedlm.cli.reproduce_list import machine
 from tiedlm.cli.reproduce_measure import unmeasured
+from tiedlm.cli.reproduce_publish import Publishing
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.cli.train_seeds import check_finished
 from tiedlm.cli.training_run import config_of
 from tiedlm.config import to_json
-from tiedlm.errors import TiedlmError
 from tiedlm.launching import Job, State, launch
 from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.differences import check_is_recipe
@@ -54,7 +54,8 @@ def reproduce(results: Path, wanted: Wanted) -> int:
     here = machine(wanted.runtime)
     names, rows = select(wanted.targets, wanted.only), collect(results)
     for run in unmeasured(names, rows, wanted.seeds):
-        print(f"{publish(run, results, data_dir=wanted.data_dir)} was measured")
+        device = wanted.runtime.get("device", "cpu")
+        print(f"{publish(run, results, data_dir=wanted.data_dir, device=device)} was measured")
     steps = missing(names, rows, here, wanted.seeds, precision=wanted.runtime.get("precision"))
     found = trainings(steps)
     if not found:
@@ -64,16 +65,23 @@ def reproduce(results: Path, wanted: Wanted) -> int:
     begun = [job for job in jobs if not job.run_dir.exists()]
     tell_slow_products((job.config for job in begun), "--precision")
     _tell_repeated(begun, rows)
+    publishing = Publishing(
+        lambda job: publish(job.run_dir, results, data_dir=wanted.data_dir, device=job.config.runtime.device)
+    )
+
+    def finished(job: Job) -> None:
+        if not _is_repeated(job, rows):
+            publishing.begin(job)
+
     try:
-        outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds)
+        outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds, on_finished=finished)
+        refused = publishing.end()
     except KeyboardInterrupt:
         print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
-    finished = [outcome.job for outcome in outcomes if outcome.state is State.FINISHED]
-    refused = _publish([job for job in finished if not _is_repeated(job, rows)], results, wanted.data_dir)
     check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
-    left = len(outcomes) - len(finished)
-    print(f"{len(finished)} trainings are finished, {left} are not: the same command goes on with them.")
+    done = sum(outcome.state is State.FINISHED for outcome in outcomes)
+    print(f"{done} trainings are finished, {len(outcomes) - done} are not: the same command goes on with them.")
     return ERROR if refused else 0
 
 
@@ -101,15 +109,3 @@ def _tell_repeated(jobs: Iterable[Job], rows: Mapping[str, Row]) -> None:
                 "first is trained again; `tiedlm publish RUN --replace` can then put both in the place of that result.",
                 file=sys.stderr,
             )
-
-
-def _publish(jobs: Iterable[Job], results: Path, data_dir: Path | None) -> int:
-    """Publish what is finished and return how many were refused; each refusal is told, and the others go on."""
-    refused = 0
-    for job in jobs:
-        try:
-            print(publish(job.run_dir, results, data_dir=data_dir, device=job.config.runtime.device))
-        except TiedlmError as error:
-            refused += 1
-            print(f"tiedlm: {job.run_dir} was not published: {error}", file=sys.stderr)
-    return refused

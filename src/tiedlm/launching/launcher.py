@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tiedlm.errors import ArgumentError
 from tiedlm.launching.checks import check_jobs, prepare_corpora
 from tiedlm.launching.display import Display, for_stream
 from tiedlm.launching.fleet import POLL_SECONDS, Fleet
-from tiedlm.launching.job import Job, Outcome
+from tiedlm.launching.job import Job, Outcome, State
 from tiedlm.launching.share import slots_for, threads_for
 from tiedlm.training.interrupt import interruptible
 
@@ -22,6 +23,7 @@ def launch(
     budget_seconds: float | None = None,
     display: Display | None = None,
     patience_seconds: float = 600.0,
+    on_finished: Callable[[Job], None] | None = None,
 ) -> list[Outcome]:
     """Train the jobs, several at once, each by a process of its own: `tiedlm train ...`, as a user would type it.
 
@@ -36,6 +38,7 @@ def launch(
             what validates or scores, after that. None: no limit.
         display: where to report to; None prints a live table on a terminal, else lines.
         patience_seconds: how long a process that was asked to end may take before it is killed as hung.
+        on_finished: is told of each job once it is trained, or was so before; the launch waits for it to return.
 
     Returns:
         What became of each job, in the order of the jobs.
@@ -49,7 +52,7 @@ def launch(
     check_jobs(jobs)
     missing = [job for job in jobs if not job.is_finished()]
     slots = slots_for(missing, slots)
-    display = display or for_stream()
+    display, news = display or for_stream(), _News(on_finished)
     try:
         prepare_corpora(jobs, display.message)
         with (
@@ -65,13 +68,28 @@ def launch(
                     fleet.start()
                 time.sleep(POLL_SECONDS)
                 fleet.collect()
+                news.tell(fleet.outcomes())
                 display.show(fleet.rows())
+            news.tell(fleet.outcomes())
             display.show(fleet.rows())
     finally:
         display.close()
     if interrupt.asked:
         raise KeyboardInterrupt
     return fleet.outcomes()
+
+
+class _News:
+    """Tells of each job once that it is finished."""
+
+    def __init__(self, told: Callable[[Job], None] | None) -> None:
+        self._tell, self._known = told or (lambda job: None), set[Path]()
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        finished = [one.job for one in outcomes if one.state is State.FINISHED and one.job.run_dir not in self._known]
+        self._known.update(job.run_dir for job in finished)
+        for job in finished:
+            self._tell(job)
 
 
 def _deadline(budget_seconds: float | None) -> float:

@@ -4,7 +4,8 @@ Between two steps lies a product with W_hh, too little for a GPU and far quicker
 units for the whole window, and reads of every step what all programs have stored of the one before; it waits for them
 in between (`_all_have_stored`), so all of them have to run at the same time. What a step reads besides is asked for
 before that wait. The notation is that of `layers.lstm_batched`. Products are of the type that W_hh, `read` and
-`of_sums` have, and add up in the wide one, that of the gates; everything else is in the wide type.
+`of_sums` have, and add up in the wide one, that of the gates; everything else is in the wide type. A kernel is
+compiled for one B and H, and so sees what lies aligned, which it loads in whole vectors.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _own(B, H, ROWS: tl.constexpr, UNITS: tl.constexpr):
 
 @jit
 def lstm_forward(
-    gates, cells, bounded, read, last, weight, mask, counter, T, B, H,
+    gates, cells, bounded, read, last, weight, mask, counter, T, B: tl.constexpr, H: tl.constexpr,
     ROWS: tl.constexpr, UNITS: tl.constexpr, INNER: tl.constexpr, PROGRAMS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Store gates in the place of W_ih x + b, cells, their tanh, masked outputs, and the raw h of the last step.
@@ -122,8 +123,9 @@ def _of_step(gates, cells, bounded, of_outputs, own, place, t, B, H, inside):
 
 @jit
 def lstm_backward(
-    gates, cells, bounded, weight, mask, of_outputs, of_hidden, of_cell, of_sums, before, counter, T, B, H,
-    ROWS: tl.constexpr, UNITS: tl.constexpr, INNER: tl.constexpr, PROGRAMS: tl.constexpr, PRECISION: tl.constexpr,
+    gates, cells, bounded, weight, mask, of_outputs, of_hidden, of_cell, of_sums, before, counter, T,
+    B: tl.constexpr, H: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr, INNER: tl.constexpr,
+    PROGRAMS: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Store d a of every step, and the gradients of h and c before the window, that of c where one arrives.
 

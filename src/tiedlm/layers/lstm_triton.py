@@ -29,7 +29,7 @@ MOST_UNITS = 256
 MOST_STREAMS = 64
 LEAST = 16
 """Rows and columns of the smallest product."""
-INNER_BYTES = 256
+INNER_BYTES = 512
 """Of a row of a product's factor at one time, in the forward pass; twice as many in the backward pass."""
 WARPS = 8
 

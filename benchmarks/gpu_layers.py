@@ -1,4 +1,4 @@
-"""Microseconds of one LSTM layer of 200 units on a GPU, on the stock kernel and on ours, replayed from a CUDA graph.
+"""Microseconds of one LSTM layer on a GPU, on the stock kernel and on ours, replayed from a CUDA graph.
 
 A window of training is 35 words of 20 streams under a mask, forward and back; one of scoring 256 words of one stream,
 forward alone and without TensorFloat-32. The forms are timed in turns, so that both see the same clock.
@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import product
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from tiedlm.layers.lstm_triton import lstm_triton
 from tiedlm.replay import Captured, Function, captured
 
 FORMS: dict[str, Any] = {"stock": lstm_stock, "triton": lstm_triton}
-UNITS = 200
+UNITS = (200, 650)
 WINDOWS = {"training": (35, 20), "scoring": (256, 1)}
 """Steps and streams."""
 TURNS, REPLAYS = 15, 20
@@ -30,12 +31,15 @@ TURNS, REPLAYS = 15, 20
 Capture = Callable[[Function, Sequence[Tensor]], Captured]
 
 
-def layer_times(device: str = "cuda", capture: Capture = captured, units: int = UNITS) -> dict[str, dict[str, float]]:
-    """Return for each window and precision the median microseconds of each form."""
+def layer_times(
+    device: str = "cuda", capture: Capture = captured, units: Sequence[int] = UNITS
+) -> dict[str, dict[str, float]]:
+    """Return for each width, window and precision the median microseconds of each form."""
     found = {}
-    for window, precision in (("training", "bfloat16"), ("training", "float32"), ("scoring", "float32")):
-        runs = {name: capture(*_prepared(form, window, precision, device, units))[0] for name, form in FORMS.items()}
-        found[f"{window} {precision}"] = _medians(runs, device)
+    kinds = (("training", "bfloat16"), ("training", "float32"), ("scoring", "float32"))
+    for width, (window, precision) in product(units, kinds):
+        runs = {name: capture(*_prepared(form, window, precision, device, width))[0] for name, form in FORMS.items()}
+        found[f"{width} units, {window} {precision}"] = _medians(runs, device)
     return found
 
 

@@ -89,14 +89,14 @@ def test_layers_are_timed_in_every_window_and_form(monkeypatch) -> None:
 
     monkeypatch.setattr(layers, "FORMS", {name: form(name) for name in ("stock", "triton")})
     monkeypatch.setattr(layers, "WINDOWS", {"training": (3, 2), "scoring": (4, 1)})
-    found = layers.layer_times("cpu", repeated, units=5)
-    assert list(found) == ["training bfloat16", "training float32", "scoring float32"]
+    found = layers.layer_times("cpu", repeated, units=(5,))
+    assert list(found) == [f"5 units, {kind}" for kind in ("training bfloat16", "training float32", "scoring float32")]
     assert called[:40] == 20 * ["stock"] + 20 * ["triton"]
     assert len(called) == 3 * 2 * layers.TURNS * layers.REPLAYS
     assert all(time > 0 for times in found.values() for time in times.values())
-    assert gpu.lines({"part": "layers", "layers": {"training bfloat16": {"stock": 1234.4, "triton": 99.6}}}) == [
-        "layers: training bfloat16: stock 1234 us, triton 100 us"
-    ]
+    assert gpu.lines(
+        {"part": "layers", "layers": {"5 units, training bfloat16": {"stock": 1234.4, "triton": 99.6}}}
+    ) == ["layers: 5 units, training bfloat16: stock 1234 us, triton 100 us"]
 
 
 def test_the_equations_are_taken_with_the_recipes_numbers() -> None:

@@ -35,8 +35,8 @@ def test_on_a_cpu_it_names_the_form_to_use() -> None:
 
 def test_what_it_takes_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tiedlm.layers.lstm_triton.missing_triton", lambda device: None)
-    assert why_not(torch.zeros(4 * 256, 256), 64) is None
-    assert "257 units" in (why_not(torch.zeros(4 * 257, 257), 64) or "")
+    assert why_not(torch.zeros(4 * 1024, 1024), 64) is None
+    assert "1,025 units" in (why_not(torch.zeros(4 * 1025, 1025), 64) or "")
 
 
 def test_shapes_are_checked_first() -> None:

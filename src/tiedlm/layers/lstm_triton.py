@@ -24,8 +24,8 @@ from tiedlm.native.triton_runs import missing_triton, power_of_two
 
 UNITS = 16
 """Units of one program."""
-MOST_UNITS = 256
-"""H at most: 16 programs, few enough to run at once beside those of other processes."""
+MOST_UNITS = 1024
+"""H at most: 64 programs, which a large GPU holds at once beside those of other processes."""
 MOST_STREAMS = 64
 LEAST = 16
 """Rows and columns of the smallest product."""
@@ -57,7 +57,7 @@ def why_not(weight: Tensor, streams: int) -> str | None:
     if weight.dtype != torch.float32:
         return f"its weights are {weight.dtype}, and must be torch.float32"
     if weight.shape[1] > MOST_UNITS:
-        return f"it has {weight.shape[1]:,} units, and may have {MOST_UNITS} at most"
+        return f"it has {weight.shape[1]:,} units, and may have {MOST_UNITS:,} at most"
     return f"it has {streams:,} streams, and may have {MOST_STREAMS} at most" if streams > MOST_STREAMS else None
 
 

@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -22,7 +21,7 @@ from tiedlm.errors import OutOfMemoryError, RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.models.config import GRUConfig, ModelConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel, State
-from tiedlm.training import loop
+from tiedlm.training import loop, scores
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import EpochReport, WindowReport
 from tiedlm.training.loop import resume, train
@@ -90,7 +89,7 @@ def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weight
 
     perplexities = iter([90.0, 80.0, 85.0])
     monkeypatch.setattr(loop, "train_window", step)
-    monkeypatch.setattr(loop, "score", lambda *_: SimpleNamespace(perplexity=next(perplexities)))
+    monkeypatch.setattr(loop, "validate", lambda *_: next(perplexities))
     folder = run(config, tmp_path, "run")
     count = len(windows) // 3
     assert count > 1
@@ -139,6 +138,51 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
     records = folder.journal.records()
     assert [r["event"] for r in records].count("epoch") == 3
     assert records[-1]["event"] == "end"
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_an_interrupt_while_it_validates_does_not_wait_and_loses_nothing(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: int
+) -> None:
+    whole = run(config, tmp_path, "whole")
+    calls, scored = [], scores.score
+
+    def score(*given: Any) -> Any:
+        calls.append(given)
+        for _ in range(requests if len(calls) == 2 else 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        found = scored(*given)
+        assert len(calls) == 1
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scores, "score", score)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path, "cut")
+    progress, recorder = read_progress(RunFolder.open(tmp_path / "cut")), Recorder()
+    folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=recorder)
+    assert progress.epoch == 2
+    assert progress.window == len([report for report in recorder.windows if report.epoch == 3])
+    assert not [report for report in recorder.windows if report.epoch == 2]
+    for role in ("weights", "scores"):
+        assert folder.read(role) == whole.read(role)
+    assert [record["event"] for record in folder.journal.records()].count("epoch") == 3
+
+
+def test_an_interrupt_while_the_best_weights_are_scored_loses_nothing(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_asked(*given: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        scores.score_best(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "score_best", first_asked)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path, "cut")
+    assert not RunFolder.open(tmp_path / "cut").has("scores")
+    folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=Recorder())
+    assert folder.read("scores") == run(config, tmp_path, "whole").read("scores")
 
 
 def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
@@ -206,7 +250,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
 def test_validation_perplexity_that_is_not_finite_stops(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "score", lambda *_: SimpleNamespace(perplexity=float("nan")))
+    monkeypatch.setattr(loop, "validate", lambda *_: float("nan"))
     with pytest.raises(TrainingError, match=r"The validation perplexity is nan.*epoch 1"):
         run(config, tmp_path, "run")
     assert not RunFolder.open(tmp_path / "run").has("weights")

@@ -34,8 +34,8 @@ def launch(
     Args:
         jobs: what to train, in the order of starting; a run to start from, where it is a job, is waited for.
         slots: how many at once; None fills the cores, or a GPU.
-        budget_seconds: when to ask what runs to save and end, from now; each then ends after the window under way, and
-            what validates or scores, after that. None: no limit.
+        budget_seconds: when to ask what runs to save and end, from now; each then ends after the window under way, one
+            of training or of scoring. None: no limit.
         display: where to report to; None prints a live table on a terminal, else lines.
         patience_seconds: how long a process that was asked to end may take before it is killed as hung.
         on_finished: is told of each job once it is trained, or was so before; the launch waits for it to return.

@@ -37,7 +37,7 @@ from tiedlm.training.record import Record
 from tiedlm.training.replayed import picked_gradients
 from tiedlm.training.reports import advice, epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.schedule import first_window, learning_rate
-from tiedlm.training.scores import score, score_best
+from tiedlm.training.scores import score_best, stopped_by, validate
 from tiedlm.training.share import Share
 from tiedlm.training.start import continued, started
 from tiedlm.training.state import TrainingState
@@ -136,9 +136,10 @@ class Training:
         with interruptible() as interrupt:
             while progress.epoch <= self.config.training.epochs:
                 self.train_epoch(interrupt)
-                self.end_epoch()
-        if not self.record.folder.has("scores"):
-            self.ranks.lead(lambda: score_best(self.state, self.corpus, self.record, self.display))
+                self.end_epoch(interrupt)
+            if not self.record.folder.has("scores"):
+                stop = stopped_by(interrupt, self.ranks)
+                self.ranks.lead(lambda: score_best(self.state, self.corpus, self.record, self.display, stop))
 
     def train_epoch(self, interrupt: Interrupt) -> None:
         """Train the windows of the epoch that are missing."""
@@ -174,10 +175,10 @@ class Training:
         progress.cross_entropy_sum += result.cross_entropy_sum
         progress.seconds += time.monotonic() - began
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, interrupt: Interrupt) -> None:
         """Validate, keep the weights if they are the best so far, and save."""
         began, progress = time.monotonic(), self.state.progress
-        valid = self.ranks.number(lambda: score(self.state.model, self.corpus, "valid").perplexity)
+        valid = validate(self.state, self.corpus, self.record, self.ranks, interrupt)
         if not math.isfinite(valid):
             raise advice(TrainingError(f"The validation perplexity is {valid}."), progress, self.record.path)
         best = progress.best_valid_perplexity is None or valid < progress.best_valid_perplexity

@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from tiedlm.corpora.prepare import Corpus
-from tiedlm.evaluation.perplexity import PROTOCOL, Score, perplexity
+from tiedlm.evaluation.perplexity import PROTOCOL, Score, Tally, word_nlls
 from tiedlm.models.contract import LanguageModel
+from tiedlm.ranks import Ranks
 from tiedlm.training.display import Display
+from tiedlm.training.interrupt import Interrupt
 from tiedlm.training.record import Record
 from tiedlm.training.state import TrainingState
 
-
-def score(model: LanguageModel, corpus: Corpus, split: str) -> Score:
-    """Return the score of the model as it is on a split."""
-    vocabulary = corpus.vocabulary
-    ids = corpus.splits[split].ids
-    return perplexity(model, ids, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
+Stop = Callable[[], bool]
+"""Whether somebody asked to stop."""
 
 
-def score_best(state: TrainingState, corpus: Corpus, record: Record, display: Display) -> None:
-    """Score the best weights and keep the scores."""
+def score(model: LanguageModel, corpus: Corpus, split: str, stop: Stop = lambda: False) -> Score:
+    """Return the score of the model as it is on a split.
+
+    Raises:
+        KeyboardInterrupt: `stop` says so, after a window of the split.
+    """
+    vocabulary, tally = corpus.vocabulary, Tally(corpus.vocabulary.unknown_id)
+    for _ in tally.over(word_nlls(model, corpus.splits[split].ids, end_id=vocabulary.end_id)):
+        if stop():
+            raise KeyboardInterrupt
+    return tally.score()
+
+
+def stopped_by(interrupt: Interrupt, ranks: Ranks) -> Stop:
+    """Return what an interrupt ends scoring by; where other ranks wait for the first one's score, it ends nothing."""
+    return lambda: interrupt.asked and ranks.alone
+
+
+def validate(state: TrainingState, corpus: Corpus, record: Record, ranks: Ranks, interrupt: Interrupt) -> float:
+    """Return the perplexity of the validation text.
+
+    Raises:
+        KeyboardInterrupt: after a request to stop, or a second one; the epoch is saved as it was trained.
+    """
+    try:
+        return ranks.number(lambda: score(state.model, corpus, "valid", stopped_by(interrupt, ranks)).perplexity)
+    except KeyboardInterrupt:
+        if ranks.alone:
+            record.save(state)
+        raise
+
+
+def score_best(
+    state: TrainingState, corpus: Corpus, record: Record, display: Display, stop: Stop = lambda: False
+) -> None:
+    """Score the best weights and keep the scores; KeyboardInterrupt as for `score`, and then nothing is kept."""
     folder = record.folder
     state.model.load_state_dict(folder.read_tensors("weights"))
-    scores = {split: score(state.model, corpus, split) for split in ("valid", "test")}
+    scores = {split: score(state.model, corpus, split, stop) for split in ("valid", "test")}
     values = {split: found.to_json() for split, found in scores.items()}
     record.note(state.progress, event="end", total_seconds=state.progress.total_seconds, scores=values)
     content = json.dumps({**values, "protocol": PROTOCOL}, indent=2, allow_nan=False).encode()

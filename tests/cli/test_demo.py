@@ -61,8 +61,8 @@ def test_both_models_are_trained_and_shown_beside_the_counting_ones(tiedlm, shor
 def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
     original = loop.Training.end_epoch
 
-    def cut(self):
-        original(self)
+    def cut(self, interrupt):
+        original(self, interrupt)
         if self.config.recipe == "demo-real":
             raise KeyboardInterrupt
 
@@ -78,7 +78,7 @@ def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
 
 
 def test_a_training_that_fails_is_told_with_its_log(tiedlm, short, monkeypatch):
-    def fails(self):
+    def fails(self, interrupt):
         raise TrainingError("The loss is nan.")
 
     monkeypatch.setattr(loop.Training, "end_epoch", fails)

@@ -37,6 +37,8 @@ def test_what_it_takes_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tiedlm.layers.lstm_triton.missing_triton", lambda device: None)
     assert why_not(torch.zeros(4 * 1024, 1024), 64) is None
     assert "1,025 units" in (why_not(torch.zeros(4 * 1025, 1025), 64) or "")
+    assert "a window of 8,192 steps has more" in (why_not(torch.zeros(4 * 1024, 1024), 64, 8192) or "")
+    assert why_not(torch.zeros(4 * 1024, 1024), 64, 8191) is None
 
 
 def test_shapes_are_checked_first() -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from support.triton_tests import INTERPRETED, TRITON
-from tiedlm.native.triton_runs import missing_triton, power_of_two
+from tiedlm.native.triton_runs import interpreted, missing_triton, power_of_two
 
 
 @TRITON
@@ -20,6 +20,11 @@ def test_compiled_kernels_are_for_a_gpu() -> None:
 def test_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "triton.runtime", None)
     assert "Triton cannot be imported" in (missing_triton("cuda") or "")
+
+
+@TRITON
+def test_whether_it_interprets_is_what_it_was_told() -> None:
+    assert interpreted() == INTERPRETED
 
 
 @pytest.mark.parametrize(("count", "power"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (1000, 1024)])

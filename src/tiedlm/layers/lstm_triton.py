@@ -20,13 +20,15 @@ from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
 from tiedlm.layers.lstm_batched import Kept, Steps, run_layer
 from tiedlm.layers.precision import type_of_products
 from tiedlm.layers.variational import apply_mask
-from tiedlm.native.triton_runs import missing_triton, power_of_two
+from tiedlm.native.triton_runs import interpreted, missing_triton, power_of_two
 
 UNITS = 16
 """Units of one program."""
 MOST_UNITS = 1024
 """H at most: 64 programs, which a large GPU holds at once beside those of other processes."""
 MOST_STREAMS = 64
+MOST_GATES = 2**31 - 1
+"""That a kernel counts in 32 bits."""
 LEAST = 16
 """Rows and columns of the smallest product."""
 INNER_BYTES = 512
@@ -43,22 +45,28 @@ def lstm_triton(
         ArgumentError: besides, for what `why_not` tells, and for a gradient of the gradient.
     """
     check_lstm(inputs, state, weights, mask)
-    reason = why_not(weights.hidden, inputs.shape[1])
+    reason = why_not(weights.hidden, inputs.shape[1], len(inputs))
     if reason is not None:
         raise ArgumentError(f"The layer cannot run in one kernel of a GPU: {reason}. Use lstm_stock.")
     return run_layer(STEPS, inputs, state, weights, mask)
 
 
-def why_not(weight: Tensor, streams: int) -> str | None:
-    """Return why a layer with this W_hh does not run so for so many streams, in words, or None where it does."""
-    missing = missing_triton(weight.device.type)
+def why_not(weight: Tensor, streams: int, steps: int = 1) -> str | None:
+    """Return why a layer with this W_hh does not run so for a window of this size, in words, or None where it does."""
+    missing, units = missing_triton(weight.device.type), weight.shape[1]
     if missing is not None:
         return missing
     if weight.dtype != torch.float32:
         return f"its weights are {weight.dtype}, and must be torch.float32"
-    if weight.shape[1] > MOST_UNITS:
-        return f"it has {weight.shape[1]:,} units, and may have {MOST_UNITS:,} at most"
-    return f"it has {streams:,} streams, and may have {MOST_STREAMS} at most" if streams > MOST_STREAMS else None
+    if units > MOST_UNITS:
+        return f"it has {units:,} units, and may have {MOST_UNITS:,} at most"
+    if streams > MOST_STREAMS:
+        return f"it has {streams:,} streams, and may have {MOST_STREAMS} at most"
+    if 4 * steps * streams * units > MOST_GATES:
+        return f"a window of {steps:,} steps has more than {MOST_GATES:,} gates"
+    there = torch.cuda.get_device_properties(weight.device).multi_processor_count if weight.is_cuda else MOST_UNITS
+    needed = -(-units // UNITS)
+    return f"it needs {needed} multiprocessors at once, and the GPU has {there}" if needed > there else None
 
 
 def run_forward(projected: Tensor, state: LSTMState, weight: Tensor, mask: Tensor | None) -> tuple[Kept, Tensor]:
@@ -103,7 +111,7 @@ def _whole(array: Tensor | None) -> Tensor | None:
 def _launch(kernel: Callable[..., Any], kept: Kept, inner_bytes: int, *arguments: Tensor | None) -> None:
     """Run one program for each of the units' shares, all at the same time; interpreted, one for all."""
     steps, streams, units = kept.bounded.shape
-    at_once = {"num_warps": WARPS, "num_stages": 1, "launch_cooperative_grid": True} if kept.read.is_cuda else {}
+    at_once = {"num_warps": WARPS, "num_stages": 1, "launch_cooperative_grid": True} if not interpreted() else {}
     own = UNITS if at_once else max(power_of_two(units), LEAST)
     sizes = {"ROWS": max(power_of_two(streams), LEAST), "UNITS": own, "INNER": inner_bytes // kept.read.itemsize}
     stock: Any = torch.backends.cudnn.rnn

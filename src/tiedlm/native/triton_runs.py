@@ -24,6 +24,13 @@ def missing_triton(device: str) -> str | None:
     return None
 
 
+def interpreted() -> bool:
+    """Return whether Triton, which is there, interprets kernels: their programs then run one after the other."""
+    from triton.runtime import JITFunction  # pyright: ignore[reportMissingImports]
+
+    return not isinstance(_any, JITFunction)
+
+
 def power_of_two(count: int) -> int:
     """Return the smallest power of two that is not below `count`, the sizes that a kernel's blocks have."""
     return 1 << (count - 1).bit_length()

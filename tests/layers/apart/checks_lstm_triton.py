@@ -37,7 +37,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(lstm_truth.CASES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 if DEVICE == "cpu" else 10, deadline=None)  # a GPU's kernels are compiled for each size
 def test_is_the_loop(drawn: dict[str, Any]) -> None:
     lstm_truth.check_in_float32(layer, drawn)
 
@@ -96,8 +96,12 @@ BITS = pytest.mark.skipif(DEVICE == "cpu", reason="Triton's interpreter multipli
 
 
 @pytest.mark.parametrize("low", [pytest.param(torch.bfloat16, marks=BITS), torch.float16])
-def test_under_autocast_products_are_rounded_and_sums_are_not(low: torch.dtype) -> None:
-    one = case(11, steps=9, streams=7, inputs=40, units=33, size=0.2).to(torch.float32)
+@pytest.mark.parametrize(("steps", "streams", "units"), [(9, 7, 33), (35, 20, 200), (5, 40, 200)])
+def test_under_autocast_products_are_rounded_and_sums_are_not(
+    steps: int, streams: int, units: int, low: torch.dtype
+) -> None:
+    size = 0.2 if units < 100 else 0.07
+    one = case(11, steps=steps, streams=streams, inputs=40, units=units, size=size).to(torch.float32)
     truth = one.to(torch.float64).everything(lstm_loop)
     with torch.autocast(DEVICE, low):
         found = one.everything(layer)
@@ -105,6 +109,17 @@ def test_under_autocast_products_are_rounded_and_sums_are_not(low: torch.dtype) 
     lstm_truth.check(found, truth, 3e-2)
     with pytest.raises(AssertionError):
         lstm_truth.check(found, truth, 1e-4)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="the interpreter does not round to TensorFloat-32")
+@pytest.mark.parametrize("streams", [20, 40])
+def test_with_tensorfloat_32_it_is_the_loop_up_to_ten_bits(streams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    one = case(13, steps=35, streams=streams, inputs=40, units=200, size=0.07).to(torch.float32)
+    found, truth = one.everything(layer), one.to(torch.float64).everything(lstm_loop)
+    lstm_truth.check(found, truth, 1e-2)
+    with pytest.raises(AssertionError):
+        lstm_truth.check(found, truth, 1e-6)
 
 
 def test_the_same_numbers_give_the_same_bits() -> None:

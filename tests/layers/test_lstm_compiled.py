@@ -82,17 +82,11 @@ def test_one_result_alone_passes_its_gradient_back(part: str) -> None:
 
 @pytest.mark.parametrize("size", [1e-4, 1.0, 5.0])
 def test_gates_that_hardly_open_and_gates_at_their_ends(size: float) -> None:
-    drawn = {"seed": 9, "steps": 2, "streams": 3, "inputs": 5, "units": 33, "keep": 0.5, "size": size}
-    lstm_truth.check_in_float32(lstm_compiled, drawn)
+    lstm_truth.check_gates_at_their_ends(lstm_compiled, size)
 
 
 def test_what_is_no_number_stays_none() -> None:
-    one = case(10).to(torch.float32)
-    one.inputs.data[1, 2, 0] = float("nan")
-    outputs, (hidden, _) = one.run(lstm_compiled)
-    assert outputs[0].isfinite().all()
-    assert hidden[2].isnan().all()
-    assert hidden[:2].isfinite().all()
+    lstm_truth.check_no_number_stays_none(lstm_compiled)
 
 
 def test_under_autocast_the_batched_products_alone_are_rounded() -> None:

@@ -68,8 +68,21 @@ def check_all_dropped(layer: Layer, dtype: torch.dtype) -> None:
     check(found, one.to(torch.float64).everything(lstm_loop), RELATIVE[dtype])
 
 
-def check_arguments_untouched(layer: Layer) -> None:
-    one = case(6)
+def check_arguments_untouched(layer: Layer, dtype: torch.dtype = torch.float64) -> None:
+    one = case(6).to(dtype)
     before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
     one.everything(layer)
     assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())
+
+
+def check_gates_at_their_ends(layer: Layer, size: float) -> None:
+    check_in_float32(layer, {"seed": 9, "steps": 2, "streams": 3, "inputs": 5, "units": 33, "keep": 0.5, "size": size})
+
+
+def check_no_number_stays_none(layer: Layer) -> None:
+    one = case(10).to(torch.float32)
+    one.inputs.data[1, 2, 0] = float("nan")
+    outputs, (hidden, _) = one.run(layer)
+    assert outputs[0].isfinite().all()
+    assert hidden[2].isnan().all()
+    assert hidden[:2].isfinite().all()

@@ -13,6 +13,7 @@ from tiedlm.launching.display import Display, for_stream
 from tiedlm.launching.fleet import POLL_SECONDS, Fleet
 from tiedlm.launching.job import Job, Outcome, State
 from tiedlm.launching.share import slots_for, threads_for
+from tiedlm.launching.standing import Row
 from tiedlm.training.interrupt import interruptible
 
 
@@ -68,15 +69,18 @@ def launch(
                     fleet.start()
                 time.sleep(POLL_SECONDS)
                 fleet.collect()
-                news.tell(fleet.outcomes())
-                display.show(fleet.rows())
-            news.tell(fleet.outcomes())
-            display.show(fleet.rows())
+                _tell(fleet.rows(), news, display)
+            _tell(fleet.rows(), news, display)
     finally:
         display.close()
     if interrupt.asked:
         raise KeyboardInterrupt
     return fleet.outcomes()
+
+
+def _tell(rows: Sequence[Row], news: _News, display: Display) -> None:
+    news.tell([row.outcome for row in rows])
+    display.show(rows)
 
 
 class _News:

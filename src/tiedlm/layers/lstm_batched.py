@@ -24,6 +24,7 @@ from torch import Tensor
 from tiedlm.derivatives import refuse_double_backward
 from tiedlm.layers.lstm import LSTMState, LSTMWeights
 from tiedlm.layers.precision import type_of_products
+from tiedlm.layers.variational import apply_mask
 
 
 class Kept(NamedTuple):
@@ -37,6 +38,23 @@ class Kept(NamedTuple):
     """tanh(c) after every step [T, B, H]."""
     read: Tensor
     """Masked h before the window, then after every step [T + 1, B, H]: what W_hh reads, and the outputs."""
+
+
+def room(projected: Tensor, state: LSTMState, mask: Tensor | None, read_as: torch.dtype) -> tuple[Kept, Tensor]:
+    """Return room for what a window keeps, begun with the state before it, and for the raw h after it [B, H].
+
+    Args:
+        projected: W_ih x + b [T, B, 4H], in whose place the gates come.
+        state: raw h and c before the window.
+        mask: of the layer.
+        read_as: type in which W_hh reads h.
+    """
+    hidden, cell = state
+    steps, last = len(projected), torch.empty_like(hidden, memory_format=torch.contiguous_format)
+    cells = hidden.new_empty(steps + 1, *hidden.shape)
+    read = hidden.new_empty(steps + 1, *hidden.shape, dtype=read_as)
+    cells[0], read[0] = cell, apply_mask(hidden, mask)
+    return Kept(projected, cells, hidden.new_empty(steps, *hidden.shape), read), last
 
 
 class Steps(NamedTuple):

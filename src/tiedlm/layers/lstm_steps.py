@@ -7,18 +7,14 @@ from torch import Tensor
 
 from tiedlm.layers.compiled_steps import LOOPS, MOST_LANES
 from tiedlm.layers.lstm import LSTMState
-from tiedlm.layers.lstm_batched import Kept
-from tiedlm.layers.variational import apply_mask
+from tiedlm.layers.lstm_batched import Kept, room
 from tiedlm.native.call import run_loop
 
 
 def run_forward(projected: Tensor, state: LSTMState, weight: Tensor, mask: Tensor | None) -> tuple[Kept, Tensor]:
     """Return what is kept, gates in the place of W_ih x + b [T, B, 4H], and the raw h after the window [B, H]."""
-    hidden, cell = state
-    cells, read = (hidden.new_empty(len(projected) + 1, *hidden.shape) for _ in range(2))
-    kept, last = Kept(projected, cells, hidden.new_empty(len(projected), *hidden.shape), read), torch.empty_like(hidden)
-    cells[0], read[0] = cell, apply_mask(hidden, mask)
-    _run("lstm_forward", kept, weight, mask, read, last)
+    kept, last = room(projected, state, mask, weight.dtype)
+    _run("lstm_forward", kept, weight, mask, kept.read, last)
     return kept, last
 
 

@@ -17,9 +17,8 @@ from torch import Tensor
 from tiedlm.errors import ArgumentError
 from tiedlm.layers import lstm_kernels
 from tiedlm.layers.lstm import LSTMState, LSTMWeights, check_lstm
-from tiedlm.layers.lstm_batched import Kept, Steps, run_layer
+from tiedlm.layers.lstm_batched import Kept, Steps, room, run_layer
 from tiedlm.layers.precision import type_of_products
-from tiedlm.layers.variational import apply_mask
 from tiedlm.native.triton_runs import interpreted, missing_triton, power_of_two
 
 UNITS = 16
@@ -71,12 +70,8 @@ def why_not(weight: Tensor, streams: int, steps: int = 1) -> str | None:
 
 def run_forward(projected: Tensor, state: LSTMState, weight: Tensor, mask: Tensor | None) -> tuple[Kept, Tensor]:
     """Return what is kept, gates in the place of W_ih x + b [T, B, 4H], and the raw h after the window [B, H]."""
-    hidden, cell = state
     weight = weight.to(type_of_products(weight))
-    cells, read = (hidden.new_empty(len(projected) + 1, *hidden.shape, dtype=of.dtype) for of in (cell, weight))
-    cells[0], read[0] = cell, apply_mask(hidden, mask)
-    kept = Kept(projected, cells, hidden.new_empty(len(projected), *hidden.shape), read)
-    last = torch.empty_like(hidden, memory_format=torch.contiguous_format)
+    kept, last = room(projected, state, mask, weight.dtype)
     _launch(lstm_kernels.lstm_forward, kept, INNER_BYTES, *kept, last, weight.contiguous(), _whole(mask))
     return kept, last
 
@@ -91,11 +86,8 @@ def run_back(
     """
     of_outputs, of_hidden, of_cell = (gradient.contiguous() for gradient in arriving)
     weight = weight.to(kept.read.dtype).contiguous()
-    of_sums, before, of_cell = (
-        torch.empty_like(kept.gates, dtype=weight.dtype),
-        torch.empty_like(of_hidden),
-        of_cell.clone(),
-    )
+    of_sums, before = torch.empty_like(kept.gates, dtype=weight.dtype), torch.empty_like(of_hidden)
+    of_cell = of_cell.clone()
     gradients = (of_outputs, of_hidden, of_cell, of_sums, before)
     _launch(lstm_kernels.lstm_backward, kept, 2 * INNER_BYTES, *kept[:3], weight, _whole(mask), *gradients)
     return of_sums, before, of_cell

@@ -65,10 +65,7 @@ def test_units_dropped_in_every_stream_are_no_special_case() -> None:
 
 
 def test_it_leaves_its_arguments_as_they_were() -> None:
-    one = case(6).to(torch.float32)
-    before = {name: leaf.detach().clone() for name, leaf in one.leaves.items()}
-    one.everything(layer)
-    assert all(torch.equal(leaf, before[name]) for name, leaf in one.leaves.items())
+    lstm_truth.check_arguments_untouched(layer, torch.float32)
 
 
 def test_a_mask_may_hold_any_numbers() -> None:
@@ -79,17 +76,11 @@ def test_a_mask_may_hold_any_numbers() -> None:
 
 @pytest.mark.parametrize("size", [1e-4, 1.0, 5.0])
 def test_gates_that_hardly_open_and_gates_at_their_ends(size: float) -> None:
-    drawn = {"seed": 9, "steps": 2, "streams": 3, "inputs": 5, "units": 33, "keep": 0.5, "size": size}
-    lstm_truth.check_in_float32(layer, drawn)
+    lstm_truth.check_gates_at_their_ends(layer, size)
 
 
 def test_what_is_no_number_stays_none() -> None:
-    one = case(10).to(torch.float32)
-    one.inputs.data[1, 2, 0] = float("nan")
-    outputs, (hidden, _) = one.run(layer)
-    assert outputs[0].isfinite().all()
-    assert hidden[2].isnan().all()
-    assert hidden[:2].isfinite().all()
+    lstm_truth.check_no_number_stays_none(layer)
 
 
 BITS = pytest.mark.skipif(DEVICE == "cpu", reason="Triton's interpreter multiplies the bits of bfloat16")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,8 +46,14 @@ def test_a_row_tells_published_ours_seeds_missing_and_cost(tiedlm, project) -> N
     for told in ("87.00 ± 0.00", "0 1 2"):
         assert told in found["ptb-small-vd"]
     assert found["ptb-small-vd"].split()[-1] == "-"
-    for told in ("not run", "0, 1, 2", "unknown"):
+    for told in ("not run", "0, 1, 2", "(small network)"):
         assert told in found["ptb-large-vd"]
+
+
+def test_before_any_training_costs_are_unknown(tiedlm, project) -> None:
+    shutil.rmtree(project / "results")
+    (project / "results").mkdir()
+    assert lines(tiedlm, project)["ptb-large-vd"].endswith("  unknown")
 
 
 def test_figures_after_fewer_trainings_are_told_as_such(tiedlm, project) -> None:
@@ -158,7 +165,7 @@ def test_as_json_every_missing_training_has_its_command(tiedlm, project) -> None
         *("ptb-small-re-seed-1", "ptb-small-re-seed-1-second", "ptb-small-re-seed-2", "ptb-small-re-seed-2-second")
     ]
     assert all(training["seconds_left"] == pytest.approx(3600) for training in told["trainings"])
-    conditions = {"machine": HERE, "precision": "float32", "threads": 1}
+    conditions = {"size": "small", "machine": HERE, "precision": "float32", "threads": 1}
     assert all(training["seconds_of"] == conditions for training in told["trainings"])
 
 

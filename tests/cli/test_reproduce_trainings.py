@@ -13,7 +13,7 @@ from tiedlm.errors import RunError
 from tiedlm.reproduction.costs import Conditions, Estimate
 from tiedlm.reproduction.plan import Step
 
-COST = Estimate(seconds=100.0, conditions=Conditions(machine="here", precision="float32", threads=1))
+COST = Estimate(seconds=100.0, conditions=Conditions(machine="here", precision="float32", threads=1), of_size="small")
 RE = "ptb-small-re"
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.published_results import add_result
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.collect import collect
-from tiedlm.reproduction.costs import Conditions, Estimate, begun, estimate, work_a_word
+from tiedlm.reproduction.costs import Conditions, Estimate, begun, estimate
 
 HERE = "a processor"
 HOUR = 40 * 90.0
@@ -22,6 +22,11 @@ def seconds(results: Path, name: str) -> float:
     return found.seconds
 
 
+def size_for(results: Path, name: str) -> str | None:
+    found = estimate(name, collect(results), begun(HERE))
+    return found and found.of_size
+
+
 def record(results: Path, seed: int, epoch: float, machine: str = HERE, **runtime: Any) -> None:
     """Add a training whose epochs took so many seconds."""
     config = recipe("ptb-small-vd")
@@ -29,10 +34,30 @@ def record(results: Path, seed: int, epoch: float, machine: str = HERE, **runtim
     add_result(results, "ptb-small-vd", seed, 88.0, seconds=epoch, processor=machine, config=config)
 
 
-def test_without_a_training_of_the_size_there_is_no_estimate(tmp_path: Path) -> None:
-    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
+def test_without_any_training_there_is_no_estimate(tmp_path: Path) -> None:
     assert estimate("ptb-medium-vd", collect(tmp_path), begun(HERE)) is None
-    assert estimate("ptb-small-re", collect(tmp_path), begun(HERE)) is not None
+
+
+def test_without_a_training_of_the_size_another_size_stands_for_it_by_its_work(tmp_path: Path) -> None:
+    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
+    medium, epochs = recipe("ptb-medium-vd"), recipe("ptb-medium-vd").training.epochs
+    of_work = (39 + 48 * 2 * 0.65**2) / (12 + 3.84)  # in millions of operations a word
+    assert seconds(tmp_path, "ptb-medium-vd") == pytest.approx(epochs * 90.0 * of_work)
+    assert medium.model.width == 650  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_size_that_is_told_is_the_recorded_one_and_the_nearest(tmp_path: Path) -> None:
+    """Of the own size is best, on whichever machine; else the same conditions, and then the nearer size."""
+    add_result(tmp_path, "ptb-small-vd", 0, 88.0, processor=HERE)
+    assert size_for(tmp_path, "ptb-small-re") == "small"
+    assert size_for(tmp_path, "ptb-large-vd") == "small"
+    add_result(tmp_path, "ptb-medium-vd", 0, 80.0, processor="elsewhere")
+    assert size_for(tmp_path, "ptb-large-vd") == "small"
+    add_result(tmp_path, "ptb-medium-vd", 1, 80.0, processor=HERE)
+    assert size_for(tmp_path, "ptb-large-vd") == "medium"
+    assert size_for(tmp_path, "ptb-small-re") == "small"
+    add_result(tmp_path, "ptb-large-vd", 0, 75.0, processor="elsewhere")
+    assert size_for(tmp_path, "ptb-large-re") == "large"
 
 
 def test_a_recipe_costs_what_it_cost(tmp_path: Path) -> None:
@@ -51,12 +76,6 @@ def test_other_losses_vocabularies_and_texts_are_scaled_by_their_work(tmp_path: 
     assert half == pytest.approx(HOUR * larger)
 
 
-def test_work_of_a_stopped_gradient_lies_between() -> None:
-    real = recipe("ptb-small-real")
-    assert work_a_word(real) == pytest.approx(12e6 * 1.52 + 3.84e6)
-    assert work_a_word(recipe("demo-vd")) == 1.0
-
-
 def test_the_middle_of_several_trainings_is_taken_and_of_both_stages(tmp_path: Path) -> None:
     for seed, epoch in enumerate((80.0, 90.0, 400.0)):
         add_result(tmp_path, "ptb-small-vd", seed, 88.0, seconds=epoch)
@@ -72,7 +91,7 @@ def test_only_trainings_in_the_precision_and_on_the_threads_that_are_asked_for_c
     rows = collect(tmp_path)
     for precision, threads, epoch in (("float32", 1, 90.0), ("bfloat16", 1, 50.0), ("float32", 2, 60.0)):
         asked = Conditions(machine=HERE, precision=precision, threads=threads)
-        assert estimate("ptb-small-vd", rows, asked) == Estimate(seconds=40 * epoch, conditions=asked)
+        assert estimate("ptb-small-vd", rows, asked) == Estimate(seconds=40 * epoch, conditions=asked, of_size="small")
 
 
 def test_without_such_a_training_the_nearest_is_taken_and_named(tmp_path: Path) -> None:

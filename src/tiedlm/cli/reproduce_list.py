@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.reproduce_costs import cost, what_costs_are
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.costs import Conditions, Estimate, begun
@@ -18,11 +19,9 @@ from tiedlm.reproduction.page_parts import verdict
 from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
 from tiedlm.reproduction.tables import NOT_RUN
 from tiedlm.training.config import RuntimeConfig
-from tiedlm.training.duration import duration
 from tiedlm.training.environment import device_name, processor
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")
-UNKNOWN = "unknown"
 
 
 def print_list(
@@ -46,7 +45,7 @@ def print_list(
     here = begun(where, precision)
     cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
-    print(f"\n{_what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
+    print(f"\n{what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
 
 
 def machine(runtime: Mapping[str, Any]) -> str:
@@ -70,7 +69,7 @@ def _cells(row: Row, steps: Sequence[Step], here: Conditions) -> list[str]:
     printed = "-" if paper.test is None else f"{paper.test}{again}"
     seeds = " ".join(map(str, row.results)) or "-"
     lacking = ", ".join(f"{step.seed}{'' if step.training == 1 else ' again'}" for step in steps)
-    return [row.name, paper.table, printed, _ours(row), seeds, lacking or "-", _cost(steps, here)]
+    return [row.name, paper.table, printed, _ours(row), seeds, lacking or "-", cost(steps, here)]
 
 
 def _ours(row: Row) -> str:
@@ -80,36 +79,6 @@ def _ours(row: Row) -> str:
     others = {number: row.perplexity("test", number) for number in row.trainings()}
     told = [f"{found.told()} after {number}" for number, found in others.items() if found is not None]
     return told[-1] if told else NOT_RUN
-
-
-def _cost(steps: Sequence[Step], here: Conditions) -> str:
-    """Return how long the trainings for one row's steps would take, and of which others that is told."""
-    if not steps:
-        return "-"
-    estimate = steps[0].estimate  # one for all: they are of one recipe
-    if estimate is None:
-        return UNKNOWN
-    told = duration(sum(training.seconds or 0.0 for training in trainings(steps)))
-    others = _others(estimate.conditions, here)
-    return f"{told} ({', '.join(others)})" if others else told
-
-
-def _others(found: Conditions, here: Conditions) -> list[str]:
-    """Return in words where conditions are other than here."""
-    told = {"precision": found.precision, "threads": _threads(found), "machine": found.machine}
-    return [words for name, words in told.items() if getattr(found, name) != getattr(here, name)]
-
-
-def _threads(conditions: Conditions) -> str:
-    return f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''}"
-
-
-def _what_costs_are(here: Conditions) -> str:
-    return (
-        f"Costs are times of one process in {here.precision} on {_threads(here)} of {here.machine}, as `tiedlm "
-        "reproduce` begins it.\nBrackets name what was otherwise in the recorded trainings that a time is of. A first "
-        "training whose run is not here is made again.\n"
-    )
 
 
 def _print_figure1(points: Points | None, *, json: bool) -> None:
@@ -152,5 +121,5 @@ def _training_json(training: Training, estimate: Estimate | None, runtime: Mappi
     command = training.command()
     if not training.run_dir.exists():  # one that is begun keeps its own
         command += "".join(f" --runtime.{name} {value}" for name, value in sorted(runtime.items()))
-    conditions = None if estimate is None else asdict(estimate.conditions)
+    conditions = None if estimate is None else {"size": estimate.of_size, **asdict(estimate.conditions)}
     return {"command": command, "done": training.done, "seconds_left": training.seconds, "seconds_of": conditions}

@@ -93,7 +93,7 @@ def missing(
     *,
     precision: Precision | None = None,
 ) -> list[Step]:
-    """Return the trainings that rows lack, cheapest first; those of unknown cost last.
+    """Return the trainings that rows lack, cheapest first; in the order of the paper where no cost is known.
 
     A second training follows its first.
 
@@ -115,5 +115,5 @@ def missing(
     return sorted(steps, key=_cost)  # a stable order: of equal cost, as in the paper, then by seed and training
 
 
-def _cost(step: Step) -> tuple[bool, float]:
-    return step.estimate is None, 0.0 if step.estimate is None else step.estimate.seconds
+def _cost(step: Step) -> float:
+    return 0.0 if step.estimate is None else step.estimate.seconds

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
+from tiedlm.checkpoint.load import load_run
+from tiedlm.evaluation import run_corpus
+from tiedlm.evaluation.own_words import own_words_score
 from tiedlm.evaluation.perplexity import PROTOCOL
 
 
@@ -84,11 +88,26 @@ def test_the_lines_in_plain_form(tiedlm, tiny):
     assert float(lines[31][4]) == pytest.approx(math.exp(float(lines[31][3]) / 4), rel=1e-5)
 
 
+def test_a_part_of_a_corpus_is_read_with_its_own_words(tiedlm, tiny, monkeypatch):
+    run = load_run(tiny / "run")
+    whole = run_corpus.run_corpus(run.folder)
+    train = whole.splits["train"]
+    part = replace(whole, splits=whole.splits | {"train": replace(train, ids=train.ids[:40])})
+    monkeypatch.setattr(run_corpus, "run_corpus", lambda folder, data_dir: part)
+    expected = own_words_score(run.model, part, "valid")
+    told = json.loads(tiedlm("score", tiny / "run", "--split", "valid", "--own-words", "--json").output)
+    assert told["text"] == "valid split of text, words that its training text lacks as <unk>"
+    assert {name: told[name] for name in expected.to_json()} == expected.to_json()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--text", "a.txt", "--split", "test"], "--split has no effect beside --text"),
         (["--text", "a.txt", "--data-dir", "."], "--data-dir has no effect beside --text"),
+        (["--text", "a.txt", "--own-words"], "--own-words has no effect beside --text"),
+        (["--own-words", "--per-word"], "--own-words and --per-word do not go together"),
+        (["--own-words"], "has every word that the model reads in its test split"),
         (["--per-line", "--per-word"], "--per-line and --per-word do not go together"),
         (["--data-dir", "."], "--data-dir has no effect on the corpus 'text'"),
         (["--text", "nowhere.txt"], "nowhere.txt does not exist"),

@@ -11,6 +11,7 @@ import pytest
 
 from support.finished_run import scores
 from support.invented_analysis import analysis
+from support.published_results import own_words_of
 from tiedlm.errors import RunError
 from tiedlm.reproduction.layout import Result
 from tiedlm.reproduction.measured import blocks_of, check_analysis, next_words_of
@@ -81,6 +82,25 @@ def changed(path: tuple[Any, ...], value: Any) -> Callable[[Any], None]:
 )
 def test_contradictions_are_refused(change, message):
     told = copy.deepcopy(analysis(scores()))
+    change(told)
+    with pytest.raises(RunError, match=rf"result: analysis\.json.*{message}.*Nothing of it was used"):
+        check_analysis(result(told))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed(("own_words", "test", "words"), 5), "the test text with its own words is not the one of the scores"),
+        (changed(("own_words", "valid", "unknown"), 0), "the valid text .* with more words unknown"),
+        (changed(("own_words", "valid", "nll_nats"), 1.0), "the perplexity of the valid text .* not that of its nats"),
+        (changed(("own_words", "train"), {}), "KeyError"),
+        (changed(("own_words",), None), "AttributeError"),
+    ],
+)
+def test_scores_with_a_parts_own_words_go_with_those_of_all(change, message):
+    told = analysis(scores())
+    told["own_words"] = {split: own_words_of(scores()[split]) for split in ("valid", "test")}
+    check_analysis(result(told))
     change(told)
     with pytest.raises(RunError, match=rf"result: analysis\.json.*{message}.*Nothing of it was used"):
         check_analysis(result(told))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,9 @@ from tiedlm.checkpoint.load import load_run
 from tiedlm.errors import RunError
 from tiedlm.evaluation.measures import everywhere
 from tiedlm.evaluation.next_words import next_words
+from tiedlm.evaluation.own_words import own_words_score
+from tiedlm.evaluation.run_corpus import run_corpus
+from tiedlm.reproduction import measurement
 from tiedlm.reproduction.measured import NEAR, check_analysis
 from tiedlm.reproduction.measurement import measure
 from tiedlm.reproduction.published_predictions import PREDICTIONS
@@ -56,6 +60,20 @@ def test_next_words_are_those_of_predict(tiny, told):
     assert first["next"] == [[word, round(probability, 7)] for word, probability in expected]
     assert "information" in first["unknown"]
     assert "the" not in first["unknown"]
+
+
+def test_a_part_of_a_corpus_is_scored_once_more_with_its_own_words(tiny, told, monkeypatch):
+    assert "own_words" not in told
+    whole = run_corpus(load_run(tiny / "run").folder)
+    train = whole.splits["train"]
+    part = replace(whole, name="wikitext-2-half1", splits=whole.splits | {"train": replace(train, ids=train.ids[:40])})
+    monkeypatch.setattr(measurement, "run_corpus", lambda folder, data_dir: part)
+    found = measure(tiny / "run")
+    model = load_run(tiny / "run").model
+    for split in ("valid", "test"):
+        assert found["own_words"][split] == own_words_score(model, part, split).to_json()
+        assert found["own_words"][split]["unknown"] > whole.splits[split].unknown
+    assert {name: value for name, value in found.items() if name != "own_words"} == told
 
 
 def test_a_folder_that_is_no_run_is_told(tmp_path):

@@ -77,6 +77,23 @@ def test_what_was_measured_stands_in_tables_and_page(shared: Path) -> None:
     assert "ptb-medium-real, seed 0" in (shared / "docs/tables/table4-words.md").read_text()
 
 
+def test_the_halves_read_with_their_own_words_have_a_table_once_they_are_measured(project: Path) -> None:
+    write(project)
+    tables = {f"docs/tables/table2-own-words.{form}" for form in ("md", "tex", "csv")}
+    assert not tables & set(made(project))
+    result = add_result(project / "results", "wikitext2-half1-small-re", 0, 150.0, chances=CHANCES)
+    write(project)
+    assert tables < set(made(project))
+    page = (project / "docs/reproduction.md").read_text()
+    assert (
+        page.index("### Table 2:") < page.index("### Table 2 with the words of the half") < page.index("### Table 3:")
+    )
+    assert "| VD-LSTM+RE, half1 | `wikitext2-half1-small-re` | 1 | 155.00 | 139.50 | 152.4 |" in page
+    shutil.rmtree(result.parent)
+    write(project)
+    assert not tables & set(made(project))
+
+
 def test_rendered_again_nothing_changes(project: Path) -> None:
     assert len(write(project)) == len(made(project))
     before = made(project)

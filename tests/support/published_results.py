@@ -12,7 +12,7 @@ from typing import Any
 
 from support.invented_analysis import analysis
 from tiedlm.config import to_json
-from tiedlm.corpora.parts import source_of
+from tiedlm.corpora.parts import PARTS, source_of
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.figure1_folder import shared_config
 from tiedlm.reproduction.figure1_records import TRAINING
@@ -26,10 +26,13 @@ from tiedlm.reproduction.layout import (
     answered_for,
     checksum,
 )
+from tiedlm.reproduction.measured import OWN_WORDS, SCORED
 from tiedlm.reproduction.provenance import provenance
 from tiedlm.training.config import RunConfig
 
 PROTOCOL = "every word once"
+OWN = 0.9
+"""Perplexity of either text read with the words of a half alone, in units of that with the whole text's."""
 SECONDS = 90.0
 """Seconds of every epoch."""
 
@@ -142,7 +145,7 @@ def _contents(
         "metrics.jsonl": b"".join(json.dumps(record).encode() + b"\n" for record in metrics),
         "scores.json": _json(scores),
     }
-    files |= {} if chances is None else {ANALYSIS: _json(analysis(scores, chances))}
+    files |= {} if chances is None else {ANALYSIS: _json(analysis(scores, chances) | _own_words(config, scores))}
     version = WITHOUT_ANALYSIS if chances is None else VERSION
     told = provenance(
         config=config,
@@ -180,6 +183,19 @@ def _metrics(config: dict[str, Any], test: float, seconds: float) -> list[dict[s
         }
         for epoch in range(1, epochs + 1)
     ]
+
+
+def _own_words(config: dict[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
+    if config["corpus"]["name"] not in PARTS:
+        return {}
+    return {OWN_WORDS: {split: own_words_of(scores[split]) for split in SCORED}}
+
+
+def own_words_of(score: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a score with the half's words that goes with the one with the whole text's."""
+    nll = score["nll_nats"] + math.log(OWN) * score["words"]
+    perplexity = math.exp(nll / score["words"])
+    return {**score, "perplexity": perplexity, "nll_nats": nll, "unknown": score["unknown"] + 3}
 
 
 def _score(config: dict[str, Any], split: str, perplexity: float) -> dict[str, Any]:

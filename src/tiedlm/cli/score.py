@@ -35,6 +35,8 @@ class Arguments:
     """Split of the run's corpus; without it and without --text the test split."""
     text: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A text file to score under the run's vocabulary instead: UTF-8, words between blanks."""
+    own_words: Switch = False
+    """Read words that the training text lacks as `<unk>`; of a corpus whose training text is a part of another's."""
     per_line: Switch = False
     """Print the score of every line, too."""
     per_word: Switch = False
@@ -53,6 +55,10 @@ class Arguments:
                     raise ConfigError(
                         f"--{option.replace('_', '-')} has no effect beside --text. Leave one of them out."
                     )
+            if self.own_words:
+                raise ConfigError("--own-words has no effect beside --text. Leave one of them out.")
+        if self.own_words and self.per_word:
+            raise ConfigError("--own-words and --per-word do not go together. Leave one of them out.")
         if self.per_line and self.per_word:
             raise ConfigError("--per-line and --per-word do not go together. Leave one of them out.")
 
@@ -100,7 +106,12 @@ def _scored_text(given: Arguments, run: Run) -> Iterator[tuple[str, np.ndarray[A
 
     split = given.split or "test"
     corpus = run_corpus(run.folder, given.data_dir)
-    yield f"{split} split of {corpus.name}", corpus.splits[split].ids, split_words(corpus, split)
+    name, ids = f"{split} split of {corpus.name}", corpus.splits[split].ids
+    if given.own_words:
+        from tiedlm.evaluation.own_words import own_words
+
+        name, ids = f"{name}, words that its training text lacks as <unk>", own_words(corpus, split)
+    yield name, ids, split_words(corpus, split)
 
 
 def _print_details(given: Arguments, run: Run, windows: Windows, words: Iterator[str]) -> None:

@@ -3,7 +3,10 @@
     {"format": 1, "split": "test", "protocol": "...", "neighbours": 10,
      "score": {...}, "bands": [...], "feature_norm_squared": ..., "geometry": {...}, "probability": {...},
      "blocks": {"the, everywhere": {"sums": [block 0, block 1, ...], "counts": [...]}, ...},
-     "next_words": [{"context": "...", "unknown": [...], "next": [["federal", 0.22], ...]}, ...]}
+     "next_words": [{"context": "...", "unknown": [...], "next": [["federal", 0.22], ...]}, ...],
+     "own_words": {"valid": {...}, "test": {...}}}
+
+`own_words` has the scores of `evaluation.own_words`, and stands only where the corpus is a part of another.
 
 The text is cut into contiguous blocks (`evaluation.blocks`); two models on one text have the same blocks and counts.
 """
@@ -18,6 +21,8 @@ from tiedlm.reproduction.layout import ANALYSIS, NOT_USED, WITHOUT_ANALYSIS, Res
 
 FORMAT = 1
 SPLIT = "test"
+OWN_WORDS = "own_words"
+SCORED = ("valid", "test")
 NEIGHBOURS, NEXT_WORDS = 10, 10
 """Words that count as near to a word; words that are kept after a phrase, as in the paper."""
 NEAR = "nearest by its own vectors"
@@ -57,7 +62,12 @@ def check_analysis(result: Result) -> None:
         found = told.get("format") if isinstance(told, dict) else told
         raise RunError(f"{where} must be of format {FORMAT}, but is of {found!r}. {NOT_USED}")
     try:
-        fault = _of_the_scores(told, result.scores) or _of_blocks(told) or _of_next_words(told)
+        fault = (
+            _of_the_scores(told, result.scores)
+            or _of_blocks(told)
+            or _of_next_words(told)
+            or _of_own_words(told, result.scores)
+        )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         fault = f"{error!r} where its figures should be"
     if fault:
@@ -104,4 +114,14 @@ def _of_next_words(told: dict[str, Any]) -> str | None:
         words = all(isinstance(word, str) for word, _ in entry["next"])
         if not (falling and words and all(0 <= value <= 1 for value in probabilities)):
             return f"the next words after {entry['context']!r} are not words with falling probabilities"
+    return None
+
+
+def _of_own_words(told: dict[str, Any], scores: dict[str, Any]) -> str | None:
+    for split, own in told.get(OWN_WORDS, {}).items():
+        whole = scores[split]
+        if own["words"] != whole["words"] or own["unknown"] <= whole["unknown"]:
+            return f"the {split} text with its own words is not the one of the scores with more words unknown"
+        if not math.isclose(own["perplexity"], math.exp(own["nll_nats"] / own["words"]), rel_tol=SAME_TEXT):
+            return f"the perplexity of the {split} text with its own words is not that of its nats"
     return None

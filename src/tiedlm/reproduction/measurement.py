@@ -2,7 +2,7 @@
 
 This is what `tiedlm analyze` tells of the run, with the sums behind its means block by block, so that two models can be
 compared later without their weights; and the next words after the phrases of the paper's Table 4, each read after
-`<eos>` alone, as `tiedlm predict` reads them.
+`<eos>` alone, as `tiedlm predict` reads them. Of a part of a corpus both texts are read once more, with its own words.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.checkpoint.load import Run, load_run
+from tiedlm.corpora.parts import PARTS
+from tiedlm.corpora.prepare import Corpus
 from tiedlm.evaluation.analysis import Analysis, analyze
 from tiedlm.evaluation.context import unknown_words
 from tiedlm.evaluation.neighbours import nearest_words
 from tiedlm.evaluation.next_words import next_words
+from tiedlm.evaluation.own_words import own_words_score
 from tiedlm.evaluation.perplexity import PROTOCOL
 from tiedlm.evaluation.run_corpus import run_corpus
-from tiedlm.reproduction.measured import FORMAT, NEAR, NEIGHBOURS, NEXT_WORDS, SPLIT
+from tiedlm.reproduction.measured import FORMAT, NEAR, NEIGHBOURS, NEXT_WORDS, OWN_WORDS, SCORED, SPLIT
 from tiedlm.reproduction.published_predictions import PREDICTIONS
 
 DIGITS = 7
@@ -39,19 +42,27 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
         ArgumentError: a table that is not finite or spans too few directions.
     """
     loaded = load_run(run, device=device)
-    ids = run_corpus(loaded.folder, data_dir).splits[SPLIT].ids
+    corpus = run_corpus(loaded.folder, data_dir)
     neighbours = min(NEIGHBOURS, len(loaded.vocabulary) - 1)
     near = {NEAR: nearest_words(loaded.model.table, neighbours)}
-    found = analyze(loaded.model, loaded.vocabulary, ids, near)
+    found = analyze(loaded.model, loaded.vocabulary, corpus.splits[SPLIT].ids, near)
     return {
         "format": FORMAT,
         "split": SPLIT,
         "protocol": PROTOCOL,
         "neighbours": neighbours,
         **found.to_json(),
+        **_own_words(loaded, corpus),
         "blocks": _blocks(found),
         "next_words": [_after(loaded, known.phrase) for known in PREDICTIONS],
     }
+
+
+def _own_words(run: Run, corpus: Corpus) -> dict[str, Any]:
+    """Return what a corpus has that is a part of another: scores without the words that only the whole one has."""
+    if corpus.name not in PARTS:
+        return {}
+    return {OWN_WORDS: {split: own_words_score(run.model, corpus, split).to_json() for split in SCORED}}
 
 
 def _blocks(found: Analysis) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tiedlm.reproduction.figure2 import panels
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.ordering import Ordering
 from tiedlm.reproduction.ordering_tables import orders, steps
+from tiedlm.reproduction.own_words_table import READING as OWN_WORDS_READING
+from tiedlm.reproduction.own_words_table import own_words_table
 from tiedlm.reproduction.paired import LEAST_SEEDS
 from tiedlm.reproduction.standing import SLACK, stands
 from tiedlm.reproduction.standing import standing as standing_of
@@ -97,11 +99,17 @@ def reproduction_part(rows: Mapping[str, Row], found: Sequence[Ordering], points
     parts = [verdict(rows), READING]
     for name in TITLES:
         parts.append(_section(table(name, rows)))
+        parts += _own_words(rows) if name == "table2" else []
     parts += [_section(claims(name, pairs(rows))) for name in CLAIMS]
     parts += [CLAIMS_READING, _section(next_words_table(rows)), WORDS_READING]
     parts += [_section(orders(found)), _section(steps(found)), TESTS]
     parts += [f"### {FIGURE_1_TITLE}", _figure1(points), "### Figure 2: validation perplexity by epoch", _figure2(rows)]
     return "\n\n".join(part.strip("\n") for part in parts)
+
+
+def _own_words(rows: Mapping[str, Row]) -> list[str]:
+    grid = own_words_table(rows)
+    return [_section(grid), OWN_WORDS_READING] if grid.rows else []
 
 
 def _section(grid: Grid) -> str:

@@ -15,6 +15,7 @@ from tiedlm.reproduction.figure2 import figure2
 from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.ordering import orderings
 from tiedlm.reproduction.ordering_tables import orders, orders_csv, steps, steps_csv
+from tiedlm.reproduction.own_words_table import own_words_csv, own_words_table
 from tiedlm.reproduction.page_parts import readme_part, reproduction_part
 from tiedlm.reproduction.pages import with_part
 from tiedlm.reproduction.table4 import pairs
@@ -81,13 +82,17 @@ def _tables(rows: Mapping[str, Row], points: Points | None) -> Outputs:
     for name in CLAIMS:
         outputs |= _in_every_form(name, claims(name, compared), claims_csv(name, compared))
     outputs |= _in_every_form("table4-words", next_words_table(rows), next_words_csv(rows))
+    own = own_words_table(rows)
+    outputs |= _in_every_form("table2-own-words", own if own.rows else None, own_words_csv(rows))
     if points is None:
-        return outputs | {TABLES / f"figure1.{form}": None for form in ("md", "tex", "csv")}
+        return outputs | _in_every_form("figure1", None, None)
     return outputs | _in_every_form("figure1", figure1_table(points), figure1_csv(points))
 
 
-def _in_every_form(name: str, grid: Grid, values: Grid) -> Outputs:
-    """Return a table to read as Markdown and LaTeX, and the one to compute with as CSV."""
+def _in_every_form(name: str, grid: Grid | None, values: Grid | None) -> Outputs:
+    """Return a table to read as Markdown and LaTeX, and the one to compute with as CSV; without one, no files."""
+    if grid is None or values is None:
+        return {TABLES / f"{name}.{form}": None for form in ("md", "tex", "csv")}
     return {
         TABLES / f"{name}.md": f"# {grid.title}\n\n{grid.markdown()}".encode(),
         TABLES / f"{name}.tex": grid.latex().encode(),

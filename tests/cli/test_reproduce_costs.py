@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
-from tiedlm.reproduction.costs import Conditions, Estimate
+from tiedlm.reproduction.costs import Estimate
+from tiedlm.reproduction.machines import Conditions
 from tiedlm.reproduction.plan import Step
 
 HERE = Conditions(machine="here", precision="float32", threads=1)

@@ -128,7 +128,7 @@ def test_a_run_goes_on_with_the_data_folder_that_is_given(tiedlm, tiny, monkeypa
     calls = []
     monkeypatch.setattr(training_run, "go_on", lambda *arguments: calls.append(arguments) or 0)
     assert tiedlm("train", "--resume", tiny / "run", "--data-dir", "c").status == 0
-    assert calls == [(tiny / "run", config_in(tiny / "run"), Path("c"))]
+    assert calls == [(tiny / "run", config_in(tiny / "run"), Path("c"), None)]
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -199,7 +199,8 @@ def test_mistakes_are_told_before_anything_is_done(tiedlm, asked, tmp_path, monk
     [
         (["--loss.gamma", "0.7"], "--loss.gamma has no effect beside --resume"),
         (["--model.no-tied"], "--model.no-tied has no effect beside --resume"),
-        (["--runtime.save-seconds=3"], "--runtime.save-seconds has no effect beside --resume"),
+        (["--runtime.save-seconds=3"], "is finished: there is nothing left to be trained elsewhere"),
+        (["--runtime.device", "cpu"], "--runtime.device has no effect: "),
         (["--corpus.train", "a.txt"], "--corpus.train has no effect beside --resume"),
         (["--seed", "3"], "--seed has no effect beside --resume"),
         (["--run-dir", "x"], "--run-dir has no effect beside --resume"),

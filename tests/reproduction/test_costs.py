@@ -9,7 +9,8 @@ import pytest
 from support.published_results import add_result
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.collect import collect
-from tiedlm.reproduction.costs import Conditions, Estimate, begun, estimate
+from tiedlm.reproduction.costs import Estimate, begun, estimate
+from tiedlm.reproduction.machines import Conditions
 
 HERE = "a processor"
 HOUR = 40 * 90.0

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from support.finished_run import RECIPE, environment, journal, recipe_config
+from support.published_results import move_to
 from tiedlm.cli import train, training_run
 from tiedlm.config import to_json
 from tiedlm.corpora.sources import PTB
@@ -69,6 +70,22 @@ def test_each_training_starts_from_the_one_before(asked):
     runs, starts = zip(*[tuple(map(str, asked(line)[1:])) for line in lines], strict=True)
     assert starts == ("None", *runs[:-1])
     assert runs == (f"runs/{RECIPE}-seed-0", f"runs/{RECIPE}-seed-0-training-2", f"runs/{RECIPE}-seed-1-training-3")
+
+
+def test_a_training_that_went_on_elsewhere_has_a_command_for_each_place(asked, monkeypatch):
+    config = recipe_config(threads=None)
+    config = replace(config, runtime=replace(config.runtime, device="cuda", precision="bfloat16"))
+    moves = [move_to("there", 23, threads=2), move_to("there", 31, threads=2, precision="bfloat16")]
+    lines = commands(to_json(config), environment() | {"moves": moves}, [])
+    lines = commands(to_json(config), environment(), lines)
+    run = f"runs/{RECIPE}-seed-0"
+    to_cpu = "--runtime.device cpu --runtime.precision float32 --runtime.threads 2"
+    assert lines[1:3] == [
+        f"tiedlm train --resume {run} {to_cpu}  # in epoch 23",
+        f"tiedlm train --resume {run} --runtime.precision bfloat16 --runtime.threads 2  # in epoch 31",
+    ]
+    assert asked(lines[0])[0] == config
+    assert tuple(map(str, asked(lines[3])[1:])) == (f"{run}-training-2", run)
 
 
 def test_everything_is_accounted_for():

@@ -12,7 +12,7 @@ import pytest
 from support.files import files
 from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
 from support.invented_analysis import analysis, instead_of_measuring
-from support.published_results import without_analysis
+from support.published_results import move_to, without_analysis
 from support.small_text import small_config, with_epochs
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
@@ -52,6 +52,16 @@ def test_the_journal_is_thinned_to_epochs_and_events(tmp_path):
     metrics = read_result(target).metrics
     assert metrics == [record for record in journal() if record["event"] != "window"]
     assert [record["event"] for record in metrics] == ["start", "resume", *["epoch"] * EPOCHS, "end"]
+
+
+def test_where_a_training_went_on_is_published_with_where_it_began(tmp_path):
+    run = make_run(tmp_path / "run")
+    moves = [move_to("elsewhere", 5)]
+    run.commit({"moves": json.dumps(moves).encode()})
+    result = read_result(publish(run.path, tmp_path / "results"))
+    assert result.environment["moves"] == moves
+    assert result.environment["processor"] == "a processor"
+    assert result.provenance["commands"][1].endswith("# in epoch 5")
 
 
 def test_no_path_of_the_machine_is_published(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from tiedlm.reproduction.layout import (
 )
 from tiedlm.reproduction.measured import OWN_WORDS, SCORED
 from tiedlm.reproduction.provenance import provenance
-from tiedlm.training.config import RunConfig
+from tiedlm.training.config import RunConfig, RuntimeConfig
 
 PROTOCOL = "every word once"
 OWN = 0.9
@@ -47,6 +47,7 @@ def add_result(
     processor: str = "a processor",
     config: RunConfig | None = None,
     chances: Mapping[str, float] | None = None,
+    moves: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """Write the result of one seed and return its folder.
 
@@ -58,17 +59,26 @@ def add_result(
         protocol, seconds, processor: as they are written down.
         config: in place of the recipe's.
         chances: mean probability of each measure; None: a result of the version without an analysis.
+        moves: where the last training went on, as `move_to` makes them.
     """
     whole = to_json(replace(config or recipe(name), seed=seed))
     inner: dict[str, bytes] = {}
     for number, test in enumerate(tests):
         weights = hashlib.sha256(f"{name} {seed} {number}".encode()).hexdigest()
-        inner = _contents(whole, test, weights, inner, protocol, seconds, processor, chances)
+        last = moves if number == len(tests) - 1 else ()
+        inner = _contents(whole, test, weights, inner, protocol, seconds, processor, chances, last)
     folder = results / name / f"seed-{seed}"
     for path, content in inner.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     return folder
+
+
+def move_to(machine: str, epoch: int, **runtime: Any) -> dict[str, Any]:
+    """Return a move to another processor in an epoch."""
+    own = to_json(RuntimeConfig(**runtime))
+    told = {"processor": machine, "device": own["device"], "threads": own["threads"] or 1, "commit": "c0ffee"}
+    return {"epoch": epoch, "window": 5, "runtime": own, "environment": told}
 
 
 def add_group(results: Path, group: str, tests: dict[str, list[tuple[float, ...]]], **changes: Any) -> None:
@@ -134,9 +144,11 @@ def _contents(
     seconds: float,
     processor: str,
     chances: Mapping[str, float] | None,
+    moves: Sequence[dict[str, Any]],
 ) -> dict[str, bytes]:
     origin = json.loads(first[PROVENANCE]) if first else None
     environment = _environment(config, None if origin is None else origin["weights_sha256"], processor)
+    environment |= {"moves": list(moves)} if moves else {}
     metrics = _metrics(config, test, seconds)
     scores = {"valid": _score(config, "valid", test + 5), "test": _score(config, "test", test), "protocol": protocol}
     files = {f"{FIRST_TRAINING}/{name}": content for name, content in first.items()} | {

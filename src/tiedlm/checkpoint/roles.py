@@ -9,7 +9,7 @@ from tiedlm.errors import ArgumentError, suggestion
 FIXED = {"config": "json", "vocabulary": "json", "environment": "json"}
 """Roles whose file is written once, when the folder is made, with the suffix of the file."""
 
-VERSIONED = {"weights": "safetensors", "state": "safetensors", "progress": "json", "scores": "json"}
+VERSIONED = {"weights": "safetensors", "state": "safetensors", "progress": "json", "scores": "json", "moves": "json"}
 """Roles whose file every save may replace, with the suffix of the file."""
 
 ROLES = FIXED | VERSIONED

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiedlm.cli.reproduce_trainings import trainings
-from tiedlm.reproduction.costs import Conditions, Estimate
+from tiedlm.reproduction.costs import Estimate
+from tiedlm.reproduction.machines import Conditions
 from tiedlm.reproduction.plan import Step
 from tiedlm.reproduction.published import PUBLISHED
 from tiedlm.training.duration import duration

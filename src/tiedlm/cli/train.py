@@ -42,7 +42,7 @@ class Options:
     start_from: Annotated[Run, tyro.conf.arg(name="from")] = None
     """Run folder whose weights to start from: a second training."""
     resume: Run = None
-    """Run folder to go on with, exactly where it stopped. Its config is fixed."""
+    """Run folder to go on with, exactly where it stopped. Its config is fixed, but for --runtime options."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
     """Train each of these seeds, as in 0-4 or 0,2,5, several at once; the same command goes on with what was cut."""
     jobs: int | None = None
@@ -74,15 +74,16 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. {recipes}")
     if "seeds" in words.options:
         return _train_seeds(words)
-    from tiedlm.cli import training_run  # here, so that the help above does not wait for it
+    from tiedlm.cli import train_resume, training_run  # here, so that the help above does not wait for it
 
     if resumed:
         run = Path(resumed)
         config = training_run.config_of(run)
         given = parse(Arguments, arguments, f"train --resume {run}", _defaults(config))
         _check_one_run(words)
-        _check_nothing_changes(words, config, run)
-        return training_run.go_on(run, config, given.data_dir)
+        train_resume.check_nothing_else_changes(words, config, run)
+        runtime = train_resume.other_runtime(words, config, given.runtime, run)
+        return training_run.go_on(run, config, given.data_dir, runtime)
     name = words.others[0]
     config, given = _asked(name, [name, *words.rest], words)
     _check_one_run(words)
@@ -140,19 +141,4 @@ def _check_one_run(words: Words) -> None:
         raise ConfigError(
             f"One training has one recipe, but {len(words.others)} are named: {', '.join(words.others)}. Leave all but "
             "one out, or train each of them with --seeds, as in --seeds 0."
-        )
-
-
-def _check_nothing_changes(words: Words, config: RunConfig, run: Path) -> None:
-    """Refuse what would change a run that goes on."""
-    fixed = [name for name in words.options if name.partition(".")[0] in (*SECTIONS, "seed", "run-dir", "from")]
-    if fixed:
-        raise ConfigError(
-            f"--{fixed[0]} has no effect beside --resume: the config of {run} is fixed. Leave it out, or train anew "
-            "without --resume."
-        )
-    if words.others and recipe_config(words.others[0]).recipe != config.recipe:
-        raise ConfigError(
-            f"{run} is a run of the recipe {config.recipe!r}, not of {words.others[0]!r}: leave the recipe out, or "
-            "resume another run."
         )

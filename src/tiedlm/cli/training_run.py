@@ -5,28 +5,32 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tiedlm import locations
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.slow_products import tell_slow_products
-from tiedlm.config import from_json
 from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
 from tiedlm.native.memory import keep_freed_memory
 from tiedlm.training import torchrun
-from tiedlm.training.config import RunConfig
+from tiedlm.training.config import RunConfig, RuntimeConfig
+from tiedlm.training.moves import current_config, move
+
+if TYPE_CHECKING:
+    from tiedlm.ranks import Ranks
 
 
 def config_of(run: Path) -> RunConfig:
-    """Return the config of a run folder; imports no torch.
+    """Return the config of a run folder, with the runtime that its training has now; imports no torch.
 
     Raises:
         RunError: the folder is missing, no run folder, or damaged.
     """
-    return from_json(RunConfig, RunFolder.open(run).read_json("config"))
+    return current_config(RunFolder.open(run))
 
 
 def default_run_dir(config: RunConfig, *, second: bool) -> Path:
@@ -51,16 +55,21 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
 
         with torchrun.joined(config.runtime.device) as ranks:
             _say(f"run: {run}")
-            if ranks.first:
-                tell_slow_products([config], "--runtime.precision")
+            _tell_slow_products(config, ranks)
             display = for_stream() if ranks.first else None
             loop.train(config, run, start_from=start_from, data_dir=data_dir, display=display, ranks=ranks)
 
     return _interruptible(work, run, config, data_dir)
 
 
-def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
+def go_on(run: Path, config: RunConfig, data_dir: Path | None, runtime: RuntimeConfig | None = None) -> int:
     """Go on with the training in a run folder and return the exit status; one that is finished stays as it is.
+
+    Args:
+        run: the run folder.
+        config: its config now.
+        data_dir: folder with corpora; None is the usual one.
+        runtime: the runtime to go on with from here; None: that of the config.
 
     Raises:
         TiedlmError: as `training.loop.resume`; a folder that is damaged is an error even where nothing is left to do.
@@ -68,19 +77,31 @@ def go_on(run: Path, config: RunConfig, data_dir: Path | None) -> int:
     folder = RunFolder.open(run)
     if folder.has("scores"):
         folder.check_whole()
+        if runtime is not None:
+            raise RunError(f"{run} is finished: there is nothing left to be trained elsewhere. Leave --runtime out.")
         _say(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
         return 0
+
+    now = config if runtime is None else replace(config, runtime=runtime)
 
     def work() -> None:
         from tiedlm.training import loop
         from tiedlm.training.display import for_stream
 
-        with torchrun.joined(config.runtime.device) as ranks:
+        with torchrun.joined(now.runtime.device) as ranks:
             _say(f"run: {run}")
+            if runtime is not None:
+                ranks.lead(lambda: move(run, now.runtime))
+                _tell_slow_products(now, ranks)
             display = for_stream() if ranks.first else None
             loop.resume(run, data_dir=data_dir, display=display, ranks=ranks)
 
-    return _interruptible(work, run, config, data_dir)
+    return _interruptible(work, run, now, data_dir)
+
+
+def _tell_slow_products(config: RunConfig, ranks: Ranks) -> None:
+    if ranks.first:
+        tell_slow_products([config], "--runtime.precision")
 
 
 def _check_free(run: Path, data_dir: Path | None) -> None:

@@ -18,25 +18,13 @@ from typing import final
 
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.collect import Row, stages
-from tiedlm.reproduction.layout import Result
+from tiedlm.reproduction.machines import Conditions, epoch_seconds
 from tiedlm.reproduction.published import PUBLISHED, Size
-from tiedlm.reproduction.standing import machine_of
 from tiedlm.reproduction.work import work_a_word, work_of_a_training, work_of_an_epoch
 from tiedlm.training.config import Precision, RuntimeConfig
 
 THREADS = 1
 """Threads of a training that `tiedlm reproduce` begins: it trains one a core."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
-    """What the speed of a training depends on, its work aside."""
-
-    machine: str
-    """Model of the processor, or of the accelerator."""
-    precision: str
-    threads: int
 
 
 @final
@@ -69,9 +57,9 @@ def estimate(name: str, rows: Mapping[str, Row], wanted: Conditions) -> Estimate
     recorded: dict[tuple[Size, Conditions], list[float]] = {}
     for row in rows.values():
         for stage in (stage for result in row.results.values() for stage in stages(result)):
-            recorded.setdefault((row.published.size, _conditions_of(stage)), []).append(
-                _seconds_a_unit(stage, row.name)
-            )
+            for conditions, seconds in epoch_seconds(stage).items():
+                a_unit = statistics.median(seconds) / work_of_an_epoch(recipe(row.name))
+                recorded.setdefault((row.published.size, conditions), []).append(a_unit)
     if not recorded:
         return None
     own, nearness = PUBLISHED[name].size, _nearness(name, rows)
@@ -80,11 +68,6 @@ def estimate(name: str, rows: Mapping[str, Row], wanted: Conditions) -> Estimate
     )
     seconds = statistics.median(recorded[size, found]) * work_of_a_training(recipe(name))
     return Estimate(seconds=seconds, conditions=found, of_size=size)
-
-
-def _conditions_of(stage: Result) -> Conditions:
-    precision, threads = stage.config["runtime"]["precision"], stage.environment["threads"]
-    return Conditions(machine=machine_of(stage), precision=precision, threads=threads)
 
 
 def _alike(one: Conditions, other: Conditions) -> tuple[bool, bool, bool]:
@@ -98,8 +81,3 @@ def _nearness(name: str, rows: Mapping[str, Row]) -> dict[Size, float]:
         size, apart = row.published.size, -abs(math.log(work_a_word(recipe(row.name)) / own))
         nearness[size] = max(apart, nearness.get(size, -math.inf))
     return nearness
-
-
-def _seconds_a_unit(stage: Result, name: str) -> float:
-    epochs = [record["seconds"] for record in stage.metrics if record["event"] == "epoch"]
-    return statistics.median(epochs) / work_of_an_epoch(recipe(name))

@@ -23,6 +23,13 @@ OF_PROVENANCE: Types = {
     "files": dict,
 }
 OF_CONFIG: Types = {"recipe": str, "seed": int, "corpus.name": str, "training.epochs": int}
+OF_A_MOVE: Types = {
+    "epoch": int,
+    "runtime.precision": str,
+    "environment.processor": str,
+    "environment.device": str,
+    "environment.threads": int,
+}
 OF_SCORES: Types = {
     "protocol": str,
     **{f"{split}.{name}": float for split in ("valid", "test") for name in ("perplexity", "nll_nats")},
@@ -54,6 +61,8 @@ def check_result_fields(result: Result) -> None:
     """Refuse a result whose config, scores or epochs lack a field that is read of them; raises as `check_fields`."""
     check_fields(result.config, OF_CONFIG, result.path / "config.json")
     check_fields(result.scores, OF_SCORES, result.path / "scores.json")
+    for move in result.environment.get("moves", []):
+        check_fields(move, OF_A_MOVE, result.path / "environment.json")
     for record in result.metrics:
         check_fields(record, {"event": str}, result.path / METRICS)
         if record["event"] == "epoch":

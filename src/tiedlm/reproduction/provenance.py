@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tiedlm.reproduction.differences import differences
@@ -51,7 +51,8 @@ def commands(config: dict[str, Any], environment: dict[str, Any], before: list[s
     """Return the command lines that repeat a training, one for each training from random weights on.
 
     They say every field of the runtime that is not the recipe's, and on the CPU the number of threads in any case: with
-    the same one, and the same versions, the result repeats to the bit.
+    the same one, and the same versions, the result repeats to the bit. A training that went on elsewhere has a command
+    more for every move, whose comment says in which epoch to end the one before.
 
     Args:
         config, environment: of the run.
@@ -63,11 +64,24 @@ def commands(config: dict[str, Any], environment: dict[str, Any], before: list[s
     words = ["tiedlm", "train", config["recipe"], "--seed", str(config["seed"])]
     for name, value in sorted(changed.items()):
         words += [f"--{name.replace('_', '-')}", str(value)]
-    words += ["--run-dir", _run_dir(config, len(before) + 1)]
-    if before:
-        last = shlex.split(before[-1])
-        words += ["--from", last[last.index("--run-dir") + 1]]
-    return [*before, shlex.join(words)]
+    made = [words for words in map(shlex.split, before) if "--run-dir" in words]
+    run_dir = _run_dir(config, len(made) + 1)
+    words += ["--run-dir", run_dir]
+    if made:
+        words += ["--from", made[-1][made[-1].index("--run-dir") + 1]]
+    return [*before, shlex.join(words), *_moved(run_dir, config["runtime"], environment.get("moves", []))]
+
+
+def _moved(run_dir: str, runtime: dict[str, Any], moves: list[dict[str, Any]]) -> Iterator[str]:
+    for move in moves:
+        changed = {name: value for name, value in move["runtime"].items() if value != runtime[name]}
+        if move["runtime"]["device"] == "cpu":
+            changed["threads"] = move["environment"]["threads"]
+        words = ["tiedlm", "train", "--resume", run_dir]
+        for name, value in sorted(changed.items()):
+            words += [f"--runtime.{name.replace('_', '-')}", str(value)]
+        yield f"{shlex.join(words)}  # in epoch {move['epoch']}"
+        runtime = move["runtime"]
 
 
 def _run_dir(config: dict[str, Any], training: int) -> str:

@@ -88,7 +88,7 @@ def _measuring(known: dict[str, bytes], data_dir: Path | None, device: str) -> A
 
 def _contents(folder: RunFolder, analyses: Analyses | None) -> dict[str, bytes]:
     """Return name → content of a run's result, checked; names of the first training's files have its folder's name."""
-    config, environment = folder.read_json("config"), folder.read_json("environment")
+    config, environment = folder.read_json("config"), _environment(folder)
     try:
         check_is_recipe(config)
         _check_finished(folder)
@@ -161,6 +161,12 @@ def _check_finished(folder: RunFolder) -> None:
             f"{folder.path} is not finished: it has no scores yet. Go on with it: "
             f"`tiedlm train --resume {folder.path}`."
         )
+
+
+def _environment(folder: RunFolder) -> dict[str, Any]:
+    """Return what a run tells of its machines: where it began, and under `moves` where it went on."""
+    environment = folder.read_json("environment")
+    return {**environment, "moves": folder.read_json("moves")} if folder.has("moves") else environment
 
 
 def _without_paths(environment: dict[str, Any]) -> dict[str, Any]:

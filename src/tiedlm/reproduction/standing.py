@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from tiedlm.reproduction.collect import Row, stages
-from tiedlm.reproduction.layout import Result
+from tiedlm.reproduction.machines import epoch_seconds
 from tiedlm.reproduction.ordering import headline
 
 SLACK = 0.5
@@ -20,19 +20,13 @@ def stands(row: Row) -> bool | None:
     return None if ours is None or paper is None else round(ours.mean - paper, 2) <= SLACK
 
 
-def machine_of(result: Result) -> str:
-    """Return the model of the processor, or of the accelerator, that a result was trained on."""
-    told = result.provenance
-    return told["processor"] if told["device"] == "cpu" else told["device"]
-
-
 def hours(row: Row) -> dict[str, float]:
     """Return machine → hours of training behind a row's results, every training of every seed counted."""
     found: dict[str, float] = {}
     for result in row.results.values():
         for stage in stages(result):
-            machine = machine_of(stage)
-            found[machine] = found.get(machine, 0.0) + stage.provenance["training_seconds"] / 3600
+            for conditions, seconds in epoch_seconds(stage).items():
+                found[conditions.machine] = found.get(conditions.machine, 0.0) + sum(seconds) / 3600
     return found
 
 

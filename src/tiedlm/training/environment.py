@@ -32,6 +32,12 @@ def describe(device: str) -> dict[str, Any]:
     }
 
 
+def set_threads(threads: int | None) -> None:
+    """Give PyTorch so many threads on the CPU; None leaves its choice."""
+    if threads is not None and threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
+
+
 def device_name(device: str) -> str:
     """Return the model of an accelerator, or the device's own name."""
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device

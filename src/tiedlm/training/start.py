@@ -10,7 +10,7 @@ import torch
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import Run, load_run
 from tiedlm.checkpoint.making import check_free
-from tiedlm.config import from_json, to_json
+from tiedlm.config import to_json
 from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
 from tiedlm.devices import usable_device
@@ -21,7 +21,8 @@ from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
 from tiedlm.seeding import generator
 from tiedlm.training.config import RunConfig
-from tiedlm.training.environment import describe
+from tiedlm.training.environment import describe, set_threads
+from tiedlm.training.moves import current_config, current_threads
 from tiedlm.training.state import Progress, TrainingState, read_progress, restore
 
 
@@ -31,7 +32,7 @@ def started(
     """Make the run folder of a new training, with the state before its first window."""
     check_free(run_dir)  # also done where it is made, but a text may take minutes to prepare
     device = usable_device(config.runtime.device)
-    _set_threads(config.runtime.threads)
+    set_threads(config.runtime.threads)
     parent = None if start_from is None else load_run(start_from)
     corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
     Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id).window_count(
@@ -64,8 +65,8 @@ def continued(
         RunError: a file of the folder is damaged, or the corpus is not the one that the training began with.
     """
     folder.check_whole()
-    config = from_json(RunConfig, folder.read_json("config"))
-    _set_threads(folder.read_json("environment")["threads"])
+    config = current_config(folder)
+    set_threads(current_threads(folder))
     corpus = run_corpus(folder, data_dir, cache_dir)
     model = build_model(config.model, len(corpus.vocabulary)).to(usable_device(config.runtime.device))
     return config, corpus, restore(folder, model)
@@ -102,8 +103,3 @@ def _origin(parent: Run) -> dict[str, Any]:
         "seed": parent.config["seed"],
         "weights_sha256": parent.weights_sha256,
     }
-
-
-def _set_threads(threads: int | None) -> None:
-    if threads is not None and threads != torch.get_num_threads():
-        torch.set_num_threads(threads)

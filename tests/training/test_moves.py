@@ -1,0 +1,106 @@
+"""A training goes on elsewhere: from the same state, on the record, and with nothing else changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from support.small_text import small_config
+from support.tiny_run import Silence
+from tiedlm.checkpoint import RunFolder
+from tiedlm.config import to_json
+from tiedlm.errors import ConfigError, RunError
+from tiedlm.training.config import Precision, RunConfig, RuntimeConfig
+from tiedlm.training.display import WindowReport
+from tiedlm.training.loop import resume, train
+from tiedlm.training.moves import current_config, current_threads, move, moves_of
+from tiedlm.training.start import started
+
+ELSEWHERE = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return small_config(tmp_path / "text")
+
+
+@pytest.fixture
+def begun(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run before its first window; PyTorch's threads are left alone."""
+    threads = [torch.get_num_threads()]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    return started(config, tmp_path / "run", None, None, tmp_path / "cache")
+
+
+def test_without_a_move_a_run_is_as_its_config_says(begun: RunFolder, config: RunConfig) -> None:
+    assert (moves_of(begun), current_config(begun), current_threads(begun)) == ([], config, 1)
+
+
+def test_a_move_changes_the_runtime_and_leaves_what_was_written(begun: RunFolder, config: RunConfig) -> None:
+    before = {role: begun.read(role) for role in ("config", "environment", "state", "progress")}
+    move(begun.path, ELSEWHERE)
+    after = RunFolder.open(begun.path)
+    assert current_config(after) == replace(config, runtime=ELSEWHERE)
+    assert current_threads(after) == 2
+    assert {role: after.read(role) for role in before} == before
+    [told] = moves_of(after)
+    assert (told["epoch"], told["window"], told["runtime"]) == (1, 0, to_json(ELSEWHERE))
+    assert told["environment"]["threads"] == 2
+    assert "command" not in told["environment"]
+    assert [record["event"] for record in after.journal.records()] == ["move"]
+
+
+def test_the_last_of_several_counts(begun: RunFolder, config: RunConfig) -> None:
+    move(begun.path, ELSEWHERE)
+    move(begun.path, config.runtime)
+    after = RunFolder.open(begun.path)
+    assert [told["runtime"]["precision"] for told in moves_of(after)] == ["bfloat16", "float32"]
+    assert current_config(after) == config
+
+
+class StopsInTheSecondEpoch(Silence):
+    """A display that ends the training between two windows."""
+
+    def window(self, report: WindowReport) -> None:
+        if report.epoch == 2 and report.window == 5:
+            raise KeyboardInterrupt
+
+
+def test_all_else_goes_on_as_it_was_to_the_bit(config: RunConfig, tmp_path: Path) -> None:
+    """Moved within an epoch to a runtime that no sum depends on, a training ends with the weights of one left alone."""
+    whole = train(config, tmp_path / "whole", cache_dir=tmp_path / "cache")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "moved", cache_dir=tmp_path / "cache", display=StopsInTheSecondEpoch())
+    move(tmp_path / "moved", replace(config.runtime, save_seconds=60.0))
+    moved = resume(tmp_path / "moved", cache_dir=tmp_path / "cache")
+    assert moved.read("weights") == whole.read("weights")
+    assert moved.read("scores") == whole.read("scores")
+    assert moves_of(moved)[0]["epoch"] == 2
+
+
+def test_the_precision_that_it_moves_to_is_the_one_it_goes_on_in(config: RunConfig, tmp_path: Path) -> None:
+    def loss_of_first_epoch(name: str, precision: Precision, to: Precision) -> float:
+        begun = replace(config, runtime=replace(config.runtime, precision=precision))
+        folder = started(begun, tmp_path / name, None, None, tmp_path / "cache")
+        if to != precision:
+            move(folder.path, replace(begun.runtime, precision=to))
+        records = resume(folder.path, cache_dir=tmp_path / "cache").journal.records()
+        return next(record["train_loss"] for record in records if record["event"] == "epoch")
+
+    low = loss_of_first_epoch("low", "bfloat16", "bfloat16")
+    assert loss_of_first_epoch("moved", "float32", "bfloat16") == low
+    assert loss_of_first_epoch("whole", "float32", "float32") != low
+
+
+def test_a_finished_training_and_a_device_that_is_not_here_are_refused(config: RunConfig, tmp_path: Path) -> None:
+    folder = started(config, tmp_path / "run", None, None, tmp_path / "cache")
+    with pytest.raises(ConfigError, match="no kind of device 'abacus'"):
+        move(folder.path, RuntimeConfig(device="abacus"))
+    assert moves_of(RunFolder.open(folder.path)) == []
+    folder.commit({"scores": b"{}"})
+    with pytest.raises(RunError, match="is finished"):
+        move(folder.path, ELSEWHERE)

@@ -50,13 +50,11 @@ class Arguments:
 
     def __post_init__(self) -> None:
         if self.text is not None:
-            for option in ("split", "data_dir"):
-                if getattr(self, option) is not None:
+            for option in ("split", "data_dir", "own_words"):
+                if getattr(self, option) not in (None, False):
                     raise ConfigError(
                         f"--{option.replace('_', '-')} has no effect beside --text. Leave one of them out."
                     )
-            if self.own_words:
-                raise ConfigError("--own-words has no effect beside --text. Leave one of them out.")
         if self.own_words and self.per_word:
             raise ConfigError("--own-words and --per-word do not go together. Leave one of them out.")
         if self.per_line and self.per_word:

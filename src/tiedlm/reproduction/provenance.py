@@ -61,9 +61,7 @@ def commands(config: dict[str, Any], environment: dict[str, Any], before: list[s
     changed = {name: own for name, (own, _) in differences(config).items() if name.startswith("runtime.")}
     if config["runtime"]["device"] == "cpu":
         changed["runtime.threads"] = environment["threads"]
-    words = ["tiedlm", "train", config["recipe"], "--seed", str(config["seed"])]
-    for name, value in sorted(changed.items()):
-        words += [f"--{name.replace('_', '-')}", str(value)]
+    words = ["tiedlm", "train", config["recipe"], "--seed", str(config["seed"]), *_options(changed)]
     made = [words for words in map(shlex.split, before) if "--run-dir" in words]
     run_dir = _run_dir(config, len(made) + 1)
     words += ["--run-dir", run_dir]
@@ -74,14 +72,16 @@ def commands(config: dict[str, Any], environment: dict[str, Any], before: list[s
 
 def _moved(run_dir: str, runtime: dict[str, Any], moves: list[dict[str, Any]]) -> Iterator[str]:
     for move in moves:
-        changed = {name: value for name, value in move["runtime"].items() if value != runtime[name]}
+        changed = {f"runtime.{name}": value for name, value in move["runtime"].items() if value != runtime[name]}
         if move["runtime"]["device"] == "cpu":
-            changed["threads"] = move["environment"]["threads"]
-        words = ["tiedlm", "train", "--resume", run_dir]
-        for name, value in sorted(changed.items()):
-            words += [f"--runtime.{name.replace('_', '-')}", str(value)]
+            changed["runtime.threads"] = move["environment"]["threads"]
+        words = ["tiedlm", "train", "--resume", run_dir, *_options(changed)]
         yield f"{shlex.join(words)}  # in epoch {move['epoch']}"
         runtime = move["runtime"]
+
+
+def _options(fields: Mapping[str, Any]) -> list[str]:
+    return [word for name, value in sorted(fields.items()) for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _run_dir(config: dict[str, Any], training: int) -> str:

@@ -27,6 +27,7 @@ from tiedlm.reproduction.layout import (
 from tiedlm.reproduction.place import place
 from tiedlm.reproduction.provenance import provenance
 from tiedlm.reproduction.replacing import analyses_of, check_free, differing
+from tiedlm.training.moves import moves_of
 
 THINNED = ("window",)
 """Events of the journal that are not published: many, and no figure is made of them."""
@@ -165,8 +166,8 @@ def _check_finished(folder: RunFolder) -> None:
 
 def _environment(folder: RunFolder) -> dict[str, Any]:
     """Return what a run tells of its machines: where it began, and under `moves` where it went on."""
-    environment = folder.read_json("environment")
-    return {**environment, "moves": folder.read_json("moves")} if folder.has("moves") else environment
+    environment, moves = folder.read_json("environment"), moves_of(folder)
+    return {**environment, "moves": moves} if moves else environment
 
 
 def _without_paths(environment: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A training that goes on elsewhere than it began: on another device, in another precision, with other threads.
 
 The config of a run folder is fixed, and so is what its environment tells of the beginning. Where a training goes on is
-in the role `moves`, a list, oldest first; the last one holds:
+in the role `moves`, a list, oldest first, of which the last entry counts:
 
     [{"epoch": 23, "window": 410, "runtime": {"device": "cpu", ...}, "environment": {"processor": "...", ...}}, ...]
 

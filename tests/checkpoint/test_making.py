@@ -13,14 +13,14 @@ from tiedlm.errors import RunError
 
 
 def test_a_folder_is_built_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
-    manifest = build_aside(tmp_path / "run", {"config": b"{}"})
+    manifest = build_aside(tmp_path / "run", {"config": b"{}"}, b"")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert Manifest.read(tmp_path / "run").files == manifest.files
     assert (tmp_path / "run" / "config.json").read_bytes() == b"{}"
 
 
 def test_a_step_keeps_the_roles_it_does_not_write(tmp_path: Path) -> None:
-    first = build_aside(tmp_path / "run", {"config": b"{}", "state": b"old"})
+    first = build_aside(tmp_path / "run", {"config": b"{}", "state": b"old"}, b"")
     second = store(tmp_path / "run", first, {"state": b"new"}, Entry.of("journal.jsonl", b""))
     assert second.commit == first.commit + 1
     assert second.files["config"] == first.files["config"]

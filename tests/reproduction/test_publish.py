@@ -13,7 +13,7 @@ from support.files import files
 from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
 from support.invented_analysis import analysis, instead_of_measuring
 from support.published_results import move_to, without_analysis
-from support.small_text import small_config, with_epochs
+from support.small_text import small_config
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
@@ -22,6 +22,7 @@ from tiedlm.reproduction import differences, measurement
 from tiedlm.reproduction.publish import publish
 from tiedlm.reproduction.result import read_result
 from tiedlm.training import loop
+from tiedlm.training.longer import with_epochs
 
 NAMES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 from tiedlm.corpora.config import CorpusConfig
@@ -40,8 +39,3 @@ def small_config(folder: Path) -> RunConfig:
         training=TrainingConfig(epochs=3, constant_epochs=1, decay=0.5, streams=4, steps=10, learning_rate=2.0),
         runtime=RuntimeConfig(threads=1, save_seconds=0.0),
     )
-
-
-def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
-    """Return the config with another number of epochs."""
-    return replace(config, training=replace(config.training, epochs=epochs))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from support.small_text import small_config, with_epochs
+from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
 from tiedlm.training import loop
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import PlainDisplay
+from tiedlm.training.longer import with_epochs
 
 
 class Silence(PlainDisplay):

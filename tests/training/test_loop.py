@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from support.small_text import small_config, with_epochs
+from support.small_text import small_config
 from tiedlm import seeding
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import load_run
@@ -24,6 +24,7 @@ from tiedlm.models.contract import LanguageModel, State
 from tiedlm.training import loop, scores
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import EpochReport, WindowReport
+from tiedlm.training.longer import with_epochs
 from tiedlm.training.loop import resume, train
 from tiedlm.training.state import read_progress
 from tiedlm.training.step import StepResult, train_window

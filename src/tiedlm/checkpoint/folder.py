@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from tiedlm.checkpoint.journal import Journal
+from tiedlm.checkpoint.journal import Journal, to_line
 from tiedlm.checkpoint.lock import RunLock
 from tiedlm.checkpoint.making import build_aside, check_free, remove_partial_folders, store
 from tiedlm.checkpoint.manifest import RESTORE, Entry, Manifest
@@ -32,13 +32,15 @@ class RunFolder:
         self._lock = RunLock(path)
 
     @classmethod
-    def create(cls, path: Path | str, contents: Mapping[str, bytes]) -> RunFolder:
-        """Make the run folder `path` with one file for each role of `contents`, and an empty journal.
+    def create(
+        cls, path: Path | str, contents: Mapping[str, bytes], records: Iterable[dict[str, Any]] = ()
+    ) -> RunFolder:
+        """Make the run folder `path` with one file for each role of `contents`, and a journal of `records`.
 
         The folder appears with all of its files or not at all.
 
         Raises:
-            ArgumentError: an unknown role.
+            ArgumentError: an unknown role, or a record that is not JSON.
             RunError: `path` exists and is not an empty folder, or is a mount point, or the disk is full or fails.
         """
         path = Path(os.path.abspath(path))
@@ -46,11 +48,12 @@ class RunFolder:
             path = path.resolve()
         for role in contents:
             check_role(role)
+        journal = b"".join(to_line(record) for record in records)
         with saving(path):
             check_free(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             remove_partial_folders(path)
-            manifest = build_aside(path, contents)
+            manifest = build_aside(path, contents, journal)
         return cls(path, manifest)
 
     @classmethod

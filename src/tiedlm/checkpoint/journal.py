@@ -32,7 +32,7 @@ class Journal:
             ArgumentError: `record` is not JSON (not-a-number and infinity are not).
             RunError: the disk is full or fails; the line is then taken back.
         """
-        line = _to_line(record)
+        line = to_line(record)
         with saving(self.path):
             before = self.path.stat().st_size
             try:
@@ -82,7 +82,12 @@ class Journal:
         return content
 
 
-def _to_line(record: dict[str, Any]) -> bytes:
+def to_line(record: dict[str, Any]) -> bytes:
+    """Return the line of a record.
+
+    Raises:
+        ArgumentError: it is not JSON (not-a-number and infinity are not).
+    """
     try:
         # json escapes line ends, and U+2028 is escaped too because of ensure_ascii: a record is always one line
         return (json.dumps(record, allow_nan=False) + "\n").encode()

@@ -41,13 +41,13 @@ def check_free(path: Path) -> None:
         raise RunError(f"{path} exists already and is not a folder. Give another folder.")
 
 
-def build_aside(path: Path, contents: Mapping[str, bytes]) -> Manifest:
+def build_aside(path: Path, contents: Mapping[str, bytes], journal: bytes) -> Manifest:
     """Write a whole run folder beside `path`, then rename it to `path`."""
     aside = beside(path)
     aside.mkdir()
     try:
-        write_bytes(aside / JOURNAL_NAME, b"")
-        manifest = store(aside, None, contents, Entry.of(JOURNAL_NAME, b""))
+        write_bytes(aside / JOURNAL_NAME, journal)
+        manifest = store(aside, None, contents, Entry.of(JOURNAL_NAME, journal))
         os.replace(aside, path)
         flush(path.parent)
     finally:

@@ -38,11 +38,12 @@ class Options:
     seed: int = 0
     """Seed of the initial weights and of every mask."""
     run_dir: Directory = None
-    """Run folder to make; without it RECIPE-seed-SEED in the folder for runs."""
+    """Run folder to make; without it RECIPE-seed-SEED in the folder for runs, and beside --resume RUN-N-epochs."""
     start_from: Annotated[Run, tyro.conf.arg(name="from")] = None
     """Run folder whose weights to start from: a second training."""
     resume: Run = None
-    """Run folder to go on with, exactly where it stopped. Its config is fixed, but for --runtime options."""
+    """Run folder to go on with, exactly where it stopped. Its config is fixed, but for --runtime options; with more
+    --training.epochs it goes on for longer in a copy, finished or not."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
     """Train each of these seeds, as in 0-4 or 0,2,5, several at once; the same command goes on with what was cut."""
     jobs: int | None = None
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. {recipes}")
     if "seeds" in words.options:
         return _train_seeds(words)
-    from tiedlm.cli import train_resume, training_run  # here, so that the help above does not wait for it
+    from tiedlm.cli import train_longer, train_resume, training_run  # here, so that the help above does not wait for it
 
     if resumed:
         run = Path(resumed)
@@ -83,6 +84,9 @@ def main(arguments: Sequence[str]) -> int:
         _check_one_run(words)
         train_resume.check_nothing_else_changes(words, config, run)
         runtime = train_resume.other_runtime(words, config, given.runtime, run)
+        if train_resume.LONGER in words.options:
+            longer_run, epochs = given.run_dir, given.training.epochs
+            return train_longer.go_on_longer(run, config, epochs, longer_run, given.data_dir, runtime)
         return training_run.go_on(run, config, given.data_dir, runtime)
     name = words.others[0]
     config, given = _asked(name, [name, *words.rest], words)

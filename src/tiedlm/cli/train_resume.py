@@ -1,4 +1,4 @@
-"""`tiedlm train --resume RUN`: what may stand beside it. A run goes on as it was, but it may go on elsewhere."""
+"""`tiedlm train --resume RUN`: what may stand beside it. A run goes on as it was, or elsewhere, or for longer."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ from tiedlm.cli.words import Words
 from tiedlm.errors import ConfigError
 from tiedlm.training.config import RunConfig, RuntimeConfig
 
+LONGER = "training.epochs"
+"""The option by which a run goes on for longer, in a folder of its own."""
+
 FIXED = (*(section for section in SECTIONS if section != "runtime"), "seed", "run-dir", "from")
 """Options, and sections of options, that a run that goes on has no use for."""
 
 
 def check_nothing_else_changes(words: Words, config: RunConfig, run: Path) -> None:
-    """Refuse what would change a run that goes on, its runtime aside.
+    """Refuse what would change a run that goes on, its runtime and its epochs aside.
 
     Raises:
         ConfigError: the option, and what to do instead.
     """
-    fixed = [name for name in words.options if name.partition(".")[0] in FIXED]
+    free = (LONGER, "run-dir") if LONGER in words.options else (LONGER,)
+    fixed = [name for name in words.options if name.partition(".")[0] in FIXED and name not in free]
+    if fixed == ["run-dir"]:
+        raise ConfigError(
+            f"--run-dir has no effect beside --resume without --{LONGER}: the training goes on in {run}. Leave it out."
+        )
     if fixed:
         raise ConfigError(
             f"--{fixed[0]} has no effect beside --resume: the config of {run} is fixed. Leave it out, or train anew "

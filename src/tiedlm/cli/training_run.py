@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -45,7 +45,7 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
         TiedlmError: as `training.loop.train`; and a RunError where the folder exists.
     """
     run = run_dir or default_run_dir(config, second=start_from is not None)
-    _check_free(run, data_dir)
+    check_free(run, data_dir)
     if start_from is not None:
         _tell_other_seed(config, start_from)
 
@@ -83,20 +83,37 @@ def go_on(run: Path, config: RunConfig, data_dir: Path | None, runtime: RuntimeC
         return 0
 
     now = config if runtime is None else replace(config, runtime=runtime)
+    before = () if runtime is None else (lambda: move(run, now.runtime),)
+    return resuming(run, now, data_dir, before)
+
+
+def resuming(run: Path, config: RunConfig, data_dir: Path | None, before: Sequence[Callable[[], object]]) -> int:
+    """Go on with the training in a run folder, as `config` is by then, and return the exit status.
+
+    Args:
+        run: the run folder, which `before` may make.
+        config: its config from here.
+        data_dir: folder with corpora; None is the usual one.
+        before: what one process does before it goes on, in this order.
+
+    Raises:
+        TiedlmError: as `training.loop.resume`, and what `before` raises.
+    """
 
     def work() -> None:
         from tiedlm.training import loop
         from tiedlm.training.display import for_stream
 
-        with torchrun.joined(now.runtime.device) as ranks:
+        with torchrun.joined(config.runtime.device) as ranks:
             _say(f"run: {run}")
-            if runtime is not None:
-                ranks.lead(lambda: move(run, now.runtime))
-                _tell_slow_products(now, ranks)
+            for step in before:
+                ranks.lead(step)
+            if before:
+                _tell_slow_products(config, ranks)
             display = for_stream() if ranks.first else None
             loop.resume(run, data_dir=data_dir, display=display, ranks=ranks)
 
-    return _interruptible(work, run, now, data_dir)
+    return _interruptible(work, run, config, data_dir)
 
 
 def _tell_slow_products(config: RunConfig, ranks: Ranks) -> None:
@@ -104,8 +121,12 @@ def _tell_slow_products(config: RunConfig, ranks: Ranks) -> None:
         tell_slow_products([config], "--runtime.precision")
 
 
-def _check_free(run: Path, data_dir: Path | None) -> None:
-    """Refuse a place for a new run where something is, and tell how to go on where it is a run."""
+def check_free(run: Path, data_dir: Path | None) -> None:
+    """Refuse a place for a new run where something is, and tell how to go on where it is a run.
+
+    Raises:
+        RunError: something is there.
+    """
     if not run.exists() or (run.is_dir() and not any(run.iterdir())):
         return
     try:

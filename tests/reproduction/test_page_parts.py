@@ -63,6 +63,7 @@ def test_the_page_holds_every_table_and_figure_or_says_not_run(tmp_path: Path) -
     empty = reproduction_part(rows, orderings(rows), None)
     assert empty.count("Not run.") == 2
     assert "figures/" not in empty
+    assert "long enough" not in empty
     add_result(tmp_path, "ptb-small-vd", 0, 87.0)
     add_points(tmp_path)
     rows = collect(tmp_path)
@@ -81,6 +82,7 @@ def test_the_page_holds_every_table_and_figure_or_says_not_run(tmp_path: Path) -
         "### The order of the four models by test perplexity",
         "### Each step of the paper's order, over seeds",
         *("### Figure 1", "### Figure 2"),
+        "### Were the trainings long enough? Validation perplexity as the learning rate goes to 0",
     ]
     for told in (
         "(figures/figure1.png)",

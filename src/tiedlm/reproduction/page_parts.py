@@ -17,6 +17,8 @@ from tiedlm.reproduction.ordering_tables import orders, steps
 from tiedlm.reproduction.own_words_table import READING as OWN_WORDS_READING
 from tiedlm.reproduction.own_words_table import own_words_table
 from tiedlm.reproduction.paired import LEAST_SEEDS
+from tiedlm.reproduction.rate_limit import READING as RATE_LIMIT_READING
+from tiedlm.reproduction.rate_limit import rate_limit_table
 from tiedlm.reproduction.standing import SLACK, stands
 from tiedlm.reproduction.standing import standing as standing_of
 from tiedlm.reproduction.table4 import pairs
@@ -99,17 +101,18 @@ def reproduction_part(rows: Mapping[str, Row], found: Sequence[Ordering], points
     parts = [verdict(rows), READING]
     for name in TITLES:
         parts.append(_section(table(name, rows)))
-        parts += _own_words(rows) if name == "table2" else []
+        parts += _where_any(own_words_table(rows), OWN_WORDS_READING) if name == "table2" else []
     parts += [_section(claims(name, pairs(rows))) for name in CLAIMS]
     parts += [CLAIMS_READING, _section(next_words_table(rows)), WORDS_READING]
     parts += [_section(orders(found)), _section(steps(found)), TESTS]
     parts += [f"### {FIGURE_1_TITLE}", _figure1(points), "### Figure 2: validation perplexity by epoch", _figure2(rows)]
+    parts += _where_any(rate_limit_table(rows), RATE_LIMIT_READING)
     return "\n\n".join(part.strip("\n") for part in parts)
 
 
-def _own_words(rows: Mapping[str, Row]) -> list[str]:
-    grid = own_words_table(rows)
-    return [_section(grid), OWN_WORDS_READING] if grid.rows else []
+def _where_any(grid: Grid, reading: str) -> list[str]:
+    """Return the section of a table and how to read it, where it has rows."""
+    return [_section(grid), reading] if grid.rows else []
 
 
 def _section(grid: Grid) -> str:

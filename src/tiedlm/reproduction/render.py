@@ -18,6 +18,7 @@ from tiedlm.reproduction.ordering_tables import orders, orders_csv, steps, steps
 from tiedlm.reproduction.own_words_table import own_words_csv, own_words_table
 from tiedlm.reproduction.page_parts import readme_part, reproduction_part
 from tiedlm.reproduction.pages import with_part
+from tiedlm.reproduction.rate_limit import rate_limit_csv, rate_limit_table
 from tiedlm.reproduction.table4 import pairs
 from tiedlm.reproduction.table4_tables import TITLES as CLAIMS
 from tiedlm.reproduction.table4_tables import claims, claims_csv
@@ -82,11 +83,16 @@ def _tables(rows: Mapping[str, Row], points: Points | None) -> Outputs:
     for name in CLAIMS:
         outputs |= _in_every_form(name, claims(name, compared), claims_csv(name, compared))
     outputs |= _in_every_form("table4-words", next_words_table(rows), next_words_csv(rows))
-    own = own_words_table(rows)
-    outputs |= _in_every_form("table2-own-words", own if own.rows else None, own_words_csv(rows))
+    outputs |= _where_any("table2-own-words", own_words_table(rows), own_words_csv(rows))
+    outputs |= _where_any("rate-limit", rate_limit_table(rows), rate_limit_csv(rows))
     if points is None:
         return outputs | _in_every_form("figure1", None, None)
     return outputs | _in_every_form("figure1", figure1_table(points), figure1_csv(points))
+
+
+def _where_any(name: str, grid: Grid, values: Grid) -> Outputs:
+    """Return a table's forms, or that there is none where it has no rows."""
+    return _in_every_form(name, grid if grid.rows else None, values)
 
 
 def _in_every_form(name: str, grid: Grid | None, values: Grid | None) -> Outputs:

@@ -341,3 +341,25 @@ def test_golden_losses(config: RunConfig, tmp_path: Path) -> None:
     golden = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
     found = [[r["train_loss"], r["valid_perplexity"]] for r in records]
     assert torch.tensor(found) == pytest.approx(torch.tensor(golden), rel=1e-4)
+
+
+def test_speed_is_told_of_this_process_alone(config: RunConfig, tmp_path: Path) -> None:
+    """What was trained before may have been on a slower machine: here each window before the cut took a day."""
+
+    def stop(report: WindowReport) -> None:
+        if report.epoch == 2 and report.window == 5:
+            raise KeyboardInterrupt
+
+    config = with_epochs(config, 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, tmp_path, "run", display=Recorder(stop))
+    folder = RunFolder.open(tmp_path / "run")
+    told = folder.read_json("progress")
+    assert (told["epoch"], told["window"] > 0) == (2, True)
+    folder.commit({"progress": json.dumps(told | {"seconds": 86_400.0 * told["window"]}).encode()})
+    recorder = Recorder()
+    resume(folder.path, cache_dir=tmp_path / "cache", display=recorder)
+    assert recorder.windows[0].words_per_second > 1
+    left = recorder.windows[0].seconds_left
+    assert left is not None
+    assert left < 86_400

@@ -35,7 +35,7 @@ from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
 from tiedlm.training.record import Record
 from tiedlm.training.replayed import picked_gradients
-from tiedlm.training.reports import advice, epoch_record, epoch_report, way_on, window_report
+from tiedlm.training.reports import Mark, advice, epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.schedule import first_window, learning_rate
 from tiedlm.training.scores import score_best, stopped_by, validate
 from tiedlm.training.share import Share
@@ -144,11 +144,12 @@ class Training:
     def train_epoch(self, interrupt: Interrupt) -> None:
         """Train the windows of the epoch that are missing."""
         progress, training = self.state.progress, self.config.training
+        mark = Mark.of(progress)
         first = first_window(self.config, progress.generation, progress.epoch)
         count = self.streams.window_count(training.steps, first)
         for inputs, targets in self.streams.windows(training.steps, progress.window, first):
             self.train_one_window(inputs, targets)
-            self.display.window(window_report(progress, training, count))
+            self.display.window(window_report(progress, training, count, mark))
             stop, overdue = self.ranks.any(interrupt.asked, self.record.overdue)
             if stop or overdue:
                 self.record.save(self.state)

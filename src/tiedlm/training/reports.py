@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.perplexity import exp
@@ -15,10 +15,26 @@ from tiedlm.training.schedule import learning_rate
 from tiedlm.training.state import Progress
 
 
-def window_report(progress: Progress, training: TrainingConfig, windows: int) -> WindowReport:
-    """Return where an epoch of `windows` windows stands."""
-    rate = progress.words / max(progress.seconds, 1e-9)
-    a_window = progress.seconds / max(progress.window, 1)
+@final
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """How far an epoch was when this process took it up: another machine may have trained what lies before."""
+
+    window: int = 0
+    words: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, progress: Progress) -> Mark:
+        """Return where an epoch is now."""
+        return cls(window=progress.window, words=progress.words, seconds=progress.seconds)
+
+
+def window_report(progress: Progress, training: TrainingConfig, windows: int, mark: Mark) -> WindowReport:
+    """Return where an epoch of `windows` windows stands; speed, and what is left by it, are those since the mark."""
+    seconds = progress.seconds - mark.seconds
+    rate = (progress.words - mark.words) / max(seconds, 1e-9)
+    a_window = seconds / max(progress.window - mark.window, 1)
     left = (training.epochs - progress.epoch + 1) * windows - progress.window
     return WindowReport(
         epoch=progress.epoch,

@@ -25,10 +25,7 @@ Curve = list[list[float]]
 
 def curve(result: Result) -> Curve:
     """Return the validation perplexity after each epoch, a list for each training behind a result."""
-    return [
-        [record["valid_perplexity"] for record in stage.metrics if record["event"] == "epoch"]
-        for stage in stages(result)
-    ]
+    return [stage.valid_perplexities() for stage in stages(result)]
 
 
 def panels(rows: Mapping[str, Row]) -> dict[str, dict[str, list[Curve]]]:

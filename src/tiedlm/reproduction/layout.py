@@ -49,6 +49,10 @@ class Result:
     analysis: dict[str, Any] | None = None
     """What was measured of the weights; None in a result of version 1."""
 
+    def valid_perplexities(self) -> list[float]:
+        """Return the validation perplexity after each epoch of the last training."""
+        return [record["valid_perplexity"] for record in self.metrics if record["event"] == "epoch"]
+
 
 def answered_for(trainings: int, version: int = VERSION) -> tuple[str, ...]:
     """Return the names of the files whose sha256 `provenance.json` holds."""

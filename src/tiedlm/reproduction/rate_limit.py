@@ -67,15 +67,11 @@ def _schedule(result: Result) -> TrainingConfig:
 
 
 def _limit(stages: Mapping[int, Result], config: TrainingConfig) -> Limit:
-    last = {seed: _last_epochs(result) for seed, result in stages.items()}
+    last = {seed: result.valid_perplexities()[-EPOCHS:] for seed, result in stages.items()}
     rates = [learning_rate(config, epoch) for epoch in range(config.epochs - EPOCHS + 1, config.epochs + 1)]
     ends = {seed: perplexities[-1] for seed, perplexities in last.items()}
     limits = {seed: statistics.linear_regression(rates, found).intercept for seed, found in last.items()}
     return Sample(ends), Sample(limits), Sample({seed: ends[seed] - limits[seed] for seed in ends})
-
-
-def _last_epochs(result: Result) -> list[float]:
-    return [record["valid_perplexity"] for record in result.metrics if record["event"] == "epoch"][-EPOCHS:]
 
 
 def _cells(row: Row, training: int, config: TrainingConfig, limit: Limit) -> list[str]:

@@ -82,10 +82,16 @@ def test_a_training_that_went_on_elsewhere_has_a_command_for_each_place(asked, m
     to_cpu = "--runtime.device cpu --runtime.precision float32 --runtime.threads 2"
     assert lines[1:3] == [
         f"tiedlm train --resume {run} {to_cpu}  # in epoch 23",
-        f"tiedlm train --resume {run} --runtime.precision bfloat16 --runtime.threads 2  # in epoch 31",
+        f"tiedlm train --resume {run} --runtime.precision bfloat16  # in epoch 31",
     ]
     assert asked(lines[0])[0] == config
     assert tuple(map(str, asked(lines[3])[1:])) == (f"{run}-training-2", run)
+
+
+def test_another_machine_alone_asks_for_no_command(asked):
+    config = recipe_config(threads=2)
+    moves = [move_to("there", 23, threads=2), move_to("elsewhere", 31, threads=2)]
+    assert len(commands(to_json(config), environment(threads=2) | {"moves": moves}, [])) == 1
 
 
 def test_everything_is_accounted_for():

@@ -57,7 +57,7 @@ def test_the_journal_is_thinned_to_epochs_and_events(tmp_path):
 
 def test_where_a_training_went_on_is_published_with_where_it_began(tmp_path):
     run = make_run(tmp_path / "run")
-    moves = [move_to("elsewhere", 5)]
+    moves = [move_to("elsewhere", 5, precision="bfloat16")]
     run.commit({"moves": json.dumps(moves).encode()})
     result = read_result(publish(run.path, tmp_path / "results"))
     assert result.environment["moves"] == moves

@@ -13,10 +13,11 @@ from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError, RunError
+from tiedlm.training import environment
 from tiedlm.training.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.training.display import WindowReport
 from tiedlm.training.loop import resume, train
-from tiedlm.training.moves import current_config, current_threads, move, moves_of
+from tiedlm.training.moves import current_config, current_threads, move, moves_of, note_place
 from tiedlm.training.start import started
 
 ELSEWHERE = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
@@ -70,6 +71,13 @@ class StopsInTheSecondEpoch(Silence):
             raise KeyboardInterrupt
 
 
+class StopsAtOnce(Silence):
+    """A display that ends the training after one window."""
+
+    def window(self, report: WindowReport) -> None:
+        raise KeyboardInterrupt
+
+
 def test_all_else_goes_on_as_it_was_to_the_bit(config: RunConfig, tmp_path: Path) -> None:
     """Moved within an epoch to a runtime that no sum depends on, a training ends with the weights of one left alone."""
     whole = train(config, tmp_path / "whole", cache_dir=tmp_path / "cache")
@@ -80,6 +88,41 @@ def test_all_else_goes_on_as_it_was_to_the_bit(config: RunConfig, tmp_path: Path
     assert moved.read("weights") == whole.read("weights")
     assert moved.read("scores") == whole.read("scores")
     assert moves_of(moved)[0]["epoch"] == 2
+
+
+@pytest.mark.parametrize("what", ["processor", "commit"])
+def test_where_a_training_goes_on_is_noted_if_it_is_another_place(
+    what: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, run, cache_dir=cache, display=StopsInTheSecondEpoch())
+    monkeypatch.setattr(environment, what, lambda: "another")
+    with pytest.raises(KeyboardInterrupt):
+        resume(run, cache_dir=cache, display=StopsAtOnce())
+    resume(run, cache_dir=cache)
+    folder = RunFolder.open(run)
+    [told] = moves_of(folder)
+    assert (told["epoch"], told["runtime"]) == (2, to_json(config.runtime))
+    assert told["environment"][what] == "another" != folder.read_json("environment")[what]
+    assert current_config(folder) == config
+    events = [record["event"] for record in folder.journal.records()]
+    assert events.count("move") == 1
+    assert events.index("move") < events.index("resume")
+
+
+def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_note(begun: RunFolder) -> None:
+    before = begun.path.joinpath("manifest.json").read_bytes()
+    note_place(begun, current_config(begun).runtime)
+    assert begun.path.joinpath("manifest.json").read_bytes() == before
+    assert moves_of(begun) == []
+
+
+def test_what_is_finished_is_not_said_to_go_on(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun.commit({"scores": b"{}"})
+    monkeypatch.setattr(environment, "processor", lambda: "another")
+    note_place(begun, current_config(begun).runtime)
+    assert moves_of(begun) == []
 
 
 def test_the_precision_that_it_moves_to_is_the_one_it_goes_on_in(config: RunConfig, tmp_path: Path) -> None:

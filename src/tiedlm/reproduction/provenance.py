@@ -51,33 +51,38 @@ def commands(config: dict[str, Any], environment: dict[str, Any], before: list[s
     """Return the command lines that repeat a training, one for each training from random weights on.
 
     They say every field of the runtime that is not the recipe's, and on the CPU the number of threads in any case: with
-    the same one, and the same versions, the result repeats to the bit. A training that went on elsewhere has a command
-    more for every move, whose comment says in which epoch to end the one before.
+    the same one, and the same versions, the result repeats to the bit. A training that went on with another runtime has
+    a command more for every change of it, whose comment says in which epoch to end the one before.
 
     Args:
         config, environment: of the run.
         before: the commands of the training whose weights it started from.
     """
+    runtime = _repeated(config["runtime"], environment)
     changed = {name: own for name, (own, _) in differences(config).items() if name.startswith("runtime.")}
-    if config["runtime"]["device"] == "cpu":
-        changed["runtime.threads"] = environment["threads"]
+    changed |= {"runtime.threads": runtime["threads"]} if config["runtime"]["device"] == "cpu" else {}
     words = ["tiedlm", "train", config["recipe"], "--seed", str(config["seed"]), *_options(changed)]
     made = [words for words in map(shlex.split, before) if "--run-dir" in words]
     run_dir = _run_dir(config, len(made) + 1)
     words += ["--run-dir", run_dir]
     if made:
         words += ["--from", made[-1][made[-1].index("--run-dir") + 1]]
-    return [*before, shlex.join(words), *_moved(run_dir, config["runtime"], environment.get("moves", []))]
+    return [*before, shlex.join(words), *_moved(run_dir, runtime, environment.get("moves", []))]
 
 
 def _moved(run_dir: str, runtime: dict[str, Any], moves: list[dict[str, Any]]) -> Iterator[str]:
     for move in moves:
-        changed = {f"runtime.{name}": value for name, value in move["runtime"].items() if value != runtime[name]}
-        if move["runtime"]["device"] == "cpu":
-            changed["runtime.threads"] = move["environment"]["threads"]
-        words = ["tiedlm", "train", "--resume", run_dir, *_options(changed)]
-        yield f"{shlex.join(words)}  # in epoch {move['epoch']}"
-        runtime = move["runtime"]
+        here = _repeated(move["runtime"], move["environment"])
+        changed = {f"runtime.{name}": value for name, value in here.items() if value != runtime[name]}
+        if changed:  # another machine or other code alone have no option
+            words = ["tiedlm", "train", "--resume", run_dir, *_options(changed)]
+            yield f"{shlex.join(words)}  # in epoch {move['epoch']}"
+        runtime = here
+
+
+def _repeated(runtime: dict[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the runtime with the number of threads that it had, where sums depend on it."""
+    return runtime | ({"threads": environment["threads"]} if runtime["device"] == "cpu" else {})
 
 
 def _options(fields: Mapping[str, Any]) -> list[str]:

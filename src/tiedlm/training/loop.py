@@ -33,6 +33,7 @@ from tiedlm.seeding import generator
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
+from tiedlm.training.moves import note_place
 from tiedlm.training.record import Record
 from tiedlm.training.replayed import picked_gradients
 from tiedlm.training.reports import Mark, advice, epoch_record, epoch_report, way_on, window_report
@@ -99,6 +100,7 @@ def resume(
         ranks.lead(lambda: held.enter_context(folder.lock()))
         config, corpus, state = ranks.agree(lambda: continued(folder, data_dir, cache_dir), same=_told)
         ranks.lead(folder.journal.rewind)
+        ranks.lead(lambda: note_place(folder, config.runtime))
         Training(config, corpus, folder, state, display, ranks).run()
     return folder
 

@@ -5,6 +5,7 @@ in the role `moves`, a list, oldest first, of which the last entry counts:
 
     [{"epoch": 23, "window": 410, "runtime": {"device": "cpu", ...}, "environment": {"processor": "...", ...}}, ...]
 
+An entry is made by `move`, which changes the runtime, and by every training that goes on where `PLACE` is another.
 Weights, masks and the order of the text are the same everywhere; a precision aside, results differ in the last digits.
 Imports no torch.
 """
@@ -24,6 +25,9 @@ from tiedlm.training.config import RunConfig, RuntimeConfig
 
 Moves = list[dict[str, Any]]
 
+PLACE = ("processor", "device", "tiedlm", "commit", "torch", "numpy", "python")
+"""What of an environment a result may depend on beside the runtime: the machine, the versions and the code."""
+
 
 def moves_of(folder: RunFolder) -> Moves:
     """Return the moves of the training in a run folder, oldest first."""
@@ -42,10 +46,15 @@ def current_config(folder: RunFolder) -> RunConfig:
     return replace(config, runtime=from_json(RuntimeConfig, moves[-1]["runtime"], "moves.runtime")) if moves else config
 
 
+def current_environment(folder: RunFolder) -> dict[str, Any]:
+    """Return what the run folder tells of where its training was last."""
+    moves = moves_of(folder)
+    return moves[-1]["environment"] if moves else folder.read_json("environment")
+
+
 def current_threads(folder: RunFolder) -> int:
     """Return the threads that the training in a run folder has now."""
-    moves = moves_of(folder)
-    return (moves[-1]["environment"] if moves else folder.read_json("environment"))["threads"]
+    return current_environment(folder)["threads"]
 
 
 def move(run_dir: Path, runtime: RuntimeConfig) -> None:
@@ -56,7 +65,7 @@ def move(run_dir: Path, runtime: RuntimeConfig) -> None:
         ConfigError: a device that does not exist here.
     """
     from tiedlm.devices import usable_device  # here, with what loads torch
-    from tiedlm.training.environment import describe, set_threads
+    from tiedlm.training.environment import set_threads
 
     folder = RunFolder.open(run_dir)
     usable_device(runtime.device)
@@ -66,9 +75,30 @@ def move(run_dir: Path, runtime: RuntimeConfig) -> None:
         folder.check_whole()
         folder.journal.rewind()
         set_threads(runtime.threads)
-        told = folder.read_json("progress")
-        place = {"epoch": told["epoch"], "window": told["window"]}
-        here = {name: value for name, value in describe(runtime.device).items() if name != "command"}
-        entry = {**place, "runtime": to_json(runtime), "environment": here}
-        folder.journal.append({**place, "time_unix": time.time(), "event": "move", "runtime": to_json(runtime)})
-        folder.commit({"moves": json_bytes([*moves_of(folder), entry], sort_keys=False)}, folder.journal)
+        _note(folder, runtime, _here(runtime))
+
+
+def note_place(folder: RunFolder, runtime: RuntimeConfig) -> None:
+    """Note where a training goes on, if its machine, versions or code are not those of before.
+
+    Args:
+        folder: locked, its journal rewound. One that is finished is left as it is.
+        runtime: of the training now, whose threads PyTorch has.
+    """
+    before, here = current_environment(folder), _here(runtime)
+    if not folder.has("scores") and any(before.get(name) != here[name] for name in PLACE):
+        _note(folder, runtime, here)
+
+
+def _here(runtime: RuntimeConfig) -> dict[str, Any]:
+    from tiedlm.training.environment import describe  # here: it loads torch
+
+    return {name: value for name, value in describe(runtime.device).items() if name != "command"}
+
+
+def _note(folder: RunFolder, runtime: RuntimeConfig, here: dict[str, Any]) -> None:
+    told = folder.read_json("progress")
+    place, to = {"epoch": told["epoch"], "window": told["window"]}, to_json(runtime)
+    entry = {**place, "runtime": to, "environment": here}
+    folder.journal.append({**place, "time_unix": time.time(), "event": "move", "runtime": to})
+    folder.commit({"moves": json_bytes([*moves_of(folder), entry], sort_keys=False)}, folder.journal)

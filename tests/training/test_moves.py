@@ -17,7 +17,7 @@ from tiedlm.training import environment
 from tiedlm.training.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.training.display import WindowReport
 from tiedlm.training.loop import resume, train
-from tiedlm.training.moves import current_config, current_threads, move, moves_of, note_place
+from tiedlm.training.moves import current_config, current_threads, go_on, move, moves_of
 from tiedlm.training.start import started
 
 ELSEWHERE = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
@@ -113,7 +113,7 @@ def test_where_a_training_goes_on_is_noted_if_it_is_another_place(
 
 def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_note(begun: RunFolder) -> None:
     before = begun.path.joinpath("manifest.json").read_bytes()
-    note_place(begun, current_config(begun).runtime)
+    go_on(begun, current_config(begun).runtime)
     assert begun.path.joinpath("manifest.json").read_bytes() == before
     assert moves_of(begun) == []
 
@@ -121,7 +121,7 @@ def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_no
 def test_what_is_finished_is_not_said_to_go_on(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     begun.commit({"scores": b"{}"})
     monkeypatch.setattr(environment, "processor", lambda: "another")
-    note_place(begun, current_config(begun).runtime)
+    go_on(begun, current_config(begun).runtime)
     assert moves_of(begun) == []
 
 

@@ -5,8 +5,7 @@
     at the end: the best weights scored on validation and test text
 
 Everything random is drawn from (seed, purpose, counter), so the state on the disk is parameters, carried state and
-a few numbers, and a resumed training ends with the same bits as one that was never interrupted (on a GPU, where sums
-are made in no fixed order, up to the last digits).
+a few numbers, and a resumed training ends with the bits of one never interrupted (on a GPU, up to the order of sums).
 
 Several processes may train together, each with its share of the streams (`training.share`). All of them go through this
 loop side by side; the first one alone validates, scores, shows and writes.
@@ -33,7 +32,7 @@ from tiedlm.seeding import generator
 from tiedlm.training.config import RunConfig
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
-from tiedlm.training.moves import note_place
+from tiedlm.training.moves import go_on
 from tiedlm.training.record import Record
 from tiedlm.training.replayed import picked_gradients
 from tiedlm.training.reports import Mark, advice, epoch_record, epoch_report, way_on, window_report
@@ -99,8 +98,7 @@ def resume(
         held.callback(display.close)
         ranks.lead(lambda: held.enter_context(folder.lock()))
         config, corpus, state = ranks.agree(lambda: continued(folder, data_dir, cache_dir), same=_told)
-        ranks.lead(folder.journal.rewind)
-        ranks.lead(lambda: note_place(folder, config.runtime))
+        ranks.lead(lambda: go_on(folder, config.runtime))
         Training(config, corpus, folder, state, display, ranks).run()
     return folder
 

@@ -78,13 +78,16 @@ def move(run_dir: Path, runtime: RuntimeConfig) -> None:
         _note(folder, runtime, _here(runtime))
 
 
-def note_place(folder: RunFolder, runtime: RuntimeConfig) -> None:
-    """Note where a training goes on, if its machine, versions or code are not those of before.
+def go_on(folder: RunFolder, runtime: RuntimeConfig) -> None:
+    """Take the journal back to the state saved last, and note where the training goes on from there.
+
+    It is noted if machine, versions or code are not those of before, and the training is not finished.
 
     Args:
-        folder: locked, its journal rewound. One that is finished is left as it is.
+        folder: locked.
         runtime: of the training now, whose threads PyTorch has.
     """
+    folder.journal.rewind()
     before, here = current_environment(folder), _here(runtime)
     if not folder.has("scores") and any(before.get(name) != here[name] for name in PLACE):
         _note(folder, runtime, here)

@@ -60,7 +60,8 @@ def commands(config: dict[str, Any], environment: dict[str, Any], before: list[s
     """
     runtime = _repeated(config["runtime"], environment)
     changed = {name: own for name, (own, _) in differences(config).items() if name.startswith("runtime.")}
-    changed |= {"runtime.threads": runtime["threads"]} if config["runtime"]["device"] == "cpu" else {}
+    if runtime["device"] == "cpu":
+        changed["runtime.threads"] = runtime["threads"]
     words = ["tiedlm", "train", config["recipe"], "--seed", str(config["seed"]), *_options(changed)]
     made = [words for words in map(shlex.split, before) if "--run-dir" in words]
     run_dir = _run_dir(config, len(made) + 1)

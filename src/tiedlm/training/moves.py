@@ -88,8 +88,10 @@ def go_on(folder: RunFolder, runtime: RuntimeConfig) -> None:
         runtime: of the training now, whose threads PyTorch has.
     """
     folder.journal.rewind()
+    if folder.has("scores"):
+        return
     before, here = current_environment(folder), _here(runtime)
-    if not folder.has("scores") and any(before.get(name) != here[name] for name in PLACE):
+    if any(before.get(name) != here[name] for name in PLACE):
         _note(folder, runtime, here)
 
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tiedlm.config import from_json, to_json
+from tiedlm.config import differing, from_json, to_json
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import LSTMConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes.controls import RECIPES as CONTROLS
 from tiedlm.recipes.variants import model_of
 from tiedlm.training.config import RunConfig
 from tiedlm.training.schedule import learning_rate
 
 BIASED = ["ptb-small-re-bias", "ptb-small-real-bias"]
-PAPER = [name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-")) and name not in BIASED]
+PAPER = [
+    name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-")) and not {name} & {*BIASED, *CONTROLS}
+]
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -44,6 +47,22 @@ def test_a_tied_row_with_an_output_bias_differs_in_that_alone(name: str) -> None
     assert (config.training, config.corpus, config.loss) == (plain.training, plain.corpus, plain.loss)
     assert isinstance(config.model, LSTMConfig)
     assert replace(config.model, tied_bias=False) == plain.model != config.model
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("ptb-small-vd-uniform", {"loss.gamma", "loss.temperature", "loss.target"}),
+        ("ptb-small-re-decay1e-5", {"training.table_decay"}),
+        ("ptb-small-vd-smoothing0.05", {"loss.label_smoothing"}),
+        ("ptb-small-real-tau5-gamma0.2", {"loss.gamma", "loss.temperature"}),
+        ("ptb-small-al-tau2.5-gamma0.65", {"loss.temperature"}),
+        ("ptb-small-re-unigram", {"model.tied_bias", "model.unigram_bias"}),
+    ],
+)
+def test_a_control_changes_one_thing_of_its_row(name: str, changed: set[str]) -> None:
+    row = "-".join(name.split("-")[:3])
+    assert set(differing(recipe(row), recipe(name))) == {"recipe", *changed}
 
 
 @pytest.mark.parametrize(

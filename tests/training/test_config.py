@@ -29,6 +29,7 @@ from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
         (TrainingConfig, "constant_epochs", -1),
         (TrainingConfig, "weight_decay", -1e-7),
         (TrainingConfig, "weight_decay", 1e308),
+        (TrainingConfig, "table_decay", -1e-7),
         (RuntimeConfig, "threads", 0),
         (RuntimeConfig, "threads", 99999999999),
         (RuntimeConfig, "save_seconds", -1.0),
@@ -47,7 +48,7 @@ def test_round_trip_through_json() -> None:
 
 def test_weight_decay_is_written_where_there_is_some_and_older_configs_have_none() -> None:
     value = to_json(TrainingConfig())
-    assert not {"weight_decay", "moving_windows"} & set(value)
+    assert not {"weight_decay", "table_decay", "moving_windows"} & set(value)
     assert from_json(TrainingConfig, value) == TrainingConfig()
     some = TrainingConfig(weight_decay=1e-7)
     assert to_json(some) == value | {"weight_decay": 1e-7}

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from support.small_text import small_config
+from tiedlm.checkpoint import RunFolder
 from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError
 from tiedlm.training import start
@@ -38,6 +39,24 @@ def test_initial_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
     assert started(config, tmp_path / "again", None, None, tmp_path / "cache").read("state") == first
     other = replace(config, seed=config.seed + 1)
     assert started(other, tmp_path / "other", None, None, tmp_path / "cache").read("state") != first
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_bias_from_the_unigrams_starts_there_and_all_else_where_it_did(tmp_path: Path, tied: bool) -> None:
+    config = small_config(tmp_path / "text")
+    model = replace(config.model, tied=tied, tied_bias=tied)
+    config = replace(config, model=model, loss=replace(config.loss, temperature=5.0))
+    started(config, tmp_path / "zero", None, None, tmp_path / "cache")
+    config = replace(config, model=replace(model, unigram_bias=True))
+    folder = started(config, tmp_path / "unigram", None, None, tmp_path / "cache")
+    _, corpus, state = continued(folder, None, tmp_path / "cache")
+    counts = torch.tensor(corpus.vocabulary.counts) + 0.5
+    assert state.model.bias is not None
+    torch.testing.assert_close(state.model.bias.detach().softmax(0), (counts / counts.sum()).float())
+    assert abs(float(state.model.bias.detach().mean())) < 1e-6
+    _, _, plain = continued(RunFolder.open(tmp_path / "zero"), None, tmp_path / "cache")
+    before, after = plain.model.state_dict(), state.model.state_dict()
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"tables.output_bias"}
 
 
 def test_a_text_shorter_than_one_window_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from support.small_text import small_config
 from tiedlm.errors import TrainingError
 from tiedlm.losses.config import LossConfig
-from tiedlm.losses.functional import linear_augmented_cross_entropy
+from tiedlm.losses.functional import linear_augmented_cross_entropy, linear_augmented_terms
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
 from tiedlm.training.config import RunConfig
@@ -111,6 +112,56 @@ def test_augmented_loss_is_taught_by_the_word_vectors_through_a_target_that_may_
     result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
     assert result.loss_sum == pytest.approx(float(loss.detach()), rel=1e-6)
     assert result.loss_sum > result.cross_entropy_sum
+    torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
+
+
+@pytest.mark.parametrize("clip_norm", [1e6, 0.5])
+def test_table_decay_is_added_to_the_gradient_of_the_classifiers_table_alone(
+    config: RunConfig, clip_norm: float
+) -> None:
+    config = replace(config, training=replace(config.training, clip_norm=clip_norm, table_decay=0.3))
+    model, (inputs, targets) = build(config), window()
+    features, _ = model(inputs, model.initial_state(4))
+    loss = F.cross_entropy(model.logits(features).flatten(0, 1), targets.flatten(), reduction="sum") / 4
+    expected = gradient(loss + 0.3 / 2 * model.classifier.square().sum(), model)
+    expected = expected * min(1.0, clip_norm / float(expected.norm()))
+    before = snapshot(model)
+    train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
+    torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_label_smoothing_is_pytorchs_on_the_hard_part(config: RunConfig, gamma: float) -> None:
+    options = LossConfig(label_smoothing=0.3, gamma=gamma, temperature=2.0 if gamma else None)
+    config = replace(config, loss=options, training=replace(config.training, clip_norm=1e6))
+    model, (inputs, targets) = build(config), window()
+    features, _ = model(inputs, model.initial_state(4))
+    logits = model.logits(features).flatten(0, 1)
+    loss = F.cross_entropy(logits, targets.flatten(), reduction="sum", label_smoothing=0.3)
+    tables = {"table": model.table, "temperature": 2.0, "gamma": 0.5, "reduction": "sum"}
+    terms = linear_augmented_terms(features, model.classifier, targets, bias=model.bias, **tables)  # pyright: ignore[reportArgumentType]
+    if gamma:
+        hard = F.cross_entropy(logits, targets.flatten(), reduction="sum")
+        loss = loss + terms.total - hard
+    expected, before = gradient(loss / 4, model), snapshot(model)
+    result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
+    assert result.loss_sum == pytest.approx(float(loss.detach()), rel=1e-6)
+    assert result.cross_entropy_sum == pytest.approx(float(terms.cross_entropy), rel=1e-6)
+    torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
+
+
+def test_a_uniform_target_teaches_every_word_alike(config: RunConfig) -> None:
+    options = LossConfig(gamma=0.5, temperature=2.0, target="uniform")
+    config = replace(config, loss=options, training=replace(config.training, clip_norm=1e6))
+    model, (inputs, targets) = build(config), window()
+    features, _ = model(inputs, model.initial_state(4))
+    hard = F.cross_entropy(model.logits(features).flatten(0, 1), targets.flatten(), reduction="sum")
+    softened = F.log_softmax(features @ model.classifier.T / 2.0, dim=-1)
+    divergence = (-math.log(WORDS) - softened).mean(-1).sum()
+    loss = hard + 0.5 * 2.0 * divergence
+    expected, before = gradient(loss / 4, model), snapshot(model)
+    result = train_window(model, 0.25, inputs, targets, model.initial_state(4), None, config)
+    assert result.loss_sum == pytest.approx(float(loss.detach()), rel=1e-6)
     torch.testing.assert_close(moved(before, model) / 0.25, expected, rtol=1e-4, atol=1e-5 * float(expected.norm()))
 
 

@@ -73,13 +73,13 @@ def with_corpus(config: RunConfig, words: Words) -> RunConfig:
 def with_loss(config: RunConfig, words: Words) -> RunConfig:
     """Return the config with plain cross-entropy where the words put `loss.gamma` to 0.
 
-    The recipe's temperature goes with its augmented term; one that the words give themselves stays an error.
+    The recipe's temperature and target go with its augmented term; one that the words give themselves stays an error.
     """
     try:
         plain = float(words.options.get("loss.gamma", "nan")) == 0
     except ValueError:  # no number: the parser says so
         plain = False
-    return replace(config, loss=LossConfig()) if plain else config
+    return replace(config, loss=LossConfig(label_smoothing=config.loss.label_smoothing)) if plain else config
 
 
 def with_absolute_paths(corpus: CorpusConfig) -> CorpusConfig:

@@ -40,8 +40,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _row(name: str, config: RunConfig) -> list[str]:
-    loss = config.loss
-    terms = f"CE + {loss.gamma:g} AL, tau {loss.temperature:g}" if loss.temperature else "CE"
+    terms = _terms(config)
     published = PUBLISHED.get(name)
     paper = "" if published is None or published.test is None else f"{published.test:.1f}"
     return [name, config.corpus.name, config.model.network, terms, str(config.training.epochs), paper]
+
+
+def _terms(config: RunConfig) -> str:
+    """Return what a recipe minimises, in short."""
+    loss, training = config.loss, config.training
+    augmented = f" + {loss.gamma:g} AL, tau {loss.temperature:g}" if loss.temperature else ""
+    uniform = ", uniform target" if loss.target == "uniform" else ""
+    smoothing = f", label smoothing {loss.label_smoothing:g}" if loss.label_smoothing else ""
+    decay = f", table decay {training.table_decay:g}" if training.table_decay else ""
+    return f"CE{augmented}{uniform}{smoothing}{decay}"

@@ -26,6 +26,8 @@ class _StackConfig:
     """Use one table as word vectors and classifier (section 4: W = L transposed, b = 0)."""
     tied_bias: bool = later(False)
     """Give a tied classifier an output bias; the paper's has none, and an untied one always has one."""
+    unigram_bias: bool = later(False)
+    """Start the output bias at the logarithm of each word's share of the training text, instead of near 0."""
     project: bool = False
     """Put a linear map before a tied classifier; needed exactly where `embedding_width` differs from `units`."""
     keep_input: float = 1.0
@@ -41,7 +43,7 @@ class _StackConfig:
         _check_keeps(keep_input=self.keep_input, keep_hidden=self.keep_hidden)
         _check_range(self.init_range)
         self._check_widths()
-        _check_tied_bias(self.tied, self.tied_bias)
+        _check_bias(self.tied, self.tied_bias, self.unigram_bias)
 
     def _check_widths(self) -> None:
         differ = self.width != self.units
@@ -74,7 +76,7 @@ class LSTMConfig(_StackConfig):
     @property
     def network(self) -> str:
         """The network in a few words."""
-        return f"{self.layers} x {self.units}, {_tables(self.tied, self.tied_bias)}"
+        return f"{self.layers} x {self.units}, {_tables(self)}"
 
 
 @final
@@ -87,7 +89,7 @@ class GRUConfig(_StackConfig):
     @property
     def network(self) -> str:
         """The network in a few words."""
-        return f"GRU {self.layers} x {self.units}, {_tables(self.tied, self.tied_bias)}"
+        return f"GRU {self.layers} x {self.units}, {_tables(self)}"
 
 
 @final
@@ -107,6 +109,8 @@ class RHNConfig:
     """Use one table as word vectors and classifier (section 4: W = L transposed, b = 0)."""
     tied_bias: bool = later(False)
     """Give a tied classifier an output bias; the paper's has none, and an untied one always has one."""
+    unigram_bias: bool = later(False)
+    """Start the output bias at the logarithm of each word's share of the training text, instead of near 0."""
     keep_words: float = 1.0
     """Probability to keep a word, wherever it stands in a stream's window; in (0, 1], 1 draws no mask."""
     keep_input: float = 1.0
@@ -128,12 +132,12 @@ class RHNConfig:
         _check_range(self.init_range)
         if not abs(self.transform_bias) <= LARGEST_START:
             raise ConfigError(f"model.transform_bias is {self.transform_bias}, but must lie in [-1e6, 1e6].")
-        _check_tied_bias(self.tied, self.tied_bias)
+        _check_bias(self.tied, self.tied_bias, self.unigram_bias)
 
     @property
     def network(self) -> str:
         """The network in a few words."""
-        return f"RHN of depth {self.depth}, {self.layers} x {self.units}, {_tables(self.tied, self.tied_bias)}"
+        return f"RHN of depth {self.depth}, {self.layers} x {self.units}, {_tables(self)}"
 
 
 ModelConfig = LSTMConfig | GRUConfig | RHNConfig
@@ -157,12 +161,17 @@ def _check_range(init_range: float) -> None:
         raise ConfigError(f"model.init_range is {init_range}, but must lie in (0, 1e6].")
 
 
-def _check_tied_bias(tied: bool, tied_bias: bool) -> None:
+def _check_bias(tied: bool, tied_bias: bool, unigram_bias: bool) -> None:
     if tied_bias and not tied:
         raise ConfigError(
             "model.tied_bias has no effect unless model.tied is set: a classifier of its own has an output bias anyway."
         )
+    if unigram_bias and tied and not tied_bias:
+        raise ConfigError(
+            "model.unigram_bias has no effect on a tied classifier without an output bias: set model.tied_bias too."
+        )
 
 
-def _tables(tied: bool, tied_bias: bool) -> str:
-    return ("tied with a bias" if tied_bias else "tied") if tied else "untied"
+def _tables(config: LSTMConfig | GRUConfig | RHNConfig) -> str:
+    tables = ("tied with a bias" if config.tied_bias else "tied") if config.tied else "untied"
+    return f"{tables} from the unigrams" if config.unigram_bias else tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiedlm.errors import ConfigError, suggestion
-from tiedlm.recipes import demo, own_text, ptb, rhn, tied_bias, wikitext2
+from tiedlm.recipes import controls, demo, own_text, ptb, rhn, tied_bias, wikitext2
 from tiedlm.training.config import RunConfig
 
 _RECIPES: dict[str, Callable[[], RunConfig]] = {
@@ -13,6 +13,7 @@ _RECIPES: dict[str, Callable[[], RunConfig]] = {
     **wikitext2.RECIPES,
     **rhn.RECIPES,
     **tied_bias.RECIPES,
+    **controls.RECIPES,
     **demo.RECIPES,
     **own_text.RECIPES,
 }

@@ -39,6 +39,8 @@ class TrainingConfig:
     """Draw for every epoch how long its first window is (1 to `steps`), so that windows begin elsewhere each time."""
     weight_decay: float = later(0.0)
     """Factor on half the parameters' squared norm, added to that loss before the gradient is clipped; in [0, 1e6]."""
+    table_decay: float = later(0.0)
+    """The same of the classifier's table alone, which in a tied model is the word vectors' too; in [0, 1e6]."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "streams", "steps"):
@@ -50,8 +52,9 @@ class TrainingConfig:
             raise ConfigError(f"training.learning_rate is {self.learning_rate}, but must lie in (0, 1e6].")
         if not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
             raise ConfigError(f"training.clip_norm is {self.clip_norm}, but must be finite and above 0.")
-        if not 0 <= self.weight_decay <= 1e6:
-            raise ConfigError(f"training.weight_decay is {self.weight_decay}, but must lie in [0, 1e6].")
+        for name in ("weight_decay", "table_decay"):
+            if not 0 <= getattr(self, name) <= 1e6:
+                raise ConfigError(f"training.{name} is {getattr(self, name)}, but must lie in [0, 1e6].")
         if not 0 < self.decay <= 1:
             raise ConfigError(f"training.decay is {self.decay}, but must lie in (0, 1].")
         if self.constant_epochs < 0:

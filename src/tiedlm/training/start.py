@@ -76,6 +76,8 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
     model = build_model(config.model, len(corpus.vocabulary))
     if parent is None:
         model.reset_parameters(generator(config.seed, "initial weights"))
+        if config.model.unigram_bias:
+            _start_at_unigrams(model, corpus)
         return model
     if parent.vocabulary.words != corpus.vocabulary.words:
         raise RunError(
@@ -89,6 +91,15 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
         )
     model.load_state_dict(parent.model.state_dict())
     return model
+
+
+@torch.no_grad()
+def _start_at_unigrams(model: LanguageModel, corpus: Corpus) -> None:
+    """Put the output bias to log((count + 1/2) / total) less its mean, which softmax does not see."""
+    assert model.bias is not None
+    shares = torch.tensor(corpus.vocabulary.counts, dtype=torch.float64) + 0.5
+    logs = (shares / shares.sum()).log()
+    model.bias.copy_(logs - logs.mean())
 
 
 def _shapes(model: LanguageModel) -> dict[str, torch.Size]:

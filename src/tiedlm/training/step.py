@@ -8,10 +8,11 @@ learning rates near 1 and clipping norms near 5 belong to that scale. The averag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.errors import TrainingError
@@ -87,7 +88,8 @@ def train_window(
     if config.training.weight_decay or not ranks.alone:
         _make_dense(model)
     sum_gradients(model.parameters(), ranks)
-    _add_weight_decay(model, config.training.weight_decay * streams)
+    _add_decay(model.parameters(), config.training.weight_decay * streams)
+    _add_decay([model.tables.weight], config.training.table_decay * streams)
     descend(model.parameters(), learning_rate, config.training.clip_norm, 1 / streams)
     return StepResult(total, cross_entropy, found.state)
 
@@ -99,18 +101,36 @@ def _precision(device: str, config: RunConfig) -> torch.autocast:
 
 def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunConfig) -> LossTerms:
     """Return the loss of the window, summed over its words, and its terms."""
-    loss = config.loss
-    return linear_augmented_terms(
+    loss, classifier = config.loss, model.classifier
+    uniform = loss.target == "uniform"
+    terms = linear_augmented_terms(
         features,
-        model.classifier,
+        classifier,
         targets,
-        table=model.tables.separate_vectors,
+        # vectors that are all 0 are all alike, so that each word teaches the uniform distribution
+        table=classifier.detach().new_zeros(len(classifier), 1) if uniform else model.tables.separate_vectors,
         bias=model.bias,
         temperature=loss.temperature or 1.0,
         gamma=loss.gamma,
-        detach_target=loss.detach_target,
+        detach_target=loss.detach_target or uniform,
         reduction="sum",
     )
+    if loss.label_smoothing == 0:
+        return terms
+    return terms._replace(total=terms.total + loss.label_smoothing * _smoothing(model, classifier, features, targets))
+
+
+def _smoothing(model: LanguageModel, classifier: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+    """Return what a label smoothing of 1 adds to cross-entropy, summed over the window.
+
+    (1 - e) (-log y_w) + e mean_i (-log y_i) = -log y_w + e (z_w - mean_i z_i): the normaliser of y cancels.
+    """
+    rows = classifier.float()
+    difference = F.embedding(targets, rows) - rows.mean(0)
+    total = (features.float() * difference).sum()
+    if model.bias is not None:
+        total = total + (model.bias[targets] - model.bias.mean()).sum()
+    return total
 
 
 def _sums(found: WindowLoss, ranks: Ranks) -> tuple[float, float]:
@@ -127,13 +147,13 @@ def _make_dense(model: LanguageModel) -> None:
             parameter.grad = parameter.grad.to_dense()
 
 
-def _add_weight_decay(model: LanguageModel, weight_decay: float) -> None:
-    """Add the gradient of weight_decay / 2 times the squared norm of all parameters.
+def _add_decay(parameters: Iterable[Tensor], decay: float) -> None:
+    """Add the gradient of decay / 2 times the squared norm of the parameters.
 
     It is added before the gradient is clipped, which SGD's own `weight_decay` would not do.
     """
-    if weight_decay == 0:
+    if decay == 0:
         return
-    for parameter in model.parameters():
+    for parameter in parameters:
         if parameter.grad is not None:
-            parameter.grad.add_(parameter.detach(), alpha=weight_decay)
+            parameter.grad.add_(parameter.detach(), alpha=decay)

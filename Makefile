@@ -2,6 +2,7 @@
 # Pip is used as the machine has it configured. Everything it installs is pinned in constraints.txt.
 
 PYTHON ?= python3
+TEST_WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --no-input -c constraints.txt
@@ -31,7 +32,7 @@ test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format che
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile
 
 # Beside .venv and not in it, so that `make test` sees what a clean checkout sees.
 test-kernels: export OMP_NUM_THREADS ?= 1

@@ -13,8 +13,8 @@ from step_variants import plain_step, training_step
 from step_windows import STEPS, STREAMS, Window
 from tiedlm.losses.linear import linear_augmented_terms
 from tiedlm.recipes.catalogue import recipe
+from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
-from tiedlm.training.config import RunConfig
 from tiedlm.training.update import descend
 
 RECIPES = {"ce": "re", "al": "real"}

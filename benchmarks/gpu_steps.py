@@ -13,7 +13,7 @@ from step_variants import training_step
 from step_windows import WORDS, Window
 from tiedlm.models.build import build_model
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import Precision, RunConfig
+from tiedlm.runs.config import Precision, RunConfig
 from tiedlm.training.replayed import ReplayedGradients
 from tiedlm.training.step import Gradients, window_gradients
 

@@ -34,7 +34,7 @@ from tiedlm.corpora.prepare import prepare
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.evaluation.predictions import WINDOW_STEPS
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 from tiedlm.training.display import SilentDisplay
 from tiedlm.training.loop import Training
 from tiedlm.training.start import continued, started

@@ -14,8 +14,8 @@ from tiedlm.layers.precision import has_lstm_kernel
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
 from tiedlm.recipes.catalogue import recipe
+from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
-from tiedlm.training.config import RunConfig
 from tiedlm.training.step import Gradients, train_window, window_gradients
 
 Step = Callable[[Tensor, Tensor], float]

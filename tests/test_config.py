@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tiedlm.config import ABSENT, differing, from_json, later, to_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
+from tiedlm.runs.config import LossConfig
 
 
 @dataclass(frozen=True, kw_only=True)

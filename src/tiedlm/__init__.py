@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tiedlm.corpora.prepare import prepare
     from tiedlm.corpora.vocabulary import Vocabulary
     from tiedlm.evaluation.perplexity import perplexity
-    from tiedlm.losses.config import LossConfig
     from tiedlm.losses.functional import augmented_cross_entropy
     from tiedlm.losses.linear import linear_augmented_cross_entropy
     from tiedlm.losses.module import AugmentedLoss
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tiedlm.models.gru import GRULanguageModel
     from tiedlm.models.lstm import LSTMLanguageModel
     from tiedlm.models.rhn import RHNLanguageModel
-    from tiedlm.training.config import RunConfig, TrainingConfig
+    from tiedlm.runs.config import LossConfig, RunConfig, TrainingConfig
     from tiedlm.training.loop import train
     from tiedlm.tying import TiedTable, UntiedTables
 
@@ -60,12 +59,12 @@ _HOMES = {
     "GRULanguageModel": "tiedlm.models.gru",
     "LSTMConfig": "tiedlm.models.config",
     "LSTMLanguageModel": "tiedlm.models.lstm",
-    "LossConfig": "tiedlm.losses.config",
+    "LossConfig": "tiedlm.runs.config",
     "RHNConfig": "tiedlm.models.config",
     "RHNLanguageModel": "tiedlm.models.rhn",
-    "RunConfig": "tiedlm.training.config",
+    "RunConfig": "tiedlm.runs.config",
     "TiedTable": "tiedlm.tying",
-    "TrainingConfig": "tiedlm.training.config",
+    "TrainingConfig": "tiedlm.runs.config",
     "UntiedTables": "tiedlm.tying",
     "Vocabulary": "tiedlm.corpora.vocabulary",
     "augmented_cross_entropy": "tiedlm.losses.functional",

@@ -7,7 +7,7 @@ import pytest
 
 from tiedlm.cli.parsing import Directory, RunPath, Switch, parse
 from tiedlm.errors import ArgumentError, ConfigError
-from tiedlm.losses.config import LossConfig
+from tiedlm.runs.config import LossConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import json
 from tiedlm.config import from_json
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.reproduction.published import PUBLISHED
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 def test_every_recipe_is_a_row(tiedlm):

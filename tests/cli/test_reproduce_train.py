@@ -22,7 +22,7 @@ from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
 from tiedlm.reproduction.publish import publish
 from tiedlm.reproduction.result import read_result
-from tiedlm.training.config import Precision, RunConfig
+from tiedlm.runs.config import Precision, RunConfig
 
 RE = "ptb-small-re"
 Launched = list[tuple[list[Any], dict[str, Any]]]

@@ -7,7 +7,7 @@ import pytest
 from tiedlm import product_rates
 from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 FLOAT32 = recipe("ptb-small-re")
 

@@ -10,10 +10,9 @@ import pytest
 from support.small_text import SMALL, small_config
 from tiedlm.cli import training_run
 from tiedlm.config import from_json, to_json
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import LossConfig, RunConfig
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.cli.train_resume import other_runtime
 from tiedlm.cli.words import Words
 from tiedlm.errors import ConfigError
-from tiedlm.training.config import RuntimeConfig
+from tiedlm.runs.config import RuntimeConfig
 from tiedlm.training.moves import current_config, moves_of
 from tiedlm.training.start import started
 

@@ -18,7 +18,7 @@ from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 PROGRAM = [sys.executable, "-m", "tiedlm", "train"]
 TEXT = CorpusConfig(train="/a/train.txt", valid="/a/v.txt", test="/a/t.txt", vocabulary_size=100)

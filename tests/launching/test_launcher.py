@@ -55,7 +55,7 @@ from dataclasses import replace
 from pathlib import Path
 from tiedlm.config import from_json
 from tiedlm.launching import Job, launch
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 folder = Path(sys.argv[1])
 config = from_json(RunConfig, json.loads((folder / "small.json").read_text()))
 jobs = [

@@ -14,7 +14,7 @@ from tiedlm.models.config import LSTMConfig, RHNConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.recipes.controls import RECIPES as CONTROLS
 from tiedlm.recipes.variants import model_of
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 from tiedlm.training.schedule import learning_rate
 
 BIASED = ["ptb-small-re-bias", "ptb-small-real-bias"]

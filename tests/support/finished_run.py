@@ -13,7 +13,7 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.corpora.sources import PTB
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 RECIPE = "ptb-small-re"
 EPOCHS = recipe(RECIPE).training.epochs

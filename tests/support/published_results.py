@@ -28,7 +28,7 @@ from tiedlm.reproduction.layout import (
 )
 from tiedlm.reproduction.measured import OWN_WORDS, SCORED
 from tiedlm.reproduction.provenance import provenance
-from tiedlm.training.config import RunConfig, RuntimeConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig
 
 PROTOCOL = "every word once"
 OWN = 0.9

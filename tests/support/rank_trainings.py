@@ -20,10 +20,9 @@ from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import TiedlmError
-from tiedlm.losses.config import LossConfig
 from tiedlm.ranks import Ranks
+from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.training import loop, step
-from tiedlm.training.config import RunConfig
 from tiedlm.training.display import SilentDisplay
 from tiedlm.training.loop import Training
 from tiedlm.training.start import continued, started

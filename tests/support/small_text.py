@@ -6,9 +6,8 @@ import random
 from pathlib import Path
 
 from tiedlm.corpora.config import CorpusConfig
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import LSTMConfig
-from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 SUBJECTS = ("the cat", "a dog", "the old man", "a bird", "every child")
 VERBS = ("sees", "likes", "finds", "follows")

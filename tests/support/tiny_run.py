@@ -7,8 +7,8 @@ from pathlib import Path
 
 from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
+from tiedlm.runs.config import RunConfig
 from tiedlm.training import loop
-from tiedlm.training.config import RunConfig
 from tiedlm.training.display import PlainDisplay
 from tiedlm.training.longer import with_epochs
 

@@ -11,7 +11,7 @@ from support.small_text import small_config
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
 from tiedlm.errors import ConfigError, RunError
-from tiedlm.training.config import RunConfig, RuntimeConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig
 from tiedlm.training.display import WindowReport
 from tiedlm.training.longer import lengthen, with_epochs
 from tiedlm.training.loop import resume, train

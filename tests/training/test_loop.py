@@ -21,8 +21,8 @@ from tiedlm.errors import OutOfMemoryError, RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.models.config import GRUConfig, ModelConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel, State
+from tiedlm.runs.config import RunConfig
 from tiedlm.training import loop, scores
-from tiedlm.training.config import RunConfig
 from tiedlm.training.display import EpochReport, WindowReport
 from tiedlm.training.longer import with_epochs
 from tiedlm.training.loop import resume, train

@@ -13,8 +13,8 @@ from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError, RunError
+from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.training import environment
-from tiedlm.training.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.training.display import WindowReport
 from tiedlm.training.loop import resume, train
 from tiedlm.training.moves import current_config, current_threads, go_on, move, moves_of

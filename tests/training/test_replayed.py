@@ -19,8 +19,8 @@ from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.replay import Captured, Function, Replayed
+from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
-from tiedlm.training.config import RunConfig
 from tiedlm.training.replayed import ReplayedGradients, picked_gradients
 from tiedlm.training.step import Gradients, WindowLoss, train_window, window_gradients
 

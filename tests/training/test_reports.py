@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tiedlm.training.config import TrainingConfig
+from tiedlm.runs.config import TrainingConfig
 from tiedlm.training.reports import Mark, epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.state import Progress
 

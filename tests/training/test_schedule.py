@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tiedlm.corpora.config import CorpusConfig
-from tiedlm.training.config import RunConfig, TrainingConfig
+from tiedlm.runs.config import RunConfig, TrainingConfig
 from tiedlm.training.schedule import first_window, learning_rate
 
 

@@ -14,8 +14,8 @@ from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
 from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError
+from tiedlm.runs.config import RuntimeConfig
 from tiedlm.training import start
-from tiedlm.training.config import RuntimeConfig
 from tiedlm.training.start import continued, started
 from tiedlm.training.state import read_progress
 

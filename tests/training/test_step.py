@@ -12,11 +12,10 @@ import torch.nn.functional as F
 
 from support.small_text import small_config
 from tiedlm.errors import TrainingError
-from tiedlm.losses.config import LossConfig
 from tiedlm.losses.functional import linear_augmented_cross_entropy, linear_augmented_terms
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.training.step import train_window
 
 WORDS = 11

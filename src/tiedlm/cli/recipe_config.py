@@ -13,9 +13,8 @@ from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.files import read_json
 from tiedlm.locations import expanded
-from tiedlm.losses.config import LossConfig
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import LossConfig, RunConfig
 
 SECTIONS = ("corpus", "model", "loss", "training", "runtime")
 """Parts of a run's config, each a config of its own."""

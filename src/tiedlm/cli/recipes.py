@@ -13,7 +13,7 @@ from tiedlm.cli.parsing import Switch, parse
 from tiedlm.config import to_json
 from tiedlm.recipes.catalogue import recipe, recipe_names
 from tiedlm.reproduction.published import PUBLISHED
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching import parse_seeds
 from tiedlm.reproduction.figure1_records import RUNS
 from tiedlm.reproduction.plan import FIGURE_1, SEEDS
-from tiedlm.training.config import Precision
+from tiedlm.runs.config import Precision
 
 TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--device", "--data-dir")
 """Options of trainings."""

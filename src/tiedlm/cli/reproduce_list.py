@@ -19,7 +19,7 @@ from tiedlm.reproduction.ordering import headline
 from tiedlm.reproduction.page_parts import verdict
 from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
 from tiedlm.reproduction.tables import NOT_RUN
-from tiedlm.training.config import RuntimeConfig
+from tiedlm.runs.config import RuntimeConfig
 from tiedlm.training.environment import device_name, processor
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")

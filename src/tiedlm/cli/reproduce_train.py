@@ -22,7 +22,7 @@ from tiedlm.reproduction.collect import Row, collect
 from tiedlm.reproduction.differences import check_is_recipe
 from tiedlm.reproduction.plan import missing, select
 from tiedlm.reproduction.publish import publish
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.training_run import default_run_dir
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.plan import Step
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 @final

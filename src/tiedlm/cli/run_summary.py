@@ -15,7 +15,7 @@ from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
 from tiedlm.recipes.catalogue import recipe
 from tiedlm.reproduction.published import PUBLISHED
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 from tiedlm.training.state import read_progress
 
 

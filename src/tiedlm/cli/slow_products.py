@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 WORTH_TELLING = 1.5
 """Times as long as in float32: less may be other work on the machine."""

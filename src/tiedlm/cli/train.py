@@ -14,10 +14,9 @@ from tiedlm.cli.recipe_config import SECTIONS, recipe_config, switches, with_abs
 from tiedlm.cli.words import Words, split_words
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import ModelConfig
 from tiedlm.recipes.catalogue import recipe_names
-from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 FOLDERS = ("resume", "from", "run-dir", "data-dir")
 """Options that name a folder."""

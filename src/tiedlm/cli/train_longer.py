@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiedlm.cli.training_run import check_free, resuming
-from tiedlm.training.config import RunConfig, RuntimeConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig
 from tiedlm.training.longer import check_longer, lengthen, with_epochs
 from tiedlm.training.moves import move
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tiedlm.cli.recipe_config import SECTIONS, recipe_config
 from tiedlm.cli.words import Words
 from tiedlm.errors import ConfigError
-from tiedlm.training.config import RunConfig, RuntimeConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig
 
 LONGER = "training.epochs"
 """The option by which a run goes on for longer, in a folder of its own."""

@@ -17,7 +17,7 @@ from tiedlm.cli.training_run import default_run_dir
 from tiedlm.cli.words import Words
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.launching import Job, Outcome, State, launch, parse_seeds
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 INSTEAD = {
     "seed": "put the seed into the list",

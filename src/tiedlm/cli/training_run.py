@@ -16,8 +16,8 @@ from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
 from tiedlm.native.memory import keep_freed_memory
+from tiedlm.runs.config import RunConfig, RuntimeConfig
 from tiedlm.training import torchrun
-from tiedlm.training.config import RunConfig, RuntimeConfig
 from tiedlm.training.moves import current_config, move
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import differing, from_json
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 def check_jobs(jobs: Sequence[Job]) -> None:

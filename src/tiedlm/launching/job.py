@@ -13,7 +13,7 @@ from tiedlm.config import ABSENT, differing, from_json
 from tiedlm.errors import ArgumentError
 from tiedlm.files import read_json
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 @final

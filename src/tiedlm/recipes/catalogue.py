@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tiedlm.errors import ConfigError, suggestion
 from tiedlm.recipes import controls, demo, own_text, ptb, rhn, tied_bias, wikitext2
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 _RECIPES: dict[str, Callable[[], RunConfig]] = {
     **ptb.RECIPES,

@@ -21,12 +21,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from tiedlm.losses.config import LossConfig
 from tiedlm.recipes.ptb import GAMMA
 from tiedlm.recipes.ptb import RECIPES as PTB
 from tiedlm.recipes.tied_bias import with_bias
 from tiedlm.recipes.variants import TEMPERATURE
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import LossConfig, RunConfig
 
 DECAYS = (3e-6, 1e-5, 3e-5)
 SMOOTHINGS = (0.02, 0.05, 0.1)

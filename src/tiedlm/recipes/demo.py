@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from tiedlm.corpora.config import CorpusConfig
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import LSTMConfig
 from tiedlm.recipes.variants import loss_of, model_of
-from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 NETWORK = LSTMConfig(units=128, layers=2, keep_input=0.8, keep_hidden=0.8)
 SCHEDULE = TrainingConfig(epochs=5, constant_epochs=3, decay=0.4)

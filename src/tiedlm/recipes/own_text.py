@@ -13,7 +13,7 @@ from functools import partial
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.recipes import ptb
 from tiedlm.recipes.variants import VARIANTS
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 
 def own_text(name: str, variant: str) -> RunConfig:

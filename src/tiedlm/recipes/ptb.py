@@ -16,7 +16,7 @@ from functools import partial
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.recipes.sizes import LARGE, MEDIUM, SMALL, Size
 from tiedlm.recipes.variants import VARIANTS, loss_of, model_of
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 GAMMA = 0.65
 SIZES = {"small": (SMALL, 0.85, 0.7), "medium": (MEDIUM, 0.5, 0.5), "large": (LARGE, 0.35, 0.35)}

@@ -24,7 +24,7 @@ from tiedlm.corpora.config import CorpusConfig
 from tiedlm.models.config import RHNConfig
 from tiedlm.recipes.ptb import GAMMA
 from tiedlm.recipes.variants import loss_of, model_of
-from tiedlm.training.config import RunConfig, TrainingConfig
+from tiedlm.runs.config import RunConfig, TrainingConfig
 
 NETWORK = RHNConfig(
     units=830,

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tiedlm.models.config import LSTMConfig
-from tiedlm.training.config import TrainingConfig
+from tiedlm.runs.config import TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

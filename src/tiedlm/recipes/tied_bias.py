@@ -13,7 +13,7 @@ from functools import partial
 
 from tiedlm.models.config import LSTMConfig
 from tiedlm.recipes.ptb import RECIPES as PTB
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 SUFFIX = "-bias"
 """Ends the name of a row's recipe with an output bias."""

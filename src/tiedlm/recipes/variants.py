@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import ModelConfig
+from tiedlm.runs.config import LossConfig
 
 VARIANTS = ("vd", "al", "re", "real")
 """The baseline, +AL, +RE, +REAL (= RE and AL): the last part of a recipe's name."""

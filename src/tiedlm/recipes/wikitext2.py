@@ -14,7 +14,7 @@ from functools import partial
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.recipes.sizes import MEDIUM, SMALL, Size
 from tiedlm.recipes.variants import VARIANTS, loss_of, model_of
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 GAMMA = 1.25
 SIZES = {"small": (SMALL, 0.8, 0.8), "medium": (MEDIUM, 0.6, 0.6), "half": (SMALL, 0.85, 0.7)}

@@ -21,7 +21,7 @@ from tiedlm.reproduction.collect import Row, stages
 from tiedlm.reproduction.machines import Conditions, epoch_seconds
 from tiedlm.reproduction.published import PUBLISHED, Size
 from tiedlm.reproduction.work import work_a_word, work_of_a_training, work_of_an_epoch
-from tiedlm.training.config import Precision, RuntimeConfig
+from tiedlm.runs.config import Precision, RuntimeConfig
 
 THREADS = 1
 """Threads of a training that `tiedlm reproduce` begins: it trains one a core."""

@@ -7,7 +7,7 @@ from typing import Any
 from tiedlm.config import differing, from_json
 from tiedlm.errors import ConfigError
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 FREE = ("seed", "runtime")
 """Fields that say which run of a recipe it was, and on what machine: a result may have any."""

@@ -12,7 +12,7 @@ from tiedlm.reproduction.costs import Estimate, begun, estimate
 from tiedlm.reproduction.published import BESIDE, PUBLISHED
 from tiedlm.reproduction.published_citations import CITATIONS
 from tiedlm.reproduction.published_predictions import AUGMENTED, BASELINE
-from tiedlm.training.config import Precision
+from tiedlm.runs.config import Precision
 
 SEEDS = (0, 1, 2)
 """Seeds that a row should have: with fewer than three there is no test."""

@@ -20,7 +20,7 @@ from tiedlm.reproduction.grid import Grid
 from tiedlm.reproduction.layout import Result
 from tiedlm.reproduction.samples import Sample
 from tiedlm.reproduction.tables import value
-from tiedlm.training.config import TrainingConfig
+from tiedlm.runs.config import TrainingConfig
 from tiedlm.training.schedule import learning_rate
 
 EPOCHS = 16

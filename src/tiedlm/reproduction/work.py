@@ -6,9 +6,8 @@ By it what one training took is carried over to another one, of another loss, vo
 from __future__ import annotations
 
 from tiedlm.corpora.parts import source_of, training_words
-from tiedlm.losses.config import LossConfig
 from tiedlm.models.config import LSTMConfig, ModelConfig, RHNConfig
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import LossConfig, RunConfig
 
 AUGMENTED, AUGMENTED_IN_FULL = 1.17, 1.52
 """Work of the augmented loss in units of cross-entropy's, with the gradient stopped at the soft target and through it:

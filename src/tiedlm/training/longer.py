@@ -17,7 +17,7 @@ from tiedlm.checkpoint.roles import ROLES
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import RunError
 from tiedlm.files import json_bytes
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 
 NOT_TAKEN = ("config", "scores")
 """Roles whose file is not that of the shorter training."""

@@ -28,8 +28,8 @@ from tiedlm.corpora.streams import Streams
 from tiedlm.errors import TrainingError, memory_errors_told
 from tiedlm.models.contract import Masks
 from tiedlm.ranks import ALONE, Ranks
+from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
-from tiedlm.training.config import RunConfig
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
 from tiedlm.training.interrupt import Interrupt, interruptible
 from tiedlm.training.moves import go_on

@@ -21,7 +21,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import RunError
 from tiedlm.files import json_bytes
-from tiedlm.training.config import RunConfig, RuntimeConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig
 
 Moves = list[dict[str, Any]]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.replay import Function, Replayed
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 from tiedlm.training.step import Gradients, WindowLoss, window_gradients
 
 

@@ -9,7 +9,7 @@ from typing import Any, final
 
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.perplexity import exp
-from tiedlm.training.config import TrainingConfig
+from tiedlm.runs.config import TrainingConfig
 from tiedlm.training.display import EpochReport, WindowReport
 from tiedlm.training.schedule import learning_rate
 from tiedlm.training.state import Progress

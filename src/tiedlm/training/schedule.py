@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tiedlm.runs.config import RunConfig, TrainingConfig
 from tiedlm.seeding import derive
-from tiedlm.training.config import RunConfig, TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, epoch: int) -> float:

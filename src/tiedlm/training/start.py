@@ -19,8 +19,8 @@ from tiedlm.evaluation.run_corpus import run_corpus
 from tiedlm.files import json_bytes
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
+from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
-from tiedlm.training.config import RunConfig
 from tiedlm.training.environment import describe, set_threads
 from tiedlm.training.moves import current_config, current_threads
 from tiedlm.training.state import Progress, TrainingState, read_progress, restore

@@ -20,7 +20,7 @@ from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.linear import linear_augmented_terms
 from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.ranks import ALONE, Ranks
-from tiedlm.training.config import RunConfig
+from tiedlm.runs.config import RunConfig
 from tiedlm.training.share import sum_gradients
 from tiedlm.training.update import descend
 

@@ -11,7 +11,7 @@ import pytest
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.training.config import RunConfig, RuntimeConfig, TrainingConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig, TrainingConfig
 
 
 @pytest.mark.parametrize(

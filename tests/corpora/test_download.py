@@ -1,163 +1,251 @@
+"""Published corpora: found in the data folder or downloaded from a server of this machine, bounded and checked."""
+
 from __future__ import annotations
 
 import hashlib
+import io
+import os
+import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from support.web import Site, served
-from tiedlm.corpora import download as module
-from tiedlm.corpora.download import download, extract
+from tiedlm.corpora import download
+from tiedlm.corpora.download import find_or_fetch
+from tiedlm.corpora.encode import SPLITS
+from tiedlm.corpora.sources import SOURCES, Source, SourceFile
 from tiedlm.errors import CorpusError
 
-CONTENT = b"some words\n" * 100_000
-HINT = " Or put it into a folder."
+TEXTS = {"train": b"a b\nc a\n" * 1000, "valid": b"a\n", "test": b"\nb\n"}
+HINT = (
+    "Or put tiny/tiny.train.txt, tiny/tiny.valid.txt, tiny/tiny.test.txt into a folder and pass it with --data-dir or "
+    "TIEDLM_DATA_DIR."
+)
 
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@dataclass
+class Site:
+    """What a server serves and how it behaves."""
+
+    url: str
+    contents: dict[str, bytes]
+    behaviour: Literal["whole", "cut", "silent", "slow", "endless"] = "whole"
+    requests: list[str] = field(default_factory=list)
+
+
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with served() as site:
-        site.contents["/a.txt"] = CONTENT
-        yield site
+    stop = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site.requests.append(self.path)
+            assert self.headers["User-Agent"] == "tiedlm"
+            if site.behaviour == "silent":
+                stop.wait(10)
+                return
+            if self.path not in site.contents:
+                self.send_error(404)
+                return
+            content = site.contents[self.path]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content) if site.behaviour in ("whole", "cut") else 1 << 40))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if site.behaviour == "cut" else content)
+            while site.behaviour in ("slow", "endless") and not stop.wait(0.01 if site.behaviour == "slow" else 0):
+                try:
+                    self.wfile.write(b"x" if site.behaviour == "slow" else bytes(1 << 16))
+                except OSError:  # the client has closed the connection
+                    return
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for split, content in TEXTS.items():
+            file.writestr(f"tiny/tiny.{split}.tokens", content)
+        file.writestr("../outside.txt", "never written")
+    site = Site(
+        f"http://127.0.0.1:{server.server_port}",
+        {"/tiny.zip": archive.getvalue(), **{f"/tiny.{split}.txt": content for split, content in TEXTS.items()}},
+    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield site
+    stop.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
-def ask(site: Site, target: Path, sha256: str = digest(CONTENT), path: str = "/a.txt") -> list[str]:
+def tiny(site: Site, archive: bool = False) -> Source:
+    files = {
+        split: SourceFile(
+            sha256=digest(content),
+            size_bytes=len(content),
+            names=(f"tiny/tiny.{split}.txt", f"tiny.{split}.txt"),
+            address=f"{site.url}/tiny.zip" if archive else f"{site.url}/tiny.{split}.txt",
+            member=f"tiny/tiny.{split}.tokens" if archive else None,
+            lines=content.count(b"\n"),
+            words=len(content.split()),
+        )
+        for split, content in TEXTS.items()
+    }
+    sha256 = digest(site.contents["/tiny.zip"]) if archive else None
+    return Source(name="tiny", title="Tiny", licence="Free.", files=files, archive_sha256=sha256, types=4)
+
+
+def write(folder: Path, name: str) -> None:
+    for split, content in TEXTS.items():
+        path = folder / name.format(split)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def fails(source: Source, folder: Path) -> str:
+    with pytest.raises(CorpusError) as raised:
+        find_or_fetch(source, folder, lambda line: None)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["tiny/tiny.{}.txt", "tiny.{}.txt"])
+def test_texts_that_are_there_are_used_under_each_name(site: Site, tmp_path: Path, name: str) -> None:
+    write(tmp_path, name)
+    texts = find_or_fetch(tiny(site), tmp_path, pytest.fail)
+    assert texts == {split: tmp_path / name.format(split) for split in SPLITS}
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_missing_texts_are_downloaded_once(site: Site, tmp_path: Path, archive: bool) -> None:
     progress: list[str] = []
-    download(site.address + path, sha256, target, progress.append, HINT)
-    return progress
+    texts = find_or_fetch(tiny(site, archive), tmp_path / "new", progress.append)
+    assert {split: path.read_bytes() for split, path in texts.items()} == TEXTS
+    assert sorted((tmp_path / "new").rglob("*.*")) == sorted(texts.values())
+    assert {path.stat().st_mode & 0o777 for path in texts.values()} == {0o644}
+    assert progress == [f"Downloading Tiny to {tmp_path / 'new' / 'tiny'}. Free."]
+    assert len(site.requests) == (1 if archive else 3)
+    assert find_or_fetch(tiny(site, archive), tmp_path / "new", pytest.fail) == texts
+    assert len(site.requests) == (1 if archive else 3)
 
 
-def names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
+def test_only_what_is_missing_is_downloaded(site: Site, tmp_path: Path) -> None:
+    write(tmp_path, "tiny.{}.txt")
+    (tmp_path / "tiny.valid.txt").unlink()
+    texts = find_or_fetch(tiny(site), tmp_path, lambda line: None)
+    assert site.requests == ["/tiny.valid.txt"]
+    assert texts["valid"] == tmp_path / "tiny" / "tiny.valid.txt"
+    assert texts["train"] == tmp_path / "tiny.train.txt"
 
 
-def test_a_download_is_checked_and_published_with_progress(site: Site, tmp_path: Path) -> None:
-    progress = ask(site, tmp_path / "new" / "a.txt")
-    assert (tmp_path / "new" / "a.txt").read_bytes() == CONTENT
-    assert names(tmp_path / "new") == ["a.txt"]
-    assert progress[-1] == f"Downloading {site.address}/a.txt: 1.1 of 1.1 MB"
-    assert 5 <= len(progress) <= 11
-    assert site.agents == ["tiedlm"]
-
-
-def test_a_wrong_checksum(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError) as raised:
-        ask(site, tmp_path / "a.txt", sha256="0" * 64)
-    assert str(raised.value) == (
-        f"{site.address}/a.txt now gives another content than the published one (sha256 {digest(CONTENT)}, expected "
-        f"{'0' * 64}), so it was thrown away.{HINT}"
+@pytest.mark.parametrize("content", [b"edited\n", b"\nc\n"])
+def test_a_text_with_another_content_is_an_error_and_stays(site: Site, tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, "tiny.{}.txt")
+    path = tmp_path / "tiny.test.txt"
+    path.write_bytes(content)
+    assert fails(tiny(site), tmp_path) == (
+        f"{path} ({len(content)} bytes) is not the published text of tiny, which has 3 bytes and the sha256 "
+        f"{digest(TEXTS['test'])}. Put the published file there, or move this one away to have it downloaded; for a "
+        "text of your own use --corpus.name text."
     )
-    assert names(tmp_path) == []
+    assert path.read_bytes() == content
+    assert site.requests == []
 
 
-def test_a_cut_download_leaves_nothing_and_starts_anew(site: Site, tmp_path: Path) -> None:
-    site.cut = True
-    with pytest.raises(CorpusError) as raised:
-        ask(site, tmp_path / "a.txt")
-    assert str(raised.value) == (
-        f"The download of {site.address}/a.txt failed: it was cut before its end. Try again later.{HINT}"
+def test_a_pipe_or_device_under_a_texts_name_is_refused_unread(site: Site, tmp_path: Path) -> None:
+    write(tmp_path, "tiny.{}.txt")
+    path = tmp_path / "tiny.test.txt"
+    path.unlink()
+    os.mkfifo(path)
+    assert "is a pipe or device" in fails(tiny(site), tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "is a pipe or device" in fails(tiny(site), tmp_path)
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("cut", "it was cut before its end"),
+        ("silent", "no answer within 0.2 seconds"),
+        ("slow", "it was not complete after 0.5 seconds or 1,000,000 bytes"),
+        ("endless", "it was not complete after 600 seconds or 1,000,000 bytes"),
+    ],
+)
+def test_a_failed_download_leaves_nothing_and_can_be_repeated(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: bool, behaviour: str, reason: str
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.2 if behaviour == "silent" else 30)
+    monkeypatch.setattr(download, "MAX_SECONDS", 0.5 if behaviour == "slow" else 600)
+    monkeypatch.setattr(download, "MAX_BYTES", 1_000_000)
+    source = tiny(site, archive)
+    site.behaviour = behaviour  # pyright: ignore[reportAttributeAccessIssue]
+    message = fails(source, tmp_path)
+    assert message == (f"The download of {source.files['train'].address} failed: {reason}. Try again later. {HINT}")
+    assert list(tmp_path.rglob("*.*")) == []
+    site.behaviour = "whole"
+    assert find_or_fetch(source, tmp_path, lambda line: None)["train"].read_bytes() == TEXTS["train"]
+
+
+def test_a_server_that_lacks_the_file_or_is_gone(site: Site, tmp_path: Path) -> None:
+    source = tiny(site)
+    del site.contents["/tiny.train.txt"]
+    assert f"/tiny.train.txt failed: the server answers 404 Not Found. Try again later. {HINT}" in fails(
+        source, tmp_path
     )
-    assert names(tmp_path) == []
-    site.cut = False
-    ask(site, tmp_path / "a.txt")
-    assert (tmp_path / "a.txt").read_bytes() == CONTENT
+    nowhere = {split: replace(file, address="http://127.0.0.1:9/x") for split, file in source.files.items()}
+    message = fails(replace(source, files=nowhere), tmp_path)
+    assert "http://127.0.0.1:9/x failed: the server cannot be reached, or there is no network." in message
 
 
-def test_a_failed_download_leaves_the_old_file(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("old")
-    site.cut = True
-    with pytest.raises(CorpusError):
-        ask(site, tmp_path / "a.txt")
-    assert (tmp_path / "a.txt").read_text() == "old"
-
-
-def test_an_address_that_is_not_found(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError) as raised:
-        ask(site, tmp_path / "a.txt", path="/b.txt")
-    assert str(raised.value) == (
-        f"The download of {site.address}/b.txt failed: the server answers 404 Not Found. Try again later.{HINT}"
+@pytest.mark.parametrize("archive", [False, True])
+def test_another_content_than_the_published_one_is_dropped(site: Site, tmp_path: Path, archive: bool) -> None:
+    source = tiny(site, archive)
+    site.contents = dict.fromkeys(site.contents, b"something else")
+    assert fails(source, tmp_path) == (
+        f"{source.files['train'].address} no longer has the published content (its sha256 differs). {HINT}"
     )
-
-
-def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with served() as gone:
-        pass
-    with pytest.raises(CorpusError) as raised:
-        ask(gone, tmp_path / "a.txt")
-    assert str(raised.value) == (
-        f"The download of {gone.address}/a.txt failed: the server cannot be reached, or there is no network. "
-        f"Try again later.{HINT}"
-    )
-    assert names(tmp_path) == []
-
-
-def test_a_server_that_never_answers(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
-    site.silent = True
-    with pytest.raises(CorpusError) as raised:
-        ask(site, tmp_path / "a.txt")
-    assert str(raised.value) == (
-        f"The download of {site.address}/a.txt failed: no answer within 0.2 seconds. Try again later.{HINT}"
-    )
+    assert list(tmp_path.rglob("*.*")) == []
 
 
 def test_a_folder_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("")
-    with pytest.raises(CorpusError) as raised:
-        ask(site, tmp_path / "x" / "a.txt")
-    assert str(raised.value) == f"{tmp_path / 'x' / 'a.txt'} cannot be written: File exists.{HINT}"
-    assert site.asked == []
+    (tmp_path / "tiny").write_text("a file")
+    assert fails(tiny(site), tmp_path) == f"{tmp_path / 'tiny'} cannot be written: Not a directory. {HINT}"
+    assert site.requests == []
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("in/a.txt", CONTENT)
-        file.writestr("../b.txt", "never written")
-    return path
+def test_an_archive_of_the_users_is_left_alone(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "tiny.zip").write_bytes(b"mine")
+    find_or_fetch(tiny(site, archive=True), tmp_path, lambda line: None)
+    assert (tmp_path / "tiny" / "tiny.zip").read_bytes() == b"mine"
 
 
-def test_one_member_is_extracted_and_nothing_else(archive: Path, tmp_path: Path) -> None:
-    extract(archive, "in/a.txt", digest(CONTENT), tmp_path / "out" / "a.txt", HINT)
-    assert (tmp_path / "out" / "a.txt").read_bytes() == CONTENT
-    assert sorted(names(tmp_path)) == ["a.zip", "out"]
-    assert names(tmp_path / "out") == ["a.txt"]
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_published_texts_are_as_described(data_dir: Path, name: str) -> None:
+    texts = find_or_fetch(SOURCES[name], data_dir, pytest.fail)
+    assert [path.parent for path in texts.values()] == [data_dir / name] * 3
 
 
-def test_a_member_with_another_content(archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError) as raised:
-        extract(archive, "in/a.txt", "0" * 64, tmp_path / "out" / "a.txt", HINT)
-    assert str(raised.value) == f"in/a.txt in {archive} has the sha256 {digest(CONTENT)}, expected {'0' * 64}.{HINT}"
-    assert names(tmp_path / "out") == []
-
-
-def test_an_archive_without_the_member(archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError) as raised:
-        extract(archive, "in/c.txt", digest(CONTENT), tmp_path / "c.txt", HINT)
-    assert str(raised.value) == f"{archive} is damaged or lacks in/c.txt.{HINT}"
-
-
-@pytest.mark.parametrize("damage", [lambda content: content[:400], lambda content: b"x" + content[1:40], bytes.upper])
-def test_a_damaged_archive(archive: Path, tmp_path: Path, damage: object) -> None:
-    archive.write_bytes(damage(archive.read_bytes()))  # pyright: ignore[reportCallIssue]
-    with pytest.raises(CorpusError) as raised:
-        extract(archive, "in/a.txt", digest(CONTENT), tmp_path / "out" / "a.txt", HINT)
-    assert str(raised.value) == f"{archive} is damaged or lacks in/a.txt.{HINT}"
-    assert not (tmp_path / "out" / "a.txt").exists()
-
-
-def test_a_missing_archive(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError) as raised:
-        extract(tmp_path / "a.zip", "in/a.txt", "0" * 64, tmp_path / "a.txt", HINT)
-    assert str(raised.value) == (
-        f"{tmp_path / 'a.txt'} cannot be written from {tmp_path / 'a.zip'}: No such file or directory.{HINT}"
-    )
+@pytest.mark.parametrize("name", ["wikitext-2/wiki.{}.tokens", "wiki.{}.tokens"])
+def test_wikitext_is_found_under_the_names_in_its_archive(data_dir: Path, tmp_path: Path, name: str) -> None:
+    for split in SPLITS:
+        target = tmp_path / name.format(split)
+        target.parent.mkdir(exist_ok=True)
+        target.symlink_to(data_dir / "wikitext-2" / f"{split}.txt")
+    texts = find_or_fetch(SOURCES["wikitext-2"], tmp_path, pytest.fail)
+    assert texts == {split: tmp_path / name.format(split) for split in SPLITS}

@@ -5,7 +5,7 @@
 | `config` | which text to learn from |
 | `sources` | the published corpora: address, checksum, licence, expected counts |
 | `parts` | corpora whose training text is a half of another's |
-| `fetch`, `download` | a published corpus becomes checked files |
+| `download` | a published corpus becomes checked files |
 | `text` | a text file, read in bounded memory |
 | `vocabulary` | the words, their ids and counts |
 | `encode` | texts become arrays of ids in a cache |

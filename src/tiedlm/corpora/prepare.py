@@ -14,9 +14,10 @@ import numpy as np
 from tiedlm import locations
 from tiedlm.corpora.cache import cached
 from tiedlm.corpora.config import CorpusConfig
+from tiedlm.corpora.download import find_or_fetch
 from tiedlm.corpora.encode import ENCODING_VERSION, SPLITS, Encoded, Split, encode
-from tiedlm.corpora.fetch import check_counts, fetch
 from tiedlm.corpora.parts import PARTS, Part, source_of
+from tiedlm.corpora.sources import Source
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import ConfigError, CorpusError
 
@@ -73,10 +74,26 @@ def prepare(
     encoded = encode(texts, config.vocabulary_size, cache, tell, damaged)
     source = source_of(config.name)
     if source is not None:
-        check_counts(source, encoded, whole_vocabulary=config.vocabulary_size is None)
+        _check_counts(source, encoded, whole_vocabulary=config.vocabulary_size is None)
     if config.name in PARTS:
         encoded = _with_training_part(encoded, PARTS[config.name])
     return Corpus(config.name, encoded.vocabulary, encoded.splits, texts, _provenance(config, encoded, origin))
+
+
+def _check_counts(source: Source, encoded: Encoded, *, whole_vocabulary: bool) -> None:
+    """Raise a CorpusError unless lines, words and, for a whole vocabulary, distinct words are the published ones."""
+    for name, file in source.files.items():
+        split = encoded.splits[name]
+        if (split.lines, split.words) != (file.lines, file.words_and_ends):
+            raise CorpusError(
+                f"The {name} text of {source.name} counts {split.lines:,} lines and {split.words:,} words with "
+                f"`<eos>`, but {file.lines:,} and {file.words_and_ends:,} are published. Please report this."
+            )
+    if whole_vocabulary and len(encoded.vocabulary) != source.types:
+        raise CorpusError(
+            f"{source.name} has {len(encoded.vocabulary):,} distinct words, but {source.types:,} are published. "
+            "Please report this."
+        )
 
 
 def _texts(
@@ -95,7 +112,7 @@ def _texts(
     if data_dir is not None and not data_dir.is_dir():
         raise CorpusError(f"The data folder {data_dir} does not exist. Check the path, or make the folder first.")
     if source is not None:
-        texts = fetch(source, data_dir or locations.data_dir(), tell)
+        texts = find_or_fetch(source, data_dir or locations.data_dir(), tell)
         return texts, {"title": source.title, "licence": source.licence}
     if config.name == "text":
         return {split: locations.expanded(getattr(config, split)) for split in SPLITS}, {}

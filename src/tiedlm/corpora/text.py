@@ -55,8 +55,8 @@ def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
         raise CorpusError(f"The text {path} cannot be read: {error.strerror or error}.") from error
 
 
-def check_file(path: Path) -> None:
-    """Raise a CorpusError unless `path` is a regular file with at least one byte."""
+def check_file(path: Path) -> int:
+    """Return the size of a text file in bytes; raise a CorpusError unless it is a regular file that is not empty."""
     try:
         status = path.stat()
     except FileNotFoundError as error:
@@ -69,6 +69,7 @@ def check_file(path: Path) -> None:
         raise CorpusError(f"The text {path} is a pipe or device, but must be a file: it is read more than once.")
     if status.st_size == 0:
         raise CorpusError(f"The text {path} is empty. Give a file with at least one word.")
+    return status.st_size
 
 
 def text_sha256(path: Path) -> str:

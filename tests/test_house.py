@@ -33,7 +33,7 @@ ROWS = (
     ("hub",),
     ("recipes",),
     ("launching",),
-    ("reproduction", "paper"),
+    ("paper",),
     ("cli",),
     ("__main__",),
 )

@@ -4,7 +4,7 @@ import pytest
 
 from support.finished_run import RECIPE, make_run, scores
 from support.invented_analysis import instead_of_measuring
-from tiedlm.reproduction.result import read_result
+from tiedlm.paper.result import read_result
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 from tiedlm.config import from_json
+from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.reproduction.published import PUBLISHED
 from tiedlm.runs.config import RunConfig
 
 

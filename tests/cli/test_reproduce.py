@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.published_results import add_result
-from tiedlm.reproduction.pages import BEGIN, END
+from tiedlm.paper.pages import BEGIN, END
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
-from tiedlm.reproduction.costs import Estimate
-from tiedlm.reproduction.machines import Conditions
-from tiedlm.reproduction.plan import Step
+from tiedlm.paper.costs import Estimate
+from tiedlm.paper.machines import Conditions
+from tiedlm.paper.plan import Step
 
 HERE = Conditions(machine="here", precision="float32", threads=1)
 

@@ -7,7 +7,7 @@ import torch
 
 from tiedlm.cli import reproduce_figure1
 from tiedlm.cli.main import INTERRUPTED
-from tiedlm.reproduction.figure1_runs import Left
+from tiedlm.paper.figure1_runs import Left
 
 
 @pytest.fixture

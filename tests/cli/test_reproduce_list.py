@@ -11,8 +11,8 @@ from support.finished_run import EPOCHS, journal, make_run
 from support.published_results import add_group, add_points, add_result
 from tiedlm.checkpoint import RunFolder
 from tiedlm.cli import reproduce_list
+from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.published import PUBLISHED
 
 HERE = "a processor"
 
@@ -89,7 +89,7 @@ def test_what_costs_are_of_is_told_and_where_they_are_of_something_else(tiedlm, 
     assert f"one process in bfloat16 on 1 thread of {HERE}, " in output
     monkeypatch.setattr(reproduce_list, "processor", lambda: "a laptop")
     assert told()[0] == f"4h00m ({HERE})"
-    monkeypatch.setattr("tiedlm.reproduction.costs.THREADS", 4)
+    monkeypatch.setattr("tiedlm.paper.costs.THREADS", 4)
     cost, output = told("--precision", "bfloat16")
     assert cost == f"4h00m (float32, 1 thread, {HERE})"
     assert "one process in bfloat16 on 4 threads of a laptop, " in output

@@ -11,8 +11,8 @@ from support.invented_analysis import instead_of_measuring
 from support.published_results import without_analysis
 from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.errors import RunError
-from tiedlm.reproduction.collect import collect
-from tiedlm.reproduction.publish import publish
+from tiedlm.paper.collect import collect
+from tiedlm.paper.publish import publish
 
 
 @pytest.fixture

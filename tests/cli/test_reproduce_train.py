@@ -20,8 +20,8 @@ from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
-from tiedlm.reproduction.publish import publish
-from tiedlm.reproduction.result import read_result
+from tiedlm.paper.publish import publish
+from tiedlm.paper.result import read_result
 from tiedlm.runs.config import Precision, RunConfig
 
 RE = "ptb-small-re"

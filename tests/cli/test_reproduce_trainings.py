@@ -10,9 +10,9 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.cli.reproduce_trainings import trainings
 from tiedlm.config import to_json
 from tiedlm.errors import RunError
-from tiedlm.reproduction.costs import Estimate
-from tiedlm.reproduction.machines import Conditions
-from tiedlm.reproduction.plan import Step
+from tiedlm.paper.costs import Estimate
+from tiedlm.paper.machines import Conditions
+from tiedlm.paper.plan import Step
 
 COST = Estimate(seconds=100.0, conditions=Conditions(machine="here", precision="float32", threads=1), of_size="small")
 RE = "ptb-small-re"

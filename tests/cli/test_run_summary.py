@@ -12,8 +12,8 @@ from tiedlm.cli.run_summary import is_changed, parameter_count, summarize
 from tiedlm.config import to_json
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.models.config import LSTMConfig
+from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.reproduction.published import PUBLISHED
 
 
 def make(path, config, *, scores=None, **progress):

@@ -6,10 +6,10 @@ import csv
 import io
 
 from meta.sources import ROOT
+from tiedlm.paper.published import PUBLISHED
+from tiedlm.paper.render import changes
+from tiedlm.paper.tables import TITLES
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.reproduction.published import PUBLISHED
-from tiedlm.reproduction.render import changes
-from tiedlm.reproduction.tables import TITLES
 
 RESULTS = ROOT / "results"
 

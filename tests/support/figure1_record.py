@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tiedlm.config import to_json
-from tiedlm.reproduction.figure1_records import FORMAT, Setting
-from tiedlm.reproduction.theory_setting import TheoryConfig
+from tiedlm.paper.figure1_records import FORMAT, Setting
+from tiedlm.paper.theory_setting import TheoryConfig
 
 SPREAD = {"mean_norm": 1.0, "mean_cosine": 0.01, "effective_directions": 290.0}
 

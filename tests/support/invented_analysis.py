@@ -10,9 +10,9 @@ import pytest
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.evaluation.measures import FREQUENT_WORDS, TARGET, everywhere
-from tiedlm.reproduction import measurement
-from tiedlm.reproduction.measured import FORMAT, NEAR
-from tiedlm.reproduction.published_predictions import PREDICTIONS
+from tiedlm.paper import measurement
+from tiedlm.paper.measured import FORMAT, NEAR
+from tiedlm.paper.published_predictions import PREDICTIONS
 
 BLOCKS = 20
 CHANCES = {"<unk>": 0.05, "a": 0.02, "an": 0.004, "the": 0.06, NEAR: 0.04, TARGET: 0.2}

@@ -13,10 +13,9 @@ from typing import Any
 from support.invented_analysis import analysis
 from tiedlm.config import to_json
 from tiedlm.corpora.parts import PARTS, source_of
-from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.figure1_folder import shared_config
-from tiedlm.reproduction.figure1_records import TRAINING
-from tiedlm.reproduction.layout import (
+from tiedlm.paper.figure1_folder import shared_config
+from tiedlm.paper.figure1_records import TRAINING
+from tiedlm.paper.layout import (
     ANALYSIS,
     FIRST_PROVENANCE,
     FIRST_TRAINING,
@@ -26,8 +25,9 @@ from tiedlm.reproduction.layout import (
     answered_for,
     checksum,
 )
-from tiedlm.reproduction.measured import OWN_WORDS, SCORED
-from tiedlm.reproduction.provenance import provenance
+from tiedlm.paper.measured import OWN_WORDS, SCORED
+from tiedlm.paper.provenance import provenance
+from tiedlm.recipes.catalogue import recipe
 from tiedlm.runs.config import RunConfig, RuntimeConfig
 
 PROTOCOL = "every word once"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tiedlm.reproduction.theory_schedule import APART, TOGETHER
-from tiedlm.reproduction.theory_setting import TheoryConfig
+from tiedlm.paper.theory_schedule import APART, TOGETHER
+from tiedlm.paper.theory_setting import TheoryConfig
 
 AS_PUBLISHED = TheoryConfig(
     temperature=10.0,

@@ -35,7 +35,7 @@ class Arguments:
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     given = parse(Arguments, arguments, "publish")
-    from tiedlm.reproduction.publish import publish
+    from tiedlm.paper.publish import publish
 
     print(publish(given.run, given.results, replace=given.replace, data_dir=given.data_dir, device=given.device))
     return 0

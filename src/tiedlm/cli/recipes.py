@@ -11,8 +11,8 @@ import tyro
 from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.parsing import Switch, parse
 from tiedlm.config import to_json
+from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes.catalogue import recipe, recipe_names
-from tiedlm.reproduction.published import PUBLISHED
 from tiedlm.runs.config import RunConfig
 
 

@@ -13,8 +13,8 @@ from tiedlm.cli.budget import budget_seconds
 from tiedlm.cli.parsing import Directory, Switch, parse
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching import parse_seeds
-from tiedlm.reproduction.figure1_records import RUNS
-from tiedlm.reproduction.plan import FIGURE_1, SEEDS
+from tiedlm.paper.figure1_records import RUNS
+from tiedlm.paper.plan import FIGURE_1, SEEDS
 from tiedlm.runs.config import Precision
 
 TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--device", "--data-dir")
@@ -144,7 +144,7 @@ def _runtime(given: Arguments) -> dict[str, str]:
 
 
 def _render(project: Path, *, check: bool) -> None:
-    from tiedlm.reproduction.render import changes, write
+    from tiedlm.paper.render import changes, write
 
     if not check:
         written = write(project)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiedlm.cli.reproduce_trainings import trainings
-from tiedlm.reproduction.costs import Estimate
-from tiedlm.reproduction.machines import Conditions
-from tiedlm.reproduction.plan import Step
-from tiedlm.reproduction.published import PUBLISHED
+from tiedlm.paper.costs import Estimate
+from tiedlm.paper.machines import Conditions
+from tiedlm.paper.plan import Step
+from tiedlm.paper.published import PUBLISHED
 from tiedlm.training.duration import duration
 
 UNKNOWN = "unknown"

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from tiedlm.cli.main import INTERRUPTED
-from tiedlm.reproduction.figure1_points import PLACE
-from tiedlm.reproduction.figure1_runs import Left, measure_figure1
+from tiedlm.paper.figure1_points import PLACE
+from tiedlm.paper.figure1_runs import Left, measure_figure1
 from tiedlm.training.display import PlainDisplay
 
 THREADS = 1

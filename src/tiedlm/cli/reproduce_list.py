@@ -10,15 +10,15 @@ from typing import Any
 from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
 from tiedlm.cli.reproduce_trainings import Training, trainings
-from tiedlm.reproduction.collect import Row, collect
-from tiedlm.reproduction.costs import Estimate, begun
-from tiedlm.reproduction.figure1 import figure1_table, standing
-from tiedlm.reproduction.figure1_points import Points, read_points
-from tiedlm.reproduction.machines import Conditions
-from tiedlm.reproduction.ordering import headline
-from tiedlm.reproduction.page_parts import verdict
-from tiedlm.reproduction.plan import FIGURE_1, Step, missing, select
-from tiedlm.reproduction.tables import NOT_RUN
+from tiedlm.paper.collect import Row, collect
+from tiedlm.paper.costs import Estimate, begun
+from tiedlm.paper.figure1 import figure1_table, standing
+from tiedlm.paper.figure1_points import Points, read_points
+from tiedlm.paper.machines import Conditions
+from tiedlm.paper.ordering import headline
+from tiedlm.paper.page_parts import verdict
+from tiedlm.paper.plan import FIGURE_1, Step, missing, select
+from tiedlm.paper.tables import NOT_RUN
 from tiedlm.runs.config import RuntimeConfig
 from tiedlm.training.environment import device_name, processor
 

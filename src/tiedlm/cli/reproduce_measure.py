@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.training_run import default_run_dir
+from tiedlm.paper.collect import Row, stages
+from tiedlm.paper.layout import Result
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.collect import Row, stages
-from tiedlm.reproduction.layout import Result
 
 
 def unmeasured(names: Iterable[str], rows: Mapping[str, Row], seeds: Sequence[int]) -> list[Path]:

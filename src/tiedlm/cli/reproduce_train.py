@@ -18,10 +18,10 @@ from tiedlm.cli.train_seeds import check_finished
 from tiedlm.cli.training_run import config_of
 from tiedlm.config import to_json
 from tiedlm.launching import Job, State, launch
-from tiedlm.reproduction.collect import Row, collect
-from tiedlm.reproduction.differences import check_is_recipe
-from tiedlm.reproduction.plan import missing, select
-from tiedlm.reproduction.publish import publish
+from tiedlm.paper.collect import Row, collect
+from tiedlm.paper.differences import check_is_recipe
+from tiedlm.paper.plan import missing, select
+from tiedlm.paper.publish import publish
 from tiedlm.runs.config import RunConfig
 
 

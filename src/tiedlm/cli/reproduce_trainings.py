@@ -10,8 +10,8 @@ from typing import final
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.training_run import default_run_dir
+from tiedlm.paper.plan import Step
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.plan import Step
 from tiedlm.runs.config import RunConfig
 
 

@@ -13,8 +13,8 @@ from tiedlm.config import from_json
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
+from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.reproduction.published import PUBLISHED
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.state import read_progress
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.losses.linear import Implementation, linear_augmented_cross_entropy
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 
 TEMPERATURE, GAMMA = 20.0, 0.65
 LIGER, CUT = "liger_kernel", "cut_cross_entropy"
@@ -152,7 +152,7 @@ VARIANTS = [
     Variant("naive", "through", lambda case: naive(case, detach=False), large=False),
     *_ours("functional", large=False),
     *_ours("chunked"),
-    *_ours("compiled", devices=("cpu",), here=lambda: missing_compiler() is None),
+    *_ours("compiled", devices=("cpu",), here=lambda: compiler_unavailable() is None),
     *_ours("triton", devices=("cuda",), here=_installed("triton")),
 ]
 """The first is the one that the others are compared with."""

@@ -41,7 +41,7 @@ from tiedlm.errors import RunError
 from tiedlm.files import read_json, write_json
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
-from tiedlm.native.compiler import FOLDER
+from tiedlm.native.build import FOLDER
 from tiedlm.replay import leaving_values_unread
 
 RESULTS = Path(__file__).parent / "results" / "proofs.json"

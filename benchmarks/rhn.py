@@ -24,7 +24,7 @@ from step_windows import STEPS, STREAMS
 from tiedlm.layers.rhn import RHNWeights, rhn_loop
 from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
 from tiedlm.layers.variational import draw_mask
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 from tiedlm.recipes.rhn import NETWORK
 
 FORMS = {"loop": rhn_loop, "batched": rhn_batched, "compiled": rhn_compiled}
@@ -74,7 +74,7 @@ def windows(count: int, units: int) -> list[tuple[Tensor, Tensor]]:
 
 def lacking(name: str) -> str | None:
     """Return why this machine cannot run a form, or None if it can."""
-    return missing_compiler() if name == "compiled" else None
+    return compiler_unavailable() if name == "compiled" else None
 
 
 def rows(options: argparse.Namespace) -> list[Row]:

@@ -9,7 +9,7 @@ import torch
 
 from support.compare import assert_close
 from support.scripts import benchmark
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 
 losses, variants, memory = benchmark("losses"), benchmark("loss_variants"), benchmark("loss_memory")
 HERE = [variant for variant in variants.VARIANTS if variant.runs_on("cpu")]
@@ -44,7 +44,7 @@ def test_every_implementation_is_measured_in_every_form() -> None:
 def test_variants_run_where_they_can() -> None:
     names = {variant.name for variant in HERE}
     assert {"chunked", "torch_linear"} <= names
-    assert ("compiled" in names) == (missing_compiler() is None)
+    assert ("compiled" in names) == (compiler_unavailable() is None)
     assert not {"triton", "liger", "cut"} & names
     large = {variant.name for variant in losses.variants_at((4096, 128_000, 512), "cpu")}
     assert {"naive", "functional"} <= names - large

@@ -30,7 +30,7 @@ def test_a_row_tells_everything() -> None:
 
 
 def test_what_needs_a_compiler_is_left_out_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rhn, "missing_compiler", lambda: "no C++ compiler found")
+    monkeypatch.setattr(rhn, "compiler_unavailable", lambda: "no C++ compiler found")
     rows = rhn.rows(rhn.parsed(["--rounds", "1", "--units", "5", "--depth", "2"]))
     assert [row["form"] for row in rows] == ["loop", "batched"]
     assert rhn.lacking("compiled") == "no C++ compiler found"

@@ -21,7 +21,7 @@ from tiedlm.layers import compiled_steps
 def test_narrow_layers_and_machines_without_a_compiler_are_told(
     units: int, missing: str | None, said: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "compiler_unavailable", lambda: missing)
     found = compiled_steps.why_not(units)
     assert found is None if said is None else said in str(found)
 
@@ -30,7 +30,7 @@ def test_a_narrow_layer_asks_for_no_compiler(monkeypatch: pytest.MonkeyPatch) ->
     def refuse() -> None:
         raise AssertionError("a compiler was looked for")
 
-    monkeypatch.setattr(compiled_steps, "missing_compiler", refuse)
+    monkeypatch.setattr(compiled_steps, "compiler_unavailable", refuse)
     assert compiled_steps.why_not(5) is not None
 
 

@@ -8,7 +8,7 @@ from support.compare import assert_close
 from support.lstm_cases import case
 from tiedlm.layers import compiled_steps, lstm_pick
 from tiedlm.layers.lstm import lstm_loop
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from tiedlm.native.compiler import missing_compiler
 def test_says_which_and_why(
     device: str, masked: bool, units: int, missing: str | None, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "compiler_unavailable", lambda: missing)
     found, reason = lstm_pick.picked(device, masked=masked, units=units)
     assert found == form
     assert reason.count(" ") > 5
@@ -42,7 +42,7 @@ def from_units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("keep", [0.5, None])
 def test_what_is_said_is_what_runs(keep: float | None, from_units: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: None)
+    monkeypatch.setattr(compiled_steps, "compiler_unavailable", lambda: None)
     called, form = [], "compiled" if keep and from_units == 1 else "stock"
     forms = {name: lambda *arguments, name=name: called.append(name) for name in ("compiled", "stock")}
     monkeypatch.setattr(lstm_pick, "_FORMS", forms)
@@ -52,9 +52,9 @@ def test_what_is_said_is_what_runs(keep: float | None, from_units: int, monkeypa
 
 @pytest.mark.usefixtures("from_units")
 @pytest.mark.parametrize("keep", [0.5, None])
-@pytest.mark.parametrize("missing", [missing_compiler(), "no g++"])
+@pytest.mark.parametrize("missing", [compiler_unavailable(), "no g++"])
 def test_whatever_runs_is_the_layer(keep: float | None, missing: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_steps, "missing_compiler", lambda: missing)
+    monkeypatch.setattr(compiled_steps, "compiler_unavailable", lambda: missing)
     one = case(1, keep=keep)
     found, truth = one.everything(lstm_pick.lstm_pick), one.everything(lstm_loop)
     for name, value in found.items():

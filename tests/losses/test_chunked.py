@@ -19,9 +19,9 @@ from support.loss_cases import Loss, make, problems, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked, functional, workspace
 from tiedlm.losses.call import PassesName
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 
-PASSES: tuple[PassesName, ...] = ("plain",) if missing_compiler() else ("plain", "compiled")
+PASSES: tuple[PassesName, ...] = ("plain",) if compiler_unavailable() else ("plain", "compiled")
 EACH_PASSES = pytest.mark.parametrize("passes", PASSES)
 
 

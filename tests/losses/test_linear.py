@@ -122,11 +122,11 @@ def test_what_is_picked_is_what_runs(implementation: str, monkeypatch: pytest.Mo
 
 
 def test_many_logits_are_worth_compiling_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "missing_compiler", lambda: None)
+    monkeypatch.setattr(linear, "compiler_unavailable", lambda: None)
     assert picked("auto", COMPILED_LOGITS)[0] == "compiled"
     assert picked("auto", COMPILED_LOGITS - 1)[0] == "chunked"
     assert picked("auto", COMPILED_LOGITS, "cuda")[0] == "chunked"
-    monkeypatch.setattr(linear, "missing_compiler", lambda: "no g++")
+    monkeypatch.setattr(linear, "compiler_unavailable", lambda: "no g++")
     name, reason = picked("auto", COMPILED_LOGITS)
     assert name == "chunked"
     assert "no g++" in reason
@@ -149,7 +149,7 @@ def test_compiled_loops_are_for_the_cpu() -> None:
 
 
 def test_there_are_no_compiled_loops_for_float16_and_none_are_said_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "missing_compiler", lambda: None)
+    monkeypatch.setattr(linear, "compiler_unavailable", lambda: None)
     name, reason = picked("auto", COMPILED_LOGITS, products=torch.float16)
     assert (name, reason) == ("chunked", "there are no compiled passes for products of torch.float16")
     ours = tensors(make(), torch.float32)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 
 needs_a_compiler = pytest.mark.skipif(
-    missing_compiler() is not None, reason=f"needs a C++ compiler: {missing_compiler()}"
+    compiler_unavailable() is not None, reason=f"needs a C++ compiler: {compiler_unavailable()}"
 )
 """Skips a test, or a parameter of one, where the loops cannot be built."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tiedlm.errors import ArgumentError
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 
 COMPILED_UNITS = 100
 """Units from which they are: below, a training may end before the compiler's seconds pay."""
@@ -35,5 +35,5 @@ def why_not(units: int) -> str | None:
         return f"with fewer than {COMPILED_UNITS} units a compiler's seconds may not pay"
     if torch.compiler.is_compiling():
         return "torch.compile cannot look into a call of C++"
-    missing = missing_compiler()
+    missing = compiler_unavailable()
     return None if missing is None else f"steps cannot be compiled here ({missing})"

@@ -8,7 +8,7 @@ from torch import Tensor
 from tiedlm.layers.compiled_steps import LOOPS, MOST_LANES
 from tiedlm.layers.lstm import LSTMState
 from tiedlm.layers.lstm_batched import Kept, room
-from tiedlm.native.call import run_loop
+from tiedlm.native.build import call_native
 
 
 def run_forward(projected: Tensor, state: LSTMState, weight: Tensor, mask: Tensor | None) -> tuple[Kept, Tensor]:
@@ -38,4 +38,4 @@ def _run(name: str, kept: Kept, weight: Tensor, mask: Tensor | None, *further: T
     packed = weight.new_empty(4, units + MOST_LANES - 1, units)
     mask = None if mask is None else mask.contiguous()
     window = (kept.gates, mask, kept.cells, kept.bounded, weight.contiguous(), packed, torch.get_num_threads())
-    run_loop(f"{name}_{LOOPS[weight.dtype]}", steps, streams, units, *window, *further)
+    call_native(f"{name}_{LOOPS[weight.dtype]}", steps, streams, units, *window, *further)

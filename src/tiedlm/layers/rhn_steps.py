@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tiedlm.layers.compiled_steps import LOOPS, MOST_LANES, check_type
 from tiedlm.layers.variational import apply_mask
-from tiedlm.native.call import run_loop
+from tiedlm.native.build import call_native
 
 
 class Kept(NamedTuple):
@@ -80,7 +80,7 @@ def _call(name: str, kept: Kept, hidden: Tensor, mask: Tensor | None, *further: 
     packed = hidden.new_empty(depths, 2, units + MOST_LANES - 1, units)
     mask = None if mask is None else mask.contiguous()
     window = (mask, *kept, hidden.contiguous(), packed, torch.get_num_threads())
-    run_loop(f"{name}_{LOOPS[hidden.dtype]}", steps, depths, streams, units, *window, *further)
+    call_native(f"{name}_{LOOPS[hidden.dtype]}", steps, depths, streams, units, *window, *further)
 
 
 class PlainSteps:

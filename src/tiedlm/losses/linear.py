@@ -18,7 +18,7 @@ from tiedlm.losses.call import PassesName
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.inputs import LossOptions, products_with
 from tiedlm.losses.passes_compiled import LOOPS
-from tiedlm.native.compiler import missing_compiler
+from tiedlm.native.build import compiler_unavailable
 from tiedlm.native.triton_runs import missing_triton
 
 Implementation = Literal["auto", "functional", "chunked", "compiled", "triton"]
@@ -154,7 +154,7 @@ def _picked_elsewhere(device: str) -> tuple[str, str]:
 
 def _missing(implementation: str, device: str) -> str | None:
     """Return why a body cannot be had here, or None; files are read for it, which `torch.compile` could not trace."""
-    return missing_compiler() if implementation == "compiled" else missing_triton(device)
+    return compiler_unavailable() if implementation == "compiled" else missing_triton(device)
 
 
 # What the decorator torch.compiler.assume_constant_result sets; it would take 2 s to import torch._dynamo here.

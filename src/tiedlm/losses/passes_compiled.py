@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tiedlm.losses.passes import PlainPasses, Sink, Student, Teacher, dense
 from tiedlm.losses.problem import wide_type
-from tiedlm.native.call import run_loop
+from tiedlm.native.build import call_native
 
 LOOPS = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 """Types of logits that there are loops for, each with one wide type; all else goes through the plain passes."""
@@ -33,7 +33,7 @@ class CompiledPasses:
         if not has_loop(student.logits.dtype, wide):
             return PlainPasses().cross_entropy(student, wide, sink)
         losses = student.logits.new_empty(len(student.logits), dtype=wide)
-        run_loop(f"cross_entropy_{LOOPS[student.logits.dtype]}", len(losses), *_given(student, wide, sink, losses))
+        call_native(f"cross_entropy_{LOOPS[student.logits.dtype]}", len(losses), *_given(student, wide, sink, losses))
         return losses
 
     def augmented(
@@ -54,7 +54,7 @@ class CompiledPasses:
         mask = None if teacher.mask is None else teacher.mask.contiguous()
         soft = (distinct, starts, own, own.stride(0), mask, sink is not None and sink.through)
         given = _given(student, wide, sink, losses)
-        run_loop(f"augmented_{LOOPS[own.dtype]}", *given, *soft, 1 / temperature, float(gamma), divergences)
+        call_native(f"augmented_{LOOPS[own.dtype]}", *given, *soft, 1 / temperature, float(gamma), divergences)
         return losses, divergences
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tiedlm import errors
-from tiedlm.errors import OutOfMemoryError, RanksError, TiedlmError, memory_errors_told, suggestion
+from tiedlm.errors import OutOfMemoryError, RanksError, TiedlmError, memory_errors_told, printable, suggestion
 
 
 def test_suggests_the_nearest_word_and_only_a_near_one() -> None:
@@ -67,3 +67,13 @@ def test_other_errors_and_those_of_this_family_stay_as_they_are(error: Exception
     with pytest.raises(type(error)) as raised, memory_errors_told():
         raise error
     assert raised.value is error
+
+
+def test_what_acts_on_a_terminal_or_hides_is_escaped_and_letters_stay() -> None:
+    hostile = "\x1b]52;c;YQ==\x07 \x9b2J \u202e\u2066\u200b\ufeff\U000e0041 \x85\u2028 \udcff\n"
+    assert printable(hostile) == (
+        r"\u001b]52;c;YQ==\u0007 \u009b2J \u202e\u2066\u200b\ufeff\U000e0041 \u0085\u2028 \udcff\u000a"
+    )
+    assert printable("one\ntwo\x1b", keep="\n") == "one\ntwo\\u001b"
+    letters = "naïve שלום مرحبا 日本 \U0001f389 \\u202e"
+    assert printable(letters) == letters

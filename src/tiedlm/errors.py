@@ -8,6 +8,7 @@ that a caller would expect (`ValueError` for a wrong argument, for example).
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -69,3 +70,24 @@ def suggestion(asked: str, allowed: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest allowed word, or an empty string where none is near."""
     near = difflib.get_close_matches(asked, list(allowed), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters of ASCII and C1
+    "\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, direction, line ends
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff]"  # format, tags, half characters
+)
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Return text that is safe on a terminal: characters that would act on it or hide become `\u001b` or `\U000e0001`.
+
+    Control characters, those that change the direction of writing, and those of no width are escaped, but for those in
+    `keep` (a line feed between lines, say); letters of every script stay.
+    """
+    return UNPRINTABLE.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

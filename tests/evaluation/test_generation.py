@@ -35,7 +35,7 @@ def test_the_global_random_state_is_neither_read_nor_changed(lstm, vocabulary):
     torch.set_rng_state(before)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-3])
+@pytest.mark.parametrize("temperature", [0.0, 1e-3])
 def test_towards_temperature_zero_the_most_probable_word_is_taken(lstm, vocabulary, temperature):
     context = ["the", "cat"]
     for word in drawn(lstm, vocabulary, words=15, prompt=context, temperature=temperature, allow_unknown=True):
@@ -44,7 +44,7 @@ def test_towards_temperature_zero_the_most_probable_word_is_taken(lstm, vocabula
 
 
 def test_towards_a_high_temperature_all_words_are_alike():
-    assert word_distribution(ROW.log(), Sampling(temperature=1e9)).tolist() == pytest.approx([1 / 7] * 7, rel=1e-6)
+    assert word_distribution(ROW.log(), Sampling(temperature=1e6)).tolist() == pytest.approx([1 / 7] * 7, rel=1e-5)
 
 
 def test_temperature_is_the_power_of_the_probabilities():
@@ -90,7 +90,8 @@ def test_each_word_is_drawn_after_the_one_before(vocabulary):
     [
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"temperature": math.nan}, "temperature is nan"),
-        ({"temperature": math.inf}, "temperature is inf"),
+        ({"temperature": 5e-324}, "temperature is 5e-324"),
+        ({"temperature": 1e300}, "temperature is 1e"),
         ({"top_k": 0}, "top_k is 0"),
         ({"temperature": 0.0, "top_k": 3}, "top_k has no effect at temperature 0"),
         ({"seed": -1}, "seed is -1"),

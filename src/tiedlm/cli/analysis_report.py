@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tiedlm.cli.output import print_table
+from tiedlm.cli.output import print_table, say
 
 if TYPE_CHECKING:
     from tiedlm.evaluation.analysis import Analysis
@@ -39,8 +39,8 @@ def print_report(analyses: Analyses, split: str) -> None:
         _print_estimates(f"\nmean probability, {run}", analysis.mass.estimates())
     for run, found in _differences(analyses).items():
         _print_estimates(f"\nmean probability, {run} less {next(iter(analyses))}", found)
-    print(f"\nsplit: {split}\nintervals: 95 %, over blocks of the split; they say nothing of other seeds")
-    print(f"protocol: {PROTOCOL}")
+    say(f"\nsplit: {split}\nintervals: 95 %, over blocks of the split; they say nothing of other seeds")
+    say(f"protocol: {PROTOCOL}")
 
 
 def _differences(analyses: Analyses) -> dict[str, Estimates]:

@@ -32,8 +32,8 @@ class Arguments:
     """The run folders, all of one corpus."""
     split: Literal["valid", "test", "train"] = "test"
     """Split of the runs' corpus."""
-    neighbours: Annotated[int, tyro.conf.arg(metavar="K")] = 10
-    """Words that count as near to a word."""
+    neighbours: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
+    """Words that count as near to a word; without it 10, or all others of a smaller vocabulary."""
     json: Switch = False
     """Print JSON, with all digits."""
     data_dir: Directory = None
@@ -51,8 +51,9 @@ def main(arguments: Sequence[str]) -> int:
 
     runs = [load_run(path) for path in given.runs]
     ids = _common_text(runs, given)
-    names = [f"{given.neighbours} nearest by {path}" for path in map(str, given.runs)]
-    near = {name: nearest_words(run.model.table, given.neighbours) for name, run in zip(names, runs, strict=True)}
+    count = min(10, len(runs[0].vocabulary) - 1) if given.neighbours is None else given.neighbours
+    names = [f"{count} nearest by {path}" for path in map(str, given.runs)]
+    near = {name: nearest_words(run.model.table, count) for name, run in zip(names, runs, strict=True)}
     analyses = {
         str(path): analyze(run.model, run.vocabulary, ids, near) for path, run in zip(given.runs, runs, strict=True)
     }

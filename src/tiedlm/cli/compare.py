@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.cli.parsing import Switch, parse
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def main(arguments: Sequence[str]) -> int:
     print_table(HEADINGS, [_row(summary) for summary in summaries], align="llr")
     for summary in summaries:
         if summary.paper_trainings not in (None, summary.trainings):
-            print(f"{summary.run}: {_times(summary.trainings)}; the paper's figures: {_times(summary.paper_trainings)}")
+            say(f"{summary.run}: {_times(summary.trainings)}; the paper's figures: {_times(summary.paper_trainings)}")
     protocols = dict.fromkeys(summary.protocol for summary in summaries if summary.protocol)
     for protocol in protocols:
-        print(f"protocol: {protocol}")
+        say(f"protocol: {protocol}")
     if len(protocols) > 1:
-        print("The runs were scored under several protocols: their figures do not compare.", file=sys.stderr)
+        say("The runs were scored under several protocols: their figures do not compare.", file=sys.stderr)
     return 0
 
 

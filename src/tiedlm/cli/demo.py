@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from tiedlm.cli.main import INTERRUPTED
-from tiedlm.cli.output import print_table
+from tiedlm.cli.output import print_table, say
 from tiedlm.cli.parsing import parse
 from tiedlm.errors import RunError
 from tiedlm.launching import Job, State, launch
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _train(dict(zip(MODELS, folders, strict=True)))
     except KeyboardInterrupt:
-        print(f"tiedlm: interrupted; `tiedlm demo --runs {given.runs}` goes on where it stopped", file=sys.stderr)
+        say(f"tiedlm: interrupted; `tiedlm demo --runs {given.runs}` goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
     from tiedlm.checkpoint.load import load_run
 
@@ -54,17 +54,17 @@ def main(arguments: Sequence[str]) -> int:
     _print_scores(runs, folders)
     for phrase in PHRASES:
         _print_next_words(runs, phrase)
-    print("\nThe run folders, and what to ask them:")
+    say("\nThe run folders, and what to ask them:")
     for folder in folders:
-        print(f"  tiedlm predict {shlex.quote(str(folder))} {shlex.quote(PHRASES[0])}")
-    print(f"  tiedlm generate {shlex.quote(str(folders[-1]))} --prompt 'the function' --words 50 --temperature 0.8")
+        say(f"  tiedlm predict {shlex.quote(str(folder))} {shlex.quote(PHRASES[0])}")
+    say(f"  tiedlm generate {shlex.quote(str(folders[-1]))} --prompt 'the function' --words 50 --temperature 0.8")
     return 0
 
 
 def _train(folders: dict[str, Path]) -> None:
     """Train the recipes in their folders at one time, or go on with them; what is finished stays as it is."""
     for name, folder in folders.items():
-        print(f"{MODELS[name]}: {folder}", flush=True)
+        say(f"{MODELS[name]}: {folder}")
     outcomes = launch([Job(config=catalogue.recipe(name), run_dir=folder) for name, folder in folders.items()])
     left = [f"{outcome.job.name} ({outcome.reason})" for outcome in outcomes if outcome.state is not State.FINISHED]
     if left:
@@ -97,7 +97,7 @@ def _print_scores(runs: list[Run], folders: list[Path]) -> None:
         f"valid and {splits['test'].words:,} of test text; {len(vocabulary):,} words in the vocabulary. "
         f"Protocol: {PROTOCOL}."
     )
-    print(f"\n{textwrap.fill(told, 100)}\n")
+    say(f"\n{textwrap.fill(told, 100)}\n")
     print_table(("model", "parameters", "valid", "test", "time"), rows)
 
 
@@ -107,5 +107,5 @@ def _print_next_words(runs: list[Run], phrase: str) -> None:
     found = [next_words(run.model, run.vocabulary, phrase.split()) for run in runs]
     headings = [cell for label in MODELS.values() for cell in (label, "p")]
     rows = [[cell for word, p in pair for cell in (word, f"{p:.3f}")] for pair in zip(*found, strict=True)]
-    print()
+    say()
     print_table(headings, rows, align="lrlr", title=f"Next word after: {phrase}")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from tiedlm.cli.output import say
 from tiedlm.cli.parsing import Device, RunPath, Switch, parse
 
 
@@ -16,7 +17,8 @@ from tiedlm.cli.parsing import Device, RunPath, Switch, parse
 class Arguments:
     """Draw text from a run's model: the prompt, and the words that follow it.
 
-    The same seed gives the same text. Lines end where the model says so.
+    The same seed gives the same text. Lines end where the model says so. Control characters in words
+    are shown as escapes, such as \\u001b.
     """
 
     run: RunPath
@@ -26,7 +28,7 @@ class Arguments:
     words: int = 50
     """Words to draw; the end of a line counts as one."""
     temperature: float = 1.0
-    """1 draws from the model's own distribution, less prefers what is probable, 0 takes the most probable word."""
+    """Sampling temperature, 0 or in [1e-3, 1e6]; 1 draws from the model's own distribution, 0 is greedy decoding."""
     seed: int | None = None
     """Seed of the draws, by default 0; not with temperature 0, where nothing is drawn."""
     top_k: Annotated[int | None, tyro.conf.arg(metavar="WORDS")] = None
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     prompt = context_words(given.prompt)
     run = load_run(given.run, device=given.device)
     if unknown := unknown_words(run.vocabulary, prompt):
-        print(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", file=sys.stderr)
+        say(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", file=sys.stderr)
     drawn = generate(run.model, run.vocabulary, prompt, given.words, sampling)
-    print(as_text([*prompt, *drawn]))
+    say(as_text([*prompt, *drawn]))
     return 0

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 
-from tiedlm.errors import ArgumentError, TiedlmError, memory_errors_told, suggestion
+from tiedlm.errors import ArgumentError, TiedlmError, memory_errors_told, printable, suggestion
 
 COMMANDS = {
     "demo": "train two small models on text of this machine and show the result",
@@ -123,7 +123,7 @@ def _help() -> str:
 
 def _tell(message: str, status: int) -> int:
     with suppress(OSError):
-        sys.stderr.write(f"tiedlm: {message}\n")
+        sys.stderr.write(f"tiedlm: {printable(message, keep=chr(10))}\n")
     return status
 
 

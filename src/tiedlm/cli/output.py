@@ -1,31 +1,64 @@
-"""What commands print: labelled values and tables, drawn by rich on a terminal and in plain columns in a pipe."""
+"""What commands print: labelled values and tables, drawn by rich on a terminal and in plain columns in a pipe.
+
+Words, file names and messages may hold anything, so nothing else in this folder writes to a stream: what a person reads
+passes `errors.printable`, JSON and tab-separated rows have escapes from which every character can be had back.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
+
+from tiedlm.errors import UNPRINTABLE, printable
 
 Row = Sequence[str]
+
+
+def say(text: object = "", file: TextIO | None = None) -> None:
+    """Print text for a person at once, to the standard output if no other stream is named."""
+    print(printable(str(text), keep="\n"), file=file, flush=True)
 
 
 def print_values(values: dict[str, Any]) -> None:
     """Print `label: value`, a line each; None is left out."""
     for label, value in values.items():
         if value is not None:
-            print(f"{label}: {value}")
+            print(f"{label}: {printable(str(value))}")
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print a value as JSON; numbers that JSON lacks (infinity, not-a-number) become null."""
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent))
+    """Print a value as JSON; numbers that JSON lacks (infinity, not-a-number) become null.
+
+    In strings, what a terminal must not see is written as JSON's own escapes.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    print(UNPRINTABLE.sub(lambda match: match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1], text))
+
+
+def print_tab_separated(cells: Sequence[Any]) -> None:
+    """Print a row of tab-separated cells: numbers with six digits after the point, truth values as 0 or 1.
+
+    Escapes as in `errors.printable`; a backslash that would read as one is written `\\u005c`, so none is ambiguous.
+    """
+    print("\t".join(map(_cell, cells)))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    text = str(int(value) if isinstance(value, bool) else value)
+    return printable(re.sub(r"\\(?=u[0-9a-f]{4}|U[0-9a-f]{8})", r"\\u005c", text))
 
 
 def print_table(headings: Row, rows: Sequence[Row], *, align: str = "lr", title: str | None = None) -> None:
     """Print a table; `align` has `l` or `r` for each column, and its last letter is that of all further ones."""
     align = align.ljust(len(headings), align[-1])
+    headings, rows = list(map(printable, headings)), [list(map(printable, row)) for row in rows]
+    title = title and printable(title, keep="\n")
     if sys.stdout.isatty():
         _print_drawn(headings, rows, align, title)
         return
@@ -46,7 +79,7 @@ def _print_drawn(headings: Row, rows: Sequence[Row], align: str, title: str | No
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title and Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading, side in zip(headings, align, strict=True):
         left = side == "l"
         table.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not left)

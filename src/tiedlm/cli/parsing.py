@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from tiedlm.errors import ArgumentError, TiedlmError
+from tiedlm.errors import ArgumentError, TiedlmError, printable
 
 Arguments = TypeVar("Arguments")
 
@@ -59,7 +59,7 @@ def parse(
             raise own from None
         if end.code:
             raise ArgumentError(_without_frame(mistakes.getvalue())) from None
-        sys.stdout.write(_wrapped(help_text.getvalue()))
+        sys.stdout.write(printable(_wrapped(help_text.getvalue()), keep="\n"))
         raise
 
 

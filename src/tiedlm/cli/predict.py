@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.cli.parsing import Device, RunPath, Switch, parse
 from tiedlm.errors import CorpusError
 
@@ -22,15 +22,16 @@ class Arguments:
     """Print the most probable next words after a context.
 
     The context is read as a sentence from its start, after `<eos>`. Without the argument, contexts are read from the
-    standard input, a line each, and every line is answered on its own.
+    standard input, a line each, and every line is answered on its own. Control characters in words
+    are shown as escapes, such as \\u001b, also with --json.
     """
 
     run: RunPath
     """The run folder."""
     context: Annotated[str | None, tyro.conf.arg(metavar="[CONTEXT]"), tyro.conf.Positional] = None
     """The words before, in quotes; "" asks for the first word of a sentence."""
-    count: int = 10
-    """Words to print."""
+    count: int | None = None
+    """Words to print; without it 10, or all words of a smaller vocabulary."""
     json: Switch = False
     """Print a JSON object a context, one a line."""
     device: Device = "cpu"
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     run = load_run(given.run, device=given.device)
     for number, context in enumerate(_contexts(given)):
         if number and not given.json:
-            print()
+            say()
         _print_prediction(run, context, given)
         sys.stdout.flush()
     return 0
@@ -56,7 +57,7 @@ def _contexts(given: Arguments) -> Iterator[str]:
         yield given.context
         return
     if sys.stdin.isatty():
-        print("Type a context and Enter; end with control-D.", file=sys.stderr)
+        say("Type a context and Enter; end with control-D.", file=sys.stderr)
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
             yield line.removesuffix(b"\n").decode()
@@ -72,12 +73,13 @@ def _print_prediction(run: Run, context: str, given: Arguments) -> None:
 
     words = context_words(context)
     unknown = unknown_words(run.vocabulary, words)
-    found = next_words(run.model, run.vocabulary, words, given.count)
+    count = min(10, len(run.vocabulary)) if given.count is None else given.count
+    found = next_words(run.model, run.vocabulary, words, count)
     if given.json:
         listed = [{"word": word, "probability": probability} for word, probability in found]
         print_json({"context": " ".join(words), "unknown": unknown, "next": listed}, indent=None)
         return
-    print(f"context: {' '.join(words) or '(start of a line)'}")
+    say(f"context: {' '.join(words) or '(start of a line)'}")
     if unknown:
-        print(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}")
+        say(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}")
     print_table(("word", "probability"), [(word, f"{probability:.4f}") for word, probability in found])

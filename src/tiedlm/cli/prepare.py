@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from tiedlm.cli.output import print_json, print_table, print_values
+from tiedlm.cli.output import print_json, print_table, print_values, say
 from tiedlm.cli.parsing import Directory, Switch, parse
 from tiedlm.corpora.config import CORPUS_NAMES, CorpusConfig
 from tiedlm.errors import ConfigError
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     config = CorpusConfig(name=given.name or "text", **options)
     from tiedlm.corpora.prepare import prepare
 
-    corpus = prepare(config, data_dir=given.data_dir, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    corpus = prepare(config, data_dir=given.data_dir, progress=lambda line: say(line, file=sys.stderr))
     cached = Path(corpus.splits["train"].ids.filename).parent  # pyright: ignore[reportAttributeAccessIssue]
     report: dict[str, Any] = {"corpus": corpus.name, "encoded in": str(cached)}
     if given.json:

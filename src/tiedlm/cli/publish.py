@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from tiedlm.cli.output import say
 from tiedlm.cli.parsing import Device, Directory, RunPath, Switch, parse
 
 
@@ -37,5 +38,5 @@ def main(arguments: Sequence[str]) -> int:
     given = parse(Arguments, arguments, "publish")
     from tiedlm.paper.publish import publish
 
-    print(publish(given.run, given.results, replace=given.replace, data_dir=given.data_dir, device=given.device))
+    say(publish(given.run, given.results, replace=given.replace, data_dir=given.data_dir, device=given.device))
     return 0

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from tiedlm.cli.budget import budget_seconds
+from tiedlm.cli.output import say
 from tiedlm.cli.parsing import Directory, Switch, parse
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching import parse_seeds
@@ -149,8 +150,8 @@ def _render(project: Path, *, check: bool) -> None:
     if not check:
         written = write(project)
         for path in written:
-            print(path)
-        print(f"Files written: {len(written)}. All others are as the results make them already.")
+            say(path)
+        say(f"Files written: {len(written)}. All others are as the results make them already.")
         return
     if found := list(changes(project)):
         raise RunError(
@@ -158,4 +159,4 @@ def _render(project: Path, *, check: bool) -> None:
             "`tiedlm reproduce --render` makes them anew; pictures are equal to the byte only with the versions of "
             "matplotlib and pillow in constraints.txt."
         )
-    print("Every table and figure is as the results make it.")
+    say("Every table and figure is as the results make it.")

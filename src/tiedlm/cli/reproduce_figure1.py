@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.output import say
 from tiedlm.paper.figure1_points import PLACE
 from tiedlm.paper.figure1_runs import Left, measure_figure1
 from tiedlm.training.display import PlainDisplay
@@ -34,11 +35,11 @@ def reproduce_figure1(results: Path, runs: Sequence[int], *, budget_seconds: int
         torch.set_num_threads(THREADS)
         left = measure_figure1(runs, results / PLACE, data_dir, PlainDisplay(), budget_seconds=budget_seconds)
     except KeyboardInterrupt:
-        print("tiedlm: interrupted; what was done is kept, and the same command goes on with it", file=sys.stderr)
+        say("tiedlm: interrupted; what was done is kept, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
     finally:
         torch.set_num_threads(before)
-    print(_told(left))
+    say(_told(left))
     return 0
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tiedlm.cli.output import print_json, print_table
+from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
 from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.paper.collect import Row, collect
@@ -46,7 +46,7 @@ def print_list(
     here = begun(where, precision)
     cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
-    print(f"\n{what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
+    say(f"\n{what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
 
 
 def machine(runtime: Mapping[str, Any]) -> str:
@@ -90,8 +90,8 @@ def _print_figure1(points: Points | None, *, json: bool) -> None:
     if points is not None:
         grid = figure1_table(points)
         print_table(grid.headings, grid.rows, align=grid.align)
-        print()
-    print(standing(points))
+        say()
+    say(standing(points))
 
 
 def _points_json(points: Points) -> dict[str, Any]:

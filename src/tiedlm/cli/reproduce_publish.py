@@ -8,6 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
+from tiedlm.cli.output import say
 from tiedlm.errors import TiedlmError
 from tiedlm.launching import Job
 
@@ -45,9 +46,9 @@ class Publishing:
             job, found = answer
             if isinstance(found, TiedlmError):
                 refused += 1
-                print(f"tiedlm: {job.run_dir} was not published: {found}", file=sys.stderr)
+                say(f"tiedlm: {job.run_dir} was not published: {found}", file=sys.stderr)
             else:
-                print(found)
+                say(found)
         self._given.put(None)
         return refused
 

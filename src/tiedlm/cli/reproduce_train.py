@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.cli.main import ERROR, INTERRUPTED
+from tiedlm.cli.output import say
 from tiedlm.cli.reproduce_list import machine
 from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_publish import Publishing
@@ -55,11 +56,11 @@ def reproduce(results: Path, wanted: Wanted) -> int:
     names, rows = select(wanted.targets, wanted.only), collect(results)
     for run in unmeasured(names, rows, wanted.seeds):
         device = wanted.runtime.get("device", "cpu")
-        print(f"{publish(run, results, data_dir=wanted.data_dir, device=device)} was measured")
+        say(f"{publish(run, results, data_dir=wanted.data_dir, device=device)} was measured")
     steps = missing(names, rows, here, wanted.seeds, precision=wanted.runtime.get("precision"))
     found = trainings(steps)
     if not found:
-        print("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
+        say("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
         return 0
     jobs = [_job(one, wanted) for one in found]
     begun = [job for job in jobs if not job.run_dir.exists()]
@@ -77,11 +78,11 @@ def reproduce(results: Path, wanted: Wanted) -> int:
         outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds, on_finished=finished)
         refused = publishing.end()
     except KeyboardInterrupt:
-        print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
+        say("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
     check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
     done = sum(outcome.state is State.FINISHED for outcome in outcomes)
-    print(f"{done} trainings are finished, {len(outcomes) - done} are not: the same command goes on with them.")
+    say(f"{done} trainings are finished, {len(outcomes) - done} are not: the same command goes on with them.")
     return ERROR if refused else 0
 
 
@@ -104,7 +105,7 @@ def _tell_repeated(jobs: Iterable[Job], rows: Mapping[str, Row]) -> None:
     for job in jobs:
         if _is_repeated(job, rows):
             there = rows[job.config.recipe].results[job.config.seed].path
-            print(
+            say(
                 f"tiedlm: {there} is of a run whose weights are not here, and its second training needs them. The "
                 "first is trained again; `tiedlm publish RUN --replace` can then put both in the place of that result.",
                 file=sys.stderr,

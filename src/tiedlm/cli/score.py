@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from tiedlm.cli.output import print_json, print_values
+from tiedlm.cli.output import print_json, print_tab_separated, print_values
 from tiedlm.cli.parsing import Device, Directory, RunPath, Switch, parse
 from tiedlm.errors import ConfigError
 
@@ -26,7 +26,8 @@ class Arguments:
     """Score a run: perplexity, under the protocol that is printed with it.
 
     The split's text is found through the run's config and must be the text that the run was trained with. Scores by
-    line or word come before the report, in columns parted by tabs, or as JSON objects, one a line.
+    line or word come before the report, tab-separated, or as JSON objects, one a line. Control characters in words
+    are shown as escapes, \\u001b in tab-separated rows as in JSON, and a backslash that would read as one as \\u005c.
     """
 
     run: RunPath
@@ -135,15 +136,9 @@ def _print_details(given: Arguments, run: Run, windows: Windows, words: Iterator
 
 def _print_rows(names: Sequence[str], rows: Iterator[tuple[Any, ...]], *, as_json: bool) -> None:
     if not as_json:
-        print("\t".join(names))
+        print_tab_separated(names)
     for row in rows:
         if as_json:
             print_json(dict(zip(names, row, strict=True)), indent=None)
         else:
-            print("\t".join(map(_cell, row)))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    return str(int(value) if isinstance(value, bool) else value)
+            print_tab_separated(row)

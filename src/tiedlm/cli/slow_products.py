@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from tiedlm.cli.output import say
 from tiedlm.runs.config import RunConfig
 
 WORTH_TELLING = 1.5
@@ -30,4 +31,4 @@ def tell_slow_products(configs: Iterable[RunConfig], option: str) -> None:
             f"tiedlm: bfloat16 products take about {times:.0f} times as long as float32 ones on this processor. "
             f"{option} float32 is the faster choice here."
         )
-        print(told, file=sys.stderr, flush=True)
+        say(told, file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
-from tiedlm.cli.output import print_table
+from tiedlm.cli.output import print_table, say
 from tiedlm.cli.recipe_config import config_file
 from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.cli.training_run import default_run_dir
@@ -57,7 +57,7 @@ def train_seeds(configs: Mapping[str, RunConfig], seeds: str, *, at_once: int | 
     try:
         outcomes = launch(jobs, slots=at_once)
     except KeyboardInterrupt:
-        print("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
+        say("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
     _print_spread([config.recipe for config in configs.values()], outcomes)
     check_finished([one for one in outcomes if one.state is not State.FINISHED], len(outcomes))
@@ -78,7 +78,7 @@ def _print_spread(recipes: Sequence[str], outcomes: Sequence[Outcome]) -> None:
         spread = f"{statistics.stdev(found.values()):.2f}" if len(found) > 1 else "-"
         each = ", ".join(f"{seed}: {value:.2f}" for seed, value in found.items())
         rows.append([name, str(len(found)), mean, spread, each])
-    print()
+    say()
     print_table(HEADINGS, rows, align="lrrrl")
 
 

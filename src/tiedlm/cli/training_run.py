@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from tiedlm import locations
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.output import say
 from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
@@ -172,7 +173,7 @@ def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_
 def _say(text: str, where: TextIO | None = None) -> None:
     """Print a line, once for all processes that train together."""
     if torchrun.speaks():
-        print(text, file=where, flush=True)
+        say(text, where)
 
 
 def _resume_command(run: Path, data_dir: Path | None) -> str:

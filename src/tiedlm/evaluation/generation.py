@@ -27,7 +27,7 @@ class Sampling:
     """How words are drawn."""
 
     temperature: float = 1.0
-    """Divides the logits: 1 draws from the model's distribution, less is bolder on probable words, 0 takes the best."""
+    """Divides the logits, 0 or in [1e-3, 1e6]: 1 draws from the model's distribution, 0 takes the best word."""
     top_k: int | None = None
     """Draw among so many most probable words only; None draws among all."""
     seed: int | None = None
@@ -36,8 +36,8 @@ class Sampling:
     """Whether `<unk>` may be drawn."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ArgumentError(f"temperature is {self.temperature}, but must be finite and 0 or more.")
+        if not (self.temperature == 0 or 1e-3 <= self.temperature <= 1e6):
+            raise ArgumentError(f"temperature is {self.temperature}, but must be 0 or lie in [1e-3, 1e6].")
         if self.top_k is not None and self.top_k < 1:
             raise ArgumentError(f"top_k is {self.top_k}, but must be 1 or more.")
         if self.temperature == 0 and self.top_k is not None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, final
 
+from tiedlm.errors import printable
 from tiedlm.launching.job import State
 from tiedlm.launching.standing import Row, Standing
 from tiedlm.training.duration import duration
@@ -36,7 +37,7 @@ class PlainDisplay:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        print(text, flush=True)
+        print(printable(text, keep="\n"), flush=True)
 
     def show(self, rows: Sequence[Row]) -> None:
         """Print what is new."""

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tiedlm.errors import printable
 from tiedlm.launching.job import State
 from tiedlm.launching.standing import Row
 from tiedlm.training.duration import duration
@@ -39,7 +40,7 @@ class LiveTable:
 
     def message(self, text: str) -> None:
         """Print a line above the table."""
-        self._live.console.print(text, markup=False, highlight=False)
+        self._live.console.print(printable(text, keep="\n"), markup=False, highlight=False)
 
     def show(self, rows: Sequence[Row]) -> None:
         """Draw the table, when the last time is long enough ago."""
@@ -63,7 +64,7 @@ def table(rows: Sequence[Row]) -> Table:
     for column, heading in enumerate(HEADINGS):
         drawn.add_column(heading, justify="left" if column < 2 else "right", no_wrap=column > 0, overflow="fold")
     for row in rows:
-        drawn.add_row(*map(Text, _cells(row)))
+        drawn.add_row(*(Text(printable(cell)) for cell in _cells(row)))
     return drawn
 
 

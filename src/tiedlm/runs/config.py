@@ -23,7 +23,7 @@ class LossConfig:
     gamma: float = 0.0
     """Weight of the augmented term on the scale of the logits' gradient, in [0, 1e6]; 0 is plain cross-entropy."""
     temperature: float | None = None
-    """Temperature of both softened distributions (eq. 3.1, 3.7); None exactly where gamma is 0."""
+    """Temperature of both softened distributions (eq. 3.1, 3.7), in [1e-3, 1e6]; None exactly where gamma is 0."""
     detach_target: bool = False
     """Stop the gradient at the soft target, instead of differentiating the loss in full as it is written."""
     target: Literal["words", "uniform"] = later("words")
@@ -45,11 +45,9 @@ class LossConfig:
             raise ConfigError(
                 "loss.detach_target has no effect with loss.target 'uniform', which is a constant: leave it out."
             )
-        if self.gamma > 0 and not (
-            self.temperature is not None and math.isfinite(self.temperature) and self.temperature > 0
-        ):
+        if self.gamma > 0 and not (self.temperature is not None and 1e-3 <= self.temperature <= 1e6):
             raise ConfigError(
-                f"loss.temperature is {self.temperature}, but must be finite and above 0 where loss.gamma is "
+                f"loss.temperature is {self.temperature}, but must lie in [1e-3, 1e6] where loss.gamma is "
                 f"{self.gamma} (the paper uses 20)."
             )
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from tiedlm.errors import printable
 from tiedlm.evaluation.perplexity import exp
 from tiedlm.training.duration import duration
 
@@ -76,7 +77,7 @@ class PlainDisplay:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        print(text, flush=True)
+        print(printable(text, keep="\n"), flush=True)
 
     def window(self, report: WindowReport) -> None:
         """Print where the epoch stands, when the last line is long enough ago."""
@@ -121,7 +122,7 @@ class LiveDisplay:
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(printable(text, keep="\n"), markup=False, highlight=False)
 
     def window(self, report: WindowReport) -> None:
         """Move the bar."""

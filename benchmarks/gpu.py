@@ -1,13 +1,11 @@
-"""All that is to be known of a machine with one GPU, in one call of less than ten minutes.
+"""On a machine with one GPU: whether the masked LSTM on cuDNN's kernel is exact, and how long training steps take.
 
     python benchmarks/gpu.py
 
-Whether the masks on cuDNN's kernel and on ours are the layer that the loop defines, in float64 and float32;
-microseconds of one layer on either; seconds of an epoch of the Penn Treebank and peak memory for the small, medium and
-large network, with the passes launched kernel by kernel and replayed from a CUDA graph, as `tiedlm train` does, or why
-they are not. Each part has a process of its own, so that one that fails costs the others nothing. Everything is printed
-and written to `benchmarks/results/gpu.json`. The status is 1
-where the masks do not hold.
+Checks `lstm_stock` against `lstm_loop` in float64 (values and gradients, in float64, float32 and TensorFloat-32), then
+times steps of the small, medium and large network with passes replayed from a CUDA graph and launched kernel by kernel.
+Each part runs in a process of its own with a time limit; all takes less than ten minutes. Results are printed and
+written to `results/gpu.json`. The exit status is 1 where a check fails, 2 without a GPU.
 """
 
 from __future__ import annotations
@@ -17,147 +15,185 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from command_line import positive
-from gpu_layers import layer_times
-from gpu_masks import checked
-from gpu_steps import WARM_UP, config_of, launched, replayed
-from machine import facts
-from step_windows import windows
+from harness import RESULTS, VOCAB_SIZE, Window, facts, peak_memory_mib, positive, training_step, windows
 from tiedlm.files import write_json
-from tiedlm.recipes.ptb import SIZES
+from tiedlm.layers.lstm import LSTMWeights, lstm_loop
+from tiedlm.layers.lstm_stock import lstm_stock
+from tiedlm.layers.variational import draw_mask
+from tiedlm.models.build import build_model
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.training.replayed import ReplayedGradients
+from tiedlm.training.step import window_gradients
 
-RESULTS = Path(__file__).parent / "results" / "gpu.json"
-WHOLE_SECONDS = 570
-"""Time for everything: a part that has not begun by then is left out."""
-PART_SECONDS = 150
-"""Time for one part."""
-STEPS = {"launched": launched, "replayed": replayed}
-Asked = tuple[str, ...]
-Found = dict[str, Any]
-
-
-def parts(sizes: Sequence[str]) -> list[Asked]:
-    """Return what is done, each in a process of its own: masks first, then layers, then replays."""
-    kinds = ("replayed", "launched")
-    steps = ((kind, size, each) for kind in kinds for each in ("bfloat16", "float32") for size in sizes)
-    return [("masks",), ("layers",), *steps]
-
-
-def done(part: Asked, options: argparse.Namespace, device: str = "cuda") -> Found:
-    """Do one part in this process and return what it found."""
-    if part[0] == "masks":
-        return {"checks": checked(device)}
-    if part[0] == "layers":
-        return {"layers": layer_times(device)}
-    _, some = windows(WARM_UP + options.steps, options.data_dir)
-    some = [(inputs.to(device), targets.to(device)) for inputs, targets in some]
-    kind, size, precision = part
-    measure = STEPS[kind]
-    return {loss: measure(config_of(size, loss, precision), some, device) for loss in ("al", "ce")}  # pyright: ignore[reportArgumentType]
+ALL_SECONDS, PART_SECONDS = 570, 150
+"""Time limits; a part that has not begun by the first is left out."""
+SIZES, UNITS = ("small", "medium", "large"), (200, 650, 1500)
+EPOCH_WINDOWS = 1328
+"""Windows of 20 x 35 words in the Penn Treebank's training text."""
+WARM_UP = 10
+"""Steps that are not timed: kernels are picked and compiled in them."""
+MAX_ERROR = {"float64": 1e-10, "float32": 1e-4, "tf32": float("inf")}
+"""Largest error relative to a tensor's largest entry; TensorFloat-32 is reported and has no bound."""
+NAMES = ("outputs", "raw h", "c", "d inputs", "d h", "d c", "d W_ih", "d W_hh", "d b")
+Result = dict[str, Any]
 
 
-def in_a_process(part: Asked, options: argparse.Namespace, seconds: float) -> Found:
-    """Return what a part finds in a process of its own, or the reason why it finds nothing."""
-    arguments = ["--only", *part, "--steps", str(options.steps)]
-    arguments += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+def check_masks(device: str, units: Sequence[int] = UNITS, steps: int = 35, streams: int = 20) -> list[Result]:
+    """Return, for each type, width and keep probability, the largest error of `lstm_stock` and where it is."""
+    results = []
+    for width, keep in product(units, (0.7, 0.35, 1.0)):
+        case = draw_case(width, keep, steps, streams, device)
+        truth = values_and_gradients(lstm_loop, case)
+        for kind, max_error in MAX_ERROR.items():
+            dtype = torch.float64 if kind == "float64" else torch.float32
+            with tf32(kind == "tf32"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # cuDNN's, on weights that are not one array
+                actual = values_and_gradients(lstm_stock, [tensor.to(dtype) for tensor in case])
+            errors = {name: relative_error(value, truth[name]) for name, value in actual.items()}
+            worst = max(errors, key=errors.__getitem__)
+            result = {"form": "stock", "type": kind, "units": width, "keep": keep, "worst": worst}
+            results.append({**result, "error": errors[worst], "holds": errors[worst] <= max_error})
+    return results
+
+
+def draw_case(units: int, keep: float, steps: int, streams: int, device: str) -> list[Tensor]:
+    """Return inputs, h, c, three parameters, the output gradient and the mask, in float64."""
+    draws = torch.Generator().manual_seed(0)
+    window, state, weight = (steps, streams, units), (streams, units), (4 * units, units)
+    shapes = [(window, 1.0), (state, 0.5), (state, 0.5), (weight, units**-0.5), (weight, units**-0.5)]
+    shapes += [((4 * units,), 0.1), (window, 1.0)]
+    tensors = [scale * torch.randn(shape, generator=draws, dtype=torch.float64) for shape, scale in shapes]
+    mask = draw_mask(streams, units, keep, draws, dtype=torch.float64)
+    return [tensor.to(device) for tensor in [*tensors, mask]]
+
+
+def values_and_gradients(layer: Any, case: list[Tensor]) -> dict[str, Tensor]:
+    """Return outputs, raw state, and the gradients of a weighted sum of them."""
+    *leaves, out_grad, mask = [tensor.detach() for tensor in case]
+    inputs, hidden, cell, *weights = (leaf.requires_grad_() for leaf in leaves)
+    outputs, (last, last_cell) = layer(inputs, (hidden, cell), LSTMWeights(*weights), mask)
+    total = (outputs * out_grad).sum() + (last * out_grad[0]).sum() + (last_cell * out_grad[-1]).sum()
+    return dict(zip(NAMES, [outputs, last, last_cell, *torch.autograd.grad(total, leaves)], strict=True))
+
+
+def relative_error(actual: Tensor, truth: Tensor) -> float:
+    """Return the largest difference relative to the truth's largest entry; infinite for NaN."""
+    error = float((actual.detach().double() - truth.detach()).abs().max() / truth.detach().abs().max())
+    return error if error == error else float("inf")
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Allow or forbid TensorFloat-32 in cuDNN and products."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
     try:
-        ended = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, timeout=seconds)
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def time_steps(kind: str, size: str, precision: Any, batches: list[Window], device: str) -> Result:
+    """Return loss -> milliseconds of a step, seconds of an epoch, peak memory; an error where it is not replayed."""
+    results = {}
+    for loss, model in (("al", "real"), ("ce", "re")):
+        config = recipe(f"ptb-{size}-{model}")
+        config = replace(config, runtime=replace(config.runtime, precision=precision))
+        gradients = ReplayedGradients() if kind == "replayed" else window_gradients
+        step = training_step(config, build_model(config.model, VOCAB_SIZE).to(device), gradients)
+        wait: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a graph that cannot be used is a warning
+            for window in batches[:WARM_UP]:
+                step(*window)
+            wait()
+            start = time.perf_counter()
+            for window in batches[WARM_UP:]:
+                step(*window)
+            wait()
+        seconds = (time.perf_counter() - start) / (len(batches) - WARM_UP)
+        results[loss] = {"step_ms": 1000 * seconds, "epoch_seconds": EPOCH_WINDOWS * seconds}
+        results[loss]["peak_memory_mib"] = peak_memory_mib(device)
+    return results
+
+
+def run_part(part: Sequence[str], options: argparse.Namespace, device: str = "cuda") -> Result:
+    """Run one part in this process."""
+    if part[0] == "masks":
+        return {"checks": check_masks(device)}
+    _, batches = windows(WARM_UP + options.steps, options.data_dir)
+    batches = [(inputs.to(device), targets.to(device)) for inputs, targets in batches]
+    kind, size, precision = part
+    return time_steps(kind, size, precision, batches, device)
+
+
+def run_part_in_process(part: Sequence[str], options: argparse.Namespace, seconds: float) -> Result:
+    """Return what a part finds in a process of its own, or why it finds nothing."""
+    command = [sys.executable, __file__, "--only", *part, "--steps", str(options.steps)]
+    command += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         return {"failed": f"it took more than {seconds:.0f} seconds"}
-    if ended.returncode == 0:
-        return json.loads(ended.stdout.splitlines()[-1])
-    said = [line for line in ended.stderr.splitlines() if line.strip()]
-    return {"failed": _reason(said) if said else f"it ended with status {ended.returncode}"}
+    if process.returncode == 0:
+        return json.loads(process.stdout.splitlines()[-1])
+    return {"failed": (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]}
 
 
-def _reason(said: Sequence[str]) -> str:
-    """Return the line of a traceback that names the error: the last one at the margin with `Error` before a colon."""
-    named = [line for line in said if not line.startswith(" ") and "Error" in line.partition(":")[0]]
-    return (named or said)[-1]
+def part_lines(result: Result) -> list[str]:
+    """Return what a part found, in lines."""
+    name = result["part"]
+    if "failed" in result:
+        return [f"{name}: failed: {result['failed']}"]
+    if "checks" in result:
+        return [
+            f"{name}: {check['type']} {check['units']} units, keep {check['keep']}: "
+            f"{'holds' if check['holds'] else 'FAILS'}, largest error {check['error']:.1e} in {check['worst']}"
+            for check in result["checks"]
+        ]
+    form = "{step_ms:.2f} ms per step, {epoch_seconds:.1f} s per epoch, peak {peak_memory_mib:.0f} MiB"
+    return [f"{name}, {loss}: {form.format(**result[loss])}" for loss in ("al", "ce")]
 
 
-def everything(options: argparse.Namespace) -> list[Found]:
-    """Do all parts within the time, and print each as it ends."""
-    began, found = time.monotonic(), []
-    for part in parts(options.sizes):
-        left = WHOLE_SECONDS - (time.monotonic() - began)
-        enough = left > 10
-        result = in_a_process(part, options, min(left, PART_SECONDS)) if enough else {"failed": "no time was left"}
-        found.append({"part": " ".join(part), **result})
-        print("\n".join(lines(found[-1])), flush=True)
-    return found
-
-
-def lines(found: Found) -> list[str]:
-    """Return what a part found in short."""
-    name = found["part"]
-    if "failed" in found:
-        return [f"{name}: nothing found, since {found['failed']}"]
-    if "checks" in found:
-        return [f"{name}: {_check_line(check)}" for check in found["checks"]]
-    if "layers" in found:
-        return [f"{name}: {_layer_line(window, times)}" for window, times in found["layers"].items()]
-    return [
-        f"{name}, {loss}: {told['step_ms']:.2f} ms a step, {told['epoch_seconds']:.1f} s an epoch, "
-        f"peak {told['peak_memory_mib']:.0f} MiB"
-        for loss, told in found.items()
-        if loss != "part"
-    ]
-
-
-def _check_line(check: Found) -> str:
-    verdict = "holds" if check["holds"] else "DOES NOT HOLD"
-    said = f"; said: {' / '.join(check['warnings'])}" if check["warnings"] else ""
-    where = f"{check['form']} {check['type']} {check['units']} units, keep {check['keep']}"
-    return f"{where}: {verdict}, off by {check['error']:.1e} at most, in {check['worst']}{said}"
-
-
-def _layer_line(window: str, times: dict[str, float]) -> str:
-    return f"{window}: " + ", ".join(f"{form} {time:.0f} us" for form, time in times.items())
-
-
-def masks_hold(found: Sequence[Found]) -> bool:
-    """Return whether the masks were checked, and every check holds."""
-    checks = [check for part in found for check in part.get("checks", [])]
-    return bool(checks) and all(check["holds"] for check in checks)
-
-
-def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run all parts, write and print what they find, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES), help="default: all three")
-    parser.add_argument("--steps", type=positive, default=100, help="steps that are counted (default: 100)")
-    parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file to write")
-    parser.add_argument("--only", nargs="+", metavar="WORD", help="do one part alone and print what it finds, as JSON")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="default: all three")
+    parser.add_argument("--steps", type=positive, default=100, help="timed steps (default: 100)")
+    parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (default: the data folder)")
+    parser.add_argument("--output", type=Path, default=RESULTS / "gpu.json", help="JSON file to write")
+    parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    known = sorted({part for size in SIZES for part in parts([size])})
-    if options.only and tuple(options.only) not in known:
-        told = ", ".join(f"'{' '.join(part)}'" for part in known)
-        parser.error(f"--only {' '.join(options.only)}: it must be one of {told}.")
     if not torch.cuda.is_available():
-        parser.error("PyTorch finds no GPU here, and all of this is about one. For a CPU, run benchmarks/bodies.py.")
-    return options
-
-
-def main() -> None:
-    """Do all parts, write down and print what they find."""
-    options = parsed()
+        parser.error("PyTorch finds no GPU here. For a CPU, run benchmarks/step.py and benchmarks/layers.py.")
     if options.only:
-        print(json.dumps(done(tuple(options.only), options)))
-        return
-    found = everything(options)
+        print(json.dumps(run_part(options.only, options)))
+        return 0
+    results, start = [], time.monotonic()
+    for part in [("masks",), *product(("replayed", "launched"), options.sizes, ("bfloat16", "float32"))]:
+        left = ALL_SECONDS - (time.monotonic() - start)
+        result = (
+            {"failed": "no time left"} if left < 10 else run_part_in_process(part, options, min(left, PART_SECONDS))
+        )
+        results.append({"part": " ".join(part), **result})
+        print("\n".join(part_lines(results[-1])), flush=True)
     versions = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    write_json(options.output, {**facts("cuda"), **versions, "steps": options.steps, "parts": found})
-    if not masks_hold(found):
-        sys.exit("The masks on cuDNN's kernel were not found to hold: see above.")
+    write_json(options.output, {**facts("cuda"), **versions, "steps": options.steps, "parts": results})
+    return 0 if all(check["holds"] for check in results[0].get("checks", [{"holds": False}])) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

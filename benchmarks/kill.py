@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from command_line import positive
+from harness import positive
 
 SIZE = {
     "model.units": 16,

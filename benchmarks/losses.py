@@ -2,28 +2,37 @@
 
     python benchmarks/losses.py --rounds 15 --threads 2
     python benchmarks/losses.py --rounds 15 --device cuda --dtype bfloat16 --sizes 4 5
+    python benchmarks/losses.py --table          # the latest rows as Markdown
 
-All variants live in one process and take turns, in a new order every round, so that a machine that is slow for a while
-is slow for all of them; what is quoted is the median over rounds of the ratio within a round. Memory is what one pass
-adds to a process of its own beyond inputs and gradients. Rows are appended to `benchmarks/results/losses.csv`.
+Variants take turns in one process; ratios are medians over rounds. Memory is what one pass adds to a process of its own
+beyond inputs and gradients. Rows are appended to `results/losses.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import ctypes
+import importlib
+import importlib.util
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from command_line import Row, parser_of, positive, printed_by, write_down
-from loss_memory import extra_memory_mib
-from loss_variants import VARIANTS, Case, Variant, made
-from machine import FACTS, begin_csv, facts
-from turns import Make, in_turns, ratios
+import harness
+from harness import FACTS, Row
+from tiedlm import linear_augmented_cross_entropy
+from tiedlm.native.build import compiler_unavailable
 
+Implementation = Literal["functional", "chunked", "compiled", "triton"]
 Size = tuple[int, int, int]
 SIZES: tuple[Size, ...] = (
     (700, 10_000, 200),
@@ -32,112 +41,225 @@ SIZES: tuple[Size, ...] = (
     (4096, 128_000, 512),
     (8192, 128_256, 4096),
 )
-"""Rows, words, width; the last one is for a GPU."""
+"""Rows, vocabulary, width; the last one is for a GPU."""
 LARGE = {"cpu": 10**8, "cuda": 10**9}
-"""Logits from which a variant that holds several arrays of them is left out, and rounds on a CPU are fewer."""
-WARM_UP = 2
-RESULTS = Path(__file__).parent / "results" / "losses.csv"
+"""Logits from which a variant that holds several arrays of them is left out, and a CPU times fewer rounds."""
+TEMPERATURE, GAMMA = 20.0, 0.65
+STOCK = "cross_entropy"
 COLUMNS = (*FACTS, "rows", "words", "width", "dtype", "distinct_targets", "loss", "gradient", "rounds")
 COLUMNS += ("median_seconds", "ratio_to_stock", "extra_memory_mib")
+RUN = ("commit", "device", "processor", "threads", "torch", "dtype", "rounds")
+"""Columns that all rows of one run at one size share."""
+GRADIENTS = {
+    "plain": "cross-entropy (γ = 0)",
+    "detached": "augmented, target detached",
+    "through": "augmented, through the target",
+}
+NAMES = {
+    STOCK: "F.cross_entropy",
+    "torch_linear": "F.linear_cross_entropy",
+    "torch_linear_chunked": "the same, in chunks",
+    "liger": "Liger, fused",
+    "cut": "Apple's cut cross-entropy",
+    "cut_exact": "the same, no gradient left out",
+    "naive": "augmented as it reads",
+}
 
 
-def variants_at(size: Size, device: str, only: Collection[str] = ()) -> list[Variant]:
-    """Return the variants that fit the size and the device: the first, and of the others those named, or all."""
-    large = size[0] * size[1] >= LARGE[device]
-    fit = [variant for variant in VARIANTS if variant.runs_on(device) and (variant.large or not large)]
-    return [variant for variant in fit if not only or variant is fit[0] or variant.name in only]
+@dataclass(frozen=True)
+class Case:
+    """One problem: features [N, D], classifier [V, D], targets [N] as uneven as a text's."""
+
+    features: Tensor
+    classifier: Tensor
+    targets: Tensor
 
 
-def measure(case: Case, variants: list[Variant], rounds: int) -> dict[str, list[float]]:
-    """Return variant → seconds in each round, those of the warm-up left out."""
+def make_case(size: Size, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Case:
+    """Return a tied problem; of 700 targets 360 to 390 are distinct."""
+    rows, vocab_size, width = size
+    draw = torch.Generator().manual_seed(0)
+    features = torch.randn(rows, width, generator=draw).to(device, dtype).requires_grad_()
+    classifier = torch.randn(vocab_size, width, generator=draw).div_(width**0.5).to(device, dtype).requires_grad_()
+    frequencies = (torch.arange(vocab_size) + 2.7) ** -1.1
+    return Case(features, classifier, torch.multinomial(frequencies, rows, True, generator=draw).to(device))
 
-    def in_rounds(variant: Variant) -> Make:
-        return lambda number: variant.step(case)
 
-    return in_turns({variant.label: in_rounds(variant) for variant in variants}, WARM_UP + rounds, WARM_UP)
+def stock(case: Case) -> Tensor:
+    """Return plain cross-entropy."""
+    return F.cross_entropy(F.linear(case.features, case.classifier), case.targets)
 
 
-def memory_in_a_process(size: Size, variant: Variant, options: argparse.Namespace) -> float:
-    """Return the extra memory of a variant in a process that does nothing else."""
-    wanted = [variant.label, *map(str, size)]
-    wanted += ["--device", options.device, "--dtype", options.dtype]
-    return printed_by(__file__, ["--threads", str(torch.get_num_threads()), "--memory-of", *wanted])
+def naive(case: Case, *, detach: bool) -> Tensor:
+    """Return the augmented loss as its equations read, with a soft target for every row."""
+    logits = F.linear(case.features, case.classifier)
+    with torch.set_grad_enabled(not detach):
+        target = F.softmax(F.linear(case.classifier[case.targets], case.classifier) / TEMPERATURE, 1)
+    divergence = F.kl_div(F.log_softmax(logits / TEMPERATURE, 1), target, reduction="batchmean")
+    return F.cross_entropy(logits, case.targets) + GAMMA * TEMPERATURE * divergence
+
+
+def torch_linear(case: Case, *, chunked: bool) -> Tensor:
+    """Return PyTorch's cross-entropy from features, with all logits or as many at a time as it picks."""
+    options = torch.nn.LinearCrossEntropyOptions() if chunked else None
+    return F.linear_cross_entropy(case.features, case.classifier, case.targets, options=options)
+
+
+def liger(case: Case) -> Tensor:
+    """Return the fused cross-entropy of Liger kernels (GPU)."""
+    module = importlib.import_module("liger_kernel.transformers.functional")
+    return module.liger_fused_linear_cross_entropy(case.features, case.classifier, case.targets)
+
+
+def cut(case: Case, *, form: str) -> Tensor:
+    """Return Apple's cut cross-entropy (GPU): `cce` leaves out small gradients, `cce_exact` none."""
+    module = importlib.import_module("cut_cross_entropy")
+    return module.linear_cross_entropy(case.features, case.classifier, case.targets, impl=form)
+
+
+def ours(case: Case, *, implementation: Implementation, gamma: float, detach: bool) -> Tensor:
+    """Return the library's loss."""
+    return linear_augmented_cross_entropy(
+        case.features,
+        case.classifier,
+        case.targets,
+        temperature=TEMPERATURE,
+        gamma=gamma,
+        detach_target=detach,
+        implementation=implementation,
+    )
+
+
+def variants(device: str, *, large: bool = False) -> dict[str, Callable[[Case], Tensor]]:
+    """Return loss/gradient -> loss, of those that run on this machine; the first is what the others are compared with.
+
+    Liger's and Apple's packages are no dependencies: they are measured where they are installed.
+    """
+    losses: dict[str, Callable[[Case], Tensor]] = {f"{STOCK}/plain": stock}
+    losses["torch_linear/plain"] = partial(torch_linear, chunked=False)
+    losses["torch_linear_chunked/plain"] = partial(torch_linear, chunked=True)
+    if device == "cuda" and importlib.util.find_spec("liger_kernel"):
+        losses["liger/plain"] = liger
+    if device == "cuda" and importlib.util.find_spec("cut_cross_entropy"):
+        losses |= {"cut/plain": partial(cut, form="cce"), "cut_exact/plain": partial(cut, form="cce_exact")}
+    if not large:
+        losses |= {"naive/detached": partial(naive, detach=True), "naive/through": partial(naive, detach=False)}
+    implementations: list[Implementation] = ["chunked"] if large else ["functional", "chunked"]
+    if device == "cpu" and compiler_unavailable() is None:
+        implementations.append("compiled")
+    if device == "cuda" and importlib.util.find_spec("triton"):
+        implementations.append("triton")
+    for name in implementations:
+        for gradient in GRADIENTS:
+            gamma = 0.0 if gradient == "plain" else GAMMA
+            loss = partial(ours, implementation=name, gamma=gamma, detach=gradient == "detached")
+            losses[f"{name}/{gradient}"] = loss
+    return losses
+
+
+def run_pass(loss: Callable[[Case], Tensor], case: Case) -> None:
+    """Run forward and backward, with new gradients; wait for a GPU to finish."""
+    case.features.grad = case.classifier.grad = None
+    loss(case).backward()
+    if case.features.is_cuda:
+        torch.cuda.synchronize()
+
+
+def extra_memory_mib(loss: Callable[[Case], Tensor], case: Case) -> float:
+    """Return what one pass adds to the peak memory, in MiB, beyond inputs and gradients."""
+    device = case.features.device.type
+    small = make_case((8, len(case.classifier), 4), device, case.features.dtype)
+    run_pass(loss, small)  # loads and compiles what the first call needs
+    case.features.grad, case.classifier.grad = torch.ones_like(case.features), torch.ones_like(case.classifier)
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    elif (peak := Path("/proc/self/clear_refs")).exists():
+        ctypes.CDLL(None).malloc_trim(0)  # free memory held by the allocator would hide as much of the growth
+        peak.write_text("5")  # resets the peak
+    before = harness.peak_memory_mib(device)
+    run_pass(loss, case)
+    return harness.peak_memory_mib(device) - before
 
 
 def rows(size: Size, options: argparse.Namespace) -> Iterator[Row]:
-    """Time all variants at one size, and yield a row of the CSV for each as its memory is measured."""
-    case = made(*size, options.device, getattr(torch, options.dtype))
-    variants = variants_at(size, options.device, options.only or ())
-    few = options.device == "cpu" and size[0] * size[1] >= LARGE["cpu"]
-    seconds = measure(case, variants, min(options.rounds, max(3, options.rounds // 5)) if few else options.rounds)
-    relative = ratios(seconds, variants[0].label)
-    for variant in variants:
-        yield {
-            **facts(options.device),
-            "rows": case.rows,
-            "words": case.words,
-            "width": case.width,
-            "dtype": options.dtype,
-            "distinct_targets": len(case.targets.unique()),
-            "loss": variant.name,
-            "gradient": variant.gradient,
-            "rounds": len(seconds[variant.label]),
-            "median_seconds": f"{median(seconds[variant.label]):.5f}",
-            "ratio_to_stock": f"{relative[variant.label]:.3f}",
-            "extra_memory_mib": f"{memory_in_a_process(size, variant, options):.0f}",
-        }
+    """Time all variants at a size in turns, and yield a row of each as its memory is measured."""
+    large = size[0] * size[1] >= LARGE[options.device]
+    case = make_case(size, options.device, getattr(torch, options.dtype))
+    losses = variants(options.device, large=large)
+    if options.only:
+        losses = {name: loss for name, loss in losses.items() if name.split("/")[0] in (STOCK, *options.only)}
+    rounds = max(3, options.rounds // 5) if large and options.device == "cpu" else options.rounds
+    timed = {name: lambda _, loss=loss: run_pass(loss, case) for name, loss in losses.items()}
+    seconds = harness.time_in_turns(timed, rounds)
+    where = ["--device", options.device, "--dtype", options.dtype]
+    for name, times in seconds.items():
+        memory = harness.json_of_process(__file__, ["--memory-of", name, *size, *where])
+        relative = harness.ratio(times, seconds[f"{STOCK}/plain"])
+        values = (*size, options.dtype, len(case.targets.unique()), *name.split("/"), len(times))
+        figures = (f"{median(times):.5f}", f"{relative:.3f}", f"{memory:.0f}")
+        yield harness.row(COLUMNS, *values, *figures, device=options.device)
 
 
-def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = parser_of(__doc__, RESULTS)
-    parser.add_argument(
-        "--rounds", type=positive, default=15, help="rounds that are counted (default: 15; fewer when large)"
+def latest(path: Path, device: str, dtype: str) -> dict[Size, list[dict[str, str]]]:
+    """Return size -> rows of its latest run on a CPU, or on a GPU."""
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dtype"] == dtype]
+    by_size: dict[Size, list[dict[str, str]]] = {}
+    for row in rows:
+        if (row["device"] == "cpu") != (device == "cpu"):
+            continue
+        by_size.setdefault((int(row["rows"]), int(row["words"]), int(row["width"])), []).append(row)
+    for size, own in by_size.items():
+        last_run = [row for row in own if all(row[name] == own[-1][name] for name in RUN)]
+        by_size[size] = list({(row["loss"], row["gradient"]): row for row in last_run}.values())
+    return dict(sorted(by_size.items(), key=lambda item: (item[0][0] * item[0][1], item[0])))
+
+
+def markdown(size: Size, rows: list[dict[str, str]]) -> str:
+    """Return the table of one size: ratios to stock cross-entropy, and extra memory."""
+    head = "{:,} rows, {:,} words, width {:,}".format(*size) + f" ({rows[0]['distinct_targets']} distinct targets)"
+    lines = [f"| {head} | {' | '.join(GRADIENTS.values())} | MiB more, in this order |", "|---|---:|---:|---:|---|"]
+    for loss in dict.fromkeys(row["loss"] for row in rows):
+        own = {row["gradient"]: row for row in rows if row["loss"] == loss}
+        ratios = [f"{float(own[gradient]['ratio_to_stock']):.2f}" if gradient in own else "" for gradient in GRADIENTS]
+        if loss == STOCK:
+            ratios[0] = f"1 ({1000 * float(own['plain']['median_seconds']):.0f} ms)"
+        memory = ", ".join(own[gradient]["extra_memory_mib"] for gradient in GRADIENTS if gradient in own)
+        lines.append(f"| {NAMES.get(loss, f'tiedlm, {loss}')} | {' | '.join(ratios)} | {memory} |")
+    last = rows[-1]
+    where = last["processor"] if last["device"] == "cpu" else last["device"]
+    versions = f"torch {last['torch']}, commit {last['commit'][:7]}, {last['date'][:10]}"
+    conditions = (
+        f"{where}, threads: {last['threads']}, {last['dtype']}, {versions}, medians of {last['rounds']} rounds."
     )
-    parser.add_argument("--device", choices=list(LARGE), default="cpu", help="where it is measured (default: cpu)")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="type of the tables")
-    parser.add_argument(
-        "--sizes",
-        type=int,
-        nargs="+",
-        choices=range(1, len(SIZES) + 1),
-        default=[1, 2, 3, 4],
-        help="which of the sizes, counted from 1 (default: 1 to 4)",
-    )
-    names = sorted({variant.name for variant in VARIANTS})
-    parser.add_argument("--only", nargs="+", choices=names, help="losses beside the stock one (default: all)")
-    parser.add_argument("--memory-of", nargs=4, help="print the memory of a variant at a size, as JSON")
-    return parser.parse_args(arguments)
+    return "\n".join([*lines, "", conditions])
 
 
-def main() -> None:
-    """Measure, append, print."""
-    options = parsed()
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, append; or show the latest rows."""
+    parser = harness.parser_of(__doc__, "losses.csv", rounds=15)
+    parser.add_argument("--device", choices=list(LARGE), default="cpu", help="default: cpu")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of features and tables")
+    numbers = range(1, len(SIZES) + 1)
+    parser.add_argument("--sizes", type=int, nargs="+", choices=numbers, default=[1, 2, 3, 4], help="default: 1 to 4")
+    parser.add_argument("--only", nargs="+", help="losses beside the stock one (default: all)")
+    parser.add_argument("--table", action="store_true", help="print the latest rows as Markdown")
+    parser.add_argument("--memory-of", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.memory_of:
-        print(json.dumps(memory_asked_for(options)))
-        return
-    begin_csv(options.output, COLUMNS)
-    for number in options.sizes:
-        write_down(options.output, rows(SIZES[number - 1], options), line)
-
-
-def memory_asked_for(options: argparse.Namespace) -> float:
-    """Return the extra memory of the variant at the size that the command line names."""
-    label, rows, words, width = options.memory_of
-    variant = next(variant for variant in VARIANTS if variant.label == label)
-    case = made(int(rows), int(words), int(width), options.device, getattr(torch, options.dtype))
-    return extra_memory_mib(case, variant)
-
-
-def line(row: Row) -> str:
-    """Return a row of the CSV in short."""
-    size = f"{row['rows']} x {row['words']} x {row['width']}"
-    name = f"{row['loss']}/{row['gradient']}"
-    return (
-        f"{size:<22}{name:<36}{row['median_seconds']} s  x {row['ratio_to_stock']}  {row['extra_memory_mib']} MiB more"
-    )
+        name, *size = options.memory_of
+        rows_, vocab_size, width = map(int, size)
+        case = make_case((rows_, vocab_size, width), options.device, getattr(torch, options.dtype))
+        print(json.dumps(extra_memory_mib(variants(options.device)[name], case)))
+    elif options.table:
+        by_size = latest(options.output, options.device, options.dtype)
+        print("\n\n".join(markdown(size, rows) for size, rows in by_size.items()))
+    else:
+        harness.open_csv(options.output, COLUMNS)
+        for number in options.sizes:
+            harness.write_rows(options.output, rows(SIZES[number - 1], options))
 
 
 if __name__ == "__main__":

@@ -1,258 +1,172 @@
-"""Peak memory and words a second of training on a short and on a long text of the same language.
+"""Peak memory and words per second of training on a short and on a long text of the same language.
 
-    python benchmarks/scale.py --words 1000000 50000000 --windows 300
+    python benchmarks/scale.py --words 1000000 50000000 --windows 300 --threads 2
 
-The texts are written by a fixed seed: words as uneven as a language's, lines of 20. Every text is encoded in a process
-of its own and trained in another one, which trains some windows, saves, scores, and then reads its whole text window by
-window as an epoch does; both tell the most memory that they had. Words a second are measured in one more process, in
-which the texts take turns, a window each, in a new order every round, one half at the start and one half at the end of
-the texts. Rows are appended to `benchmarks/results/scale.csv`.
+The texts are drawn from a fixed seed, with Zipf's word frequencies and lines of 20 words. Each is encoded in a process
+of its own and used in another one, which trains some windows, scores, and then reads the whole text window by window as
+an epoch does. Words per second are measured in one more process, in which the texts take turns, half of the windows at
+the start of the texts and half at their end. Rows are appended to `results/scale.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import shutil
 import tempfile
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
-import step_windows
-from command_line import Row, parser_of, positive, printed_by, write_down
-from machine import FACTS, begin_csv, facts, peak_memory_mib
-from tiedlm.checkpoint import RunFolder
-from tiedlm.corpora.config import CorpusConfig
-from tiedlm.corpora.prepare import prepare
-from tiedlm.evaluation.perplexity import perplexity
-from tiedlm.evaluation.predictions import WINDOW_STEPS
+import harness
+from harness import FACTS, STEPS, STREAMS, VOCAB_SIZE, WARM_UP, Row
+from tiedlm import CorpusConfig, perplexity, prepare
+from tiedlm.corpora.prepare import Corpus
+from tiedlm.corpora.streams import Streams
+from tiedlm.models.build import build_model
 from tiedlm.recipes.catalogue import recipe
-from tiedlm.runs.config import RunConfig
-from tiedlm.training.display import SilentDisplay
-from tiedlm.training.loop import Training
-from tiedlm.training.start import continued, started
 
-RECIPE = "ptb-small-real"
-LINE_WORDS, BLOCK_LINES = 20, 10_000
-SCORED_WINDOWS = 50
-WARM_UP = 3
-"""Rounds that are not counted."""
-RESULTS = Path(__file__).parent / "results" / "scale.csv"
+RECIPE, LINE_WORDS, BLOCK_LINES, SCORED_WORDS = "ptb-small-real", 20, 10_000, 12_800
 COLUMNS = (*FACTS, "words", "vocabulary", "windows", "words_per_second", "speed_to_first", "peak_memory_mib")
 COLUMNS += ("peak_to_first", "anonymous_mib", "anonymous_to_first", "encoding_peak_mib", "encoding_words_per_second")
 
 
-def write_text(path: Path, words: int, seed: int) -> None:
-    """Write a text of that many words, `<eos>` counted, a block of lines at a time; it begins with every word once."""
-    lines, spelled = words // (LINE_WORDS + 1), [f"w{number}" for number in range(step_windows.WORDS)]
+def write_text(path: Path, words: int) -> None:
+    """Write a text of that many words, `<eos>` included; it begins with every word of the vocabulary once."""
+    lines, names = words // (LINE_WORDS + 1), [f"w{number}" for number in range(VOCAB_SIZE)]
     with path.open("w") as file:
         for start in range(0, lines, BLOCK_LINES):
             count = min(BLOCK_LINES, lines - start)
-            ids = step_windows.zipf_ids(count * LINE_WORDS, seed + start)
+            ids = harness.zipf_ids(count * LINE_WORDS, seed=words + start)
             if start == 0:
-                ids[: step_windows.WORDS] = np.arange(step_windows.WORDS)[: len(ids)]
-            rows = ids.reshape(count, LINE_WORDS).tolist()
-            file.writelines(" ".join([spelled[word] for word in row]) + "\n" for row in rows)
+                ids[:VOCAB_SIZE] = np.arange(VOCAB_SIZE)[: len(ids)]
+            block = ids.reshape(count, LINE_WORDS).tolist()
+            file.writelines(" ".join([names[word] for word in row]) + "\n" for row in block)
 
 
-def text_config(folder: Path, words: int) -> RunConfig:
-    """Return the recipe on a text of that many words, which is written where it is missing."""
+def corpus_of(folder: Path, words: int) -> Corpus:
+    """Return the encoded text of that many words; text and cache are made where they are missing."""
     paths = {"train": folder / f"{words}.txt", "valid": folder / "valid.txt", "test": folder / "valid.txt"}
-    for name, count in (("train", words), ("valid", 50 * LINE_WORDS)):
-        if not paths[name].exists():
-            write_text(paths[name], count, seed=count)
-    files = {name: str(path) for name, path in paths.items()}
-    return replace(recipe(RECIPE), corpus=CorpusConfig(**files, vocabulary_size=step_windows.WORDS))
+    for split, count in (("train", words), ("valid", 50 * (LINE_WORDS + 1))):
+        if not paths[split].exists():
+            write_text(paths[split], count)
+    files = {split: str(path) for split, path in paths.items()}
+    return prepare(CorpusConfig(**files, vocabulary_size=VOCAB_SIZE), cache_dir=folder / f"cache-{words}")
 
 
-class Watch(threading.Thread):
-    """Looks again and again how much memory is this process's own, which no file backs (anonymous, in Linux' words)."""
+@contextmanager
+def peak_anonymous_mib(peak: dict[str, float]) -> Iterator[None]:
+    """Look every hundredth of a second at the memory that no file backs, and put the largest into `peak`."""
+    over, peak["anonymous"] = threading.Event(), 0.0
 
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.most_mib = 0.0
-        self._over = threading.Event()
+    def look() -> None:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        now = sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "VmSwap:"))) / 1024
+        peak["anonymous"] = max(peak["anonymous"], now)
 
-    def run(self) -> None:
-        while not self._over.wait(0.01):
-            self.look()
+    def watch() -> None:
+        while not over.wait(0.01):
+            look()
 
-    def look(self) -> None:
-        status = Path("/proc/self/status").read_text().splitlines()
-        now = sum(int(line.split()[1]) for line in status if line.startswith(("RssAnon:", "VmSwap:"))) / 1024
-        self.most_mib = max(self.most_mib, now)
-
-    def __enter__(self) -> Watch:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
-        self.look()
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+    look()
 
 
-def training(config: RunConfig, folder: Path) -> Training:
-    """Return a training before its first window; its run folder is made where it is missing."""
-    run, cache = folder / f"run-{_stem(config)}", _cache(config, folder)
-    if not run.exists():
-        started(config, run, None, None, cache)
-    run_folder = RunFolder.open(run)
-    config, corpus, state = continued(run_folder, None, cache)
-    return Training(config, corpus, run_folder, state, SilentDisplay())
-
-
-def _stem(config: RunConfig) -> str:
-    return Path(config.corpus.train or "").stem
-
-
-def _cache(config: RunConfig, folder: Path) -> Path:
-    return folder / f"cache-{_stem(config)}"
-
-
-def encoded(config: RunConfig, folder: Path) -> None:
-    """Count and encode the text, though it be encoded already."""
-    cache = _cache(config, folder)
-    shutil.rmtree(cache, ignore_errors=True)
-    prepare(config.corpus, cache_dir=cache)
-
-
-def trained(config: RunConfig, folder: Path, windows: int) -> None:
-    """Do with memory what a whole training does: windows, saving, scoring, and the whole text read through."""
-    ours = training(config, folder)
-    for _, window in zip(range(windows), ours.streams.windows(config.training.steps), strict=False):
-        ours.train_one_window(*window)
-    ours.record.save(ours.state, {"weights": ours.state.weights()})
-    vocabulary, ids = ours.corpus.vocabulary, ours.corpus.splits["train"].ids
-    perplexity(ours.state.model, ids[-SCORED_WINDOWS * WINDOW_STEPS :], end_id=vocabulary.end_id, unknown_id=0)
-    for _ in ours.streams.windows(config.training.steps):
-        pass
-
-
-def memory(work: str, words: int, options: argparse.Namespace) -> dict[str, float]:
-    """Do some work and return the most memory that this process had, of any kind and of its own kind, and seconds."""
-    config, began = text_config(options.folder, words), time.monotonic()
-    with Watch() as watch:
+def memory_of(work: str, words: int, folder: Path, windows: int) -> dict[str, float]:
+    """Encode a text, or train on it, and return this process's peak memory, resident and anonymous, and seconds."""
+    peak: dict[str, float] = {}
+    start = time.monotonic()
+    with peak_anonymous_mib(peak):
         if work == "encode":
-            encoded(config, options.folder)
+            shutil.rmtree(folder / f"cache-{words}", ignore_errors=True)
+            corpus_of(folder, words)
         else:
-            trained(config, options.folder, options.windows)
-    seconds = time.monotonic() - began
-    return {"peak": peak_memory_mib(), "anonymous": watch.most_mib, "seconds": seconds}
+            corpus, config = corpus_of(folder, words), recipe(RECIPE)
+            ids, end_id = corpus.splits["train"].ids, corpus.vocabulary.end_id
+            model, streams = build_model(config.model, VOCAB_SIZE), Streams(ids, STREAMS, end_id=end_id)
+            step = harness.training_step(config, model)
+            for _, window in zip(range(windows), streams.windows(STEPS), strict=False):
+                step(*window)
+            perplexity(model, ids[-SCORED_WORDS:], end_id=end_id, unknown_id=0)
+            for _ in streams.windows(STEPS):
+                pass
+    return {"peak": harness.peak_memory_mib(), **peak, "seconds": time.monotonic() - start}
 
 
-def in_a_process(work: str, words: int, options: argparse.Namespace) -> dict[str, float]:
-    """Return `memory` of a process that does nothing else."""
-    arguments = ["--only", work, "--words", str(words), "--folder", str(options.folder)]
-    arguments += ["--windows", str(options.windows), "--threads", str(torch.get_num_threads())]
-    return printed_by(__file__, arguments)
-
-
-def rounds_of_half(windows: int) -> int:
-    """Return the rounds at the start of the texts, or at their end, when so many windows are trained of each."""
-    return WARM_UP + -(-windows // 2)
-
-
-def least_words(windows: int) -> int:
-    """Return the words that a text must have for so many windows, though its last line be cut off."""
-    config = recipe(RECIPE).training
-    return rounds_of_half(windows) * config.streams * config.steps + LINE_WORDS
-
-
-def speeds(options: argparse.Namespace) -> dict[int, list[float]]:
-    """Return for every text the seconds of each window; the texts take turns."""
-    seconds: dict[int, list[float]] = {words: [] for words in options.words}
-    configs = {words: text_config(options.folder, words) for words in seconds}
-    trainings = {words: training(config, options.folder) for words, config in configs.items()}
-    half, order = rounds_of_half(options.windows), random.Random(0)
+def step_seconds(all_words: list[int], folder: Path, windows: int) -> dict[int, list[float]]:
+    """Return the seconds of each training window of every text; the texts take turns, first at their start."""
+    config, seconds = recipe(RECIPE), {words: [] for words in all_words}
+    steps, streams = {}, {}
+    for words in all_words:
+        corpus = corpus_of(folder, words)
+        steps[words] = harness.training_step(config)
+        streams[words] = Streams(corpus.splits["train"].ids, STREAMS, end_id=corpus.vocabulary.end_id)
+    half = -(-windows // 2)
     for at_end in (False, True):
-        running = {
-            words: ours.streams.windows(ours.config.training.steps, max(0, ours.windows - half - 1) * at_end)
-            for words, ours in trainings.items()
-        }
-        for number in range(half):
-            for words in order.sample(list(seconds), len(seconds)):
-                began = time.perf_counter()
-                trainings[words].train_one_window(*next(running[words]))
-                if number >= WARM_UP:
-                    seconds[words].append(time.perf_counter() - began)
+        timed = {}
+        for words, own in streams.items():
+            first = max(0, own.window_count(STEPS) - half - WARM_UP - 1) if at_end else 0
+            iterator = own.windows(STEPS, first)
+            timed[words] = lambda _, step=steps[words], iterator=iterator: step(*next(iterator))
+        for words, times in harness.time_in_turns(timed, half).items():
+            seconds[words] += times
     return seconds
 
 
-def rows(options: argparse.Namespace) -> list[Row]:
-    """Measure all texts and return a row of the CSV for each."""
-    encoding, memories = (
-        {words: in_a_process(work, words, options) for words in options.words} for work in ("encode", "train")
-    )
-    seconds = speeds(options)
-    shortest, window = options.words[0], recipe(RECIPE).training
-    return [
-        {
-            **facts(),
-            "words": words,
-            "vocabulary": step_windows.WORDS,
-            "windows": len(seconds[words]),
-            "words_per_second": f"{window.streams * window.steps / median(seconds[words]):.0f}",
-            "speed_to_first": f"{median(a / b for a, b in zip(seconds[shortest], seconds[words], strict=True)):.4f}",
-            "peak_memory_mib": f"{memories[words]['peak']:.1f}",
-            "peak_to_first": f"{memories[words]['peak'] / memories[shortest]['peak']:.4f}",
-            "anonymous_mib": f"{memories[words]['anonymous']:.1f}",
-            "anonymous_to_first": f"{memories[words]['anonymous'] / memories[shortest]['anonymous']:.4f}",
-            "encoding_peak_mib": f"{encoding[words]['peak']:.1f}",
-            "encoding_words_per_second": f"{words / encoding[words]['seconds']:.0f}",
-        }
-        for words in options.words
-    ]
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Measure all texts and yield a row of each."""
 
+    def in_process(work: str, words: int) -> dict[str, float]:
+        arguments = ["--work", work, "--words", words, "--folder", options.folder, "--windows", options.windows]
+        return harness.json_of_process(__file__, arguments)
 
-def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--words", type=positive, nargs="+", default=[1_000_000, 50_000_000], help="words of each text")
-    parser.add_argument("--windows", type=positive, default=300, help="windows that are trained of each (default: 300)")
-    parser.add_argument("--folder", type=Path, help="where texts, cache and runs go (default: a temporary folder)")
-    parser.add_argument("--only", choices=["encode", "train"], help="do this alone and print the memory as JSON")
-    options = parser.parse_args(arguments)
-    if min(options.words) < (least := least_words(options.windows)):
-        parser.error(
-            f"--words {min(options.words)} is too short a text for --windows {options.windows}: {least} words or more "
-            "are due. Ask for a longer text or for fewer windows."
-        )
-    return options
+    for words in options.words:
+        corpus_of(options.folder, words)
+    encoding, training = ({words: in_process(work, words) for words in options.words} for work in ("encode", "train"))
+    seconds, first = step_seconds(options.words, options.folder, options.windows), options.words[0]
+    for words in options.words:
+        own, base, encode = training[words], training[first], encoding[words]
+        speed, relative = STREAMS * STEPS / median(seconds[words]), harness.ratio(seconds[first], seconds[words])
+        values = (words, VOCAB_SIZE, len(seconds[words]), f"{speed:.0f}", relative)
+        values += (f"{own['peak']:.1f}", own["peak"] / base["peak"])
+        values += (f"{own['anonymous']:.1f}", own["anonymous"] / base["anonymous"], f"{encode['peak']:.1f}")
+        yield harness.row(COLUMNS, *values, f"{words / encode['seconds']:.0f}")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, append, print."""
-    options = parsed(arguments)
+    """Measure, print, append."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    words = [1_000_000, 50_000_000]
+    parser.add_argument("--words", type=harness.positive, nargs="+", default=words, help="words of each text")
+    parser.add_argument("--windows", type=harness.positive, default=300, help="windows trained of each (default: 300)")
+    parser.add_argument("--threads", type=harness.positive, help="PyTorch threads (default: PyTorch's choice)")
+    parser.add_argument("--folder", type=Path, help="folder for texts and cache (default: a temporary one)")
+    parser.add_argument("--output", type=Path, default=harness.RESULTS / "scale.csv", help="CSV to append to")
+    parser.add_argument("--work", choices=["encode", "train"], help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    needed = (WARM_UP + -(-options.windows // 2)) * STREAMS * STEPS + LINE_WORDS
+    if min(options.words) < needed:
+        parser.error(f"--windows {options.windows} needs a text of at least {needed} words, got {min(options.words)}.")
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.only:
-        print(json.dumps(memory(options.only, options.words[0], options)))
+    if options.work:
+        print(json.dumps(memory_of(options.work, options.words[0], options.folder, options.windows)))
         return
-    begin_csv(options.output, COLUMNS)
+    harness.open_csv(options.output, COLUMNS)
     with tempfile.TemporaryDirectory() as temporary:
         options.folder = options.folder or Path(temporary)
         options.folder.mkdir(parents=True, exist_ok=True)
-        for words in options.words:
-            text_config(options.folder, words)
-        write_down(options.output, rows(options), line)
-
-
-def line(row: Row) -> str:
-    """Return a row of the CSV in short."""
-    return (
-        f"{row['words']:>12,} words  {row['words_per_second']} words/s (x {row['speed_to_first']})  "
-        f"peak {row['peak_memory_mib']} MiB (x {row['peak_to_first']})  "
-        f"of its own {row['anonymous_mib']} MiB (x {row['anonymous_to_first']})  "
-        f"encoding: {row['encoding_words_per_second']} words/s, peak {row['encoding_peak_mib']} MiB"
-    )
+        harness.write_rows(options.output, rows(options))
 
 
 if __name__ == "__main__":

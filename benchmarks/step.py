@@ -1,125 +1,225 @@
-"""Seconds and peak memory of one training step of `ptb-small-*`, beside a plain PyTorch word LSTM of the same size.
+"""Seconds and peak memory of one training step of `ptb-SIZE-*`, beside a plain PyTorch LSTM of the same size.
 
-    python benchmarks/step.py --batches 40 --threads 2
+    python benchmarks/step.py --rounds 40 --threads 2           # appends to results/step.csv
+    python benchmarks/step.py --sizes small medium large --parts
+    python benchmarks/step.py --freed-memory --threads 1        # appends to results/kept_memory.csv
 
-All variants live in one process and take turns, in a new order every round, so that a machine that is slow for a while
-is slow for all of them. Peak memory is that of a process of its own for each variant. Rows are appended to
-`benchmarks/results/step.csv`.
+Variants take turns in one process; peak memory is that of a process of its own. `--parts` prints where a step's time
+goes. `--freed-memory` measures what `tiedlm train` gains on a CPU by keeping the memory that it frees.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Protocol
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from command_line import parser_of, positive, printed_by, write_down
-from machine import FACTS, begin_csv, facts, peak_memory_mib
-from step_variants import VARIANTS, Step, Variant
-from step_windows import Window, windows
-from turns import Make, in_turns, ratios
+import harness
+from harness import FACTS, STEPS, STREAMS, VOCAB_SIZE, WARM_UP, Row, Window
+from tiedlm import RunConfig, linear_augmented_cross_entropy
+from tiedlm.layers.precision import has_lstm_kernel
+from tiedlm.models.build import build_model
+from tiedlm.native.memory import keep_freed_memory
+from tiedlm.recipes.catalogue import recipe
+from tiedlm.seeding import generator
+from tiedlm.training.update import descend
 
-WARM_UP = 3
-"""Rounds that are not counted."""
-MEMORY_STEPS = 3
-"""Steps after which memory has reached its peak."""
-RESULTS = Path(__file__).parent / "results" / "step.csv"
+Step = Callable[[Tensor, Tensor], float]
+SIZES = ("small", "medium", "large")
+PLAIN = "plain-lstm"
+GRADIENTS = {"vd": ("",), "re": ("",), "real": ("through", "detached")}
+"""End of a recipe's name -> how the soft target is differentiated."""
 COLUMNS = (*FACTS, "words", "batches", "model", "gradient", "precision", "median_seconds", "fastest_seconds")
 COLUMNS += ("ratio_to_plain", "peak_memory_mib", "step_memory_mib")
+MEMORY_COLUMNS = (*FACTS, "rounds", "recipe", "freed_memory", "median_seconds", "ratio_to_given_back", "pages_a_step")
+MEMORY_COLUMNS += ("peak_memory_mib",)
+MEMORY_STEPS, WARM_STEPS = 30, 10
 
 
-class Makes(Protocol):
-    """What `measure` asks of a variant: a name, and a step that is made anew."""
-
-    @property
-    def name(self) -> str: ...
-
-    def make(self) -> Step: ...
-
-
-def measure(variants: Sequence[Makes], some: list[Window]) -> dict[str, list[float]]:
-    """Return variant → seconds of each step; one window a round, the first `WARM_UP` not counted."""
-
-    def in_rounds(step: Step) -> Make:
-        return lambda number: partial(step, *some[number])
-
-    return in_turns({variant.name: in_rounds(variant.make()) for variant in variants}, len(some), WARM_UP)
+def variants(size: str) -> dict[str, Callable[[], Step]]:
+    """Return model/gradient/precision -> what makes its step; the first is what the others are compared with."""
+    makers: dict[str, Callable[[], Step]] = {}
+    for precision in ("float32", "bfloat16"):
+        if precision == "float32" or has_lstm_kernel(torch.bfloat16):  # not every CPU runs nn.LSTM in bfloat16
+            makers[f"{PLAIN}//{precision}"] = partial(plain_step, size, precision)
+        for model, gradients in GRADIENTS.items():
+            for gradient in gradients:
+                config = config_of(f"ptb-{size}-{model}", precision, gradient)
+                makers[f"{config.recipe}/{gradient}/{precision}"] = partial(harness.training_step, config)
+    return makers
 
 
-def memory(variant: Variant, some: list[Window]) -> dict[str, float]:
-    """Return the peak memory of this process before and after a few steps, in MiB."""
-    step, before = variant.make(), peak_memory_mib()
-    for inputs, targets in some:
-        step(inputs, targets)
-    return {"before_mib": before, "peak_mib": peak_memory_mib()}
+def config_of(name: str, precision: str, gradient: str = "") -> RunConfig:
+    """Return a recipe in a precision, its soft target differentiated or detached."""
+    config = recipe(name)
+    loss = replace(config.loss, detach_target=gradient == "detached") if gradient else config.loss
+    return replace(config, loss=loss, runtime=replace(config.runtime, precision=precision))
 
 
-def memory_in_a_process(variant: Variant, options: argparse.Namespace) -> dict[str, float]:
-    """Return `memory` of a process that does nothing else."""
-    arguments = ["--memory-of", variant.name, "--threads", str(torch.get_num_threads())]
-    if options.data_dir:
-        arguments += ["--data-dir", str(options.data_dir)]
-    return printed_by(__file__, arguments)
+def plain_step(size: str, precision: str, device: str = "cpu") -> Step:
+    """Return a step of stock parts: tied two-layer `nn.LSTM`, cross-entropy, no dropout, the same clipping and SGD."""
+    config = recipe(f"ptb-{size}-re")
+    units, layers = config.model.units, config.model.layers
+    table, lstm = nn.Embedding(VOCAB_SIZE, units, device=device), nn.LSTM(units, units, layers, device=device)
+    parameters = [*table.parameters(), *lstm.parameters()]
+    for parameter in parameters:
+        nn.init.uniform_(parameter, -config.model.init_range, config.model.init_range)
+    optimizer = torch.optim.SGD(parameters, lr=config.training.learning_rate)
+    state = (torch.zeros(layers, STREAMS, units, device=device), torch.zeros(layers, STREAMS, units, device=device))
+
+    def step(inputs: Tensor, targets: Tensor) -> float:
+        nonlocal state
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            features, (hidden, cell) = lstm(table(inputs), state)
+            loss = F.cross_entropy(F.linear(features.flatten(0, 1), table.weight), targets.flatten(), reduction="sum")
+        optimizer.zero_grad()
+        (loss / STREAMS).backward()
+        nn.utils.clip_grad_norm_(parameters, config.training.clip_norm)
+        optimizer.step()
+        state = (hidden.detach().float(), cell.detach().float())
+        return float(loss.detach())
+
+    return step
 
 
-def rows(options: argparse.Namespace, variants: list[Variant]) -> list[dict[str, object]]:
-    """Measure all variants and return a row of the CSV for each."""
-    words, some = windows(WARM_UP + options.batches, options.data_dir)
-    memories = [memory_in_a_process(variant, options) for variant in variants]
-    seconds = measure(variants, some)
-    relative = ratios(seconds, variants[0].name)
-    return [
-        {
-            **facts(),
-            "words": words,
-            "batches": options.batches,
-            "model": variant.model,
-            "gradient": variant.gradient,
-            "precision": variant.precision,
-            "median_seconds": f"{median(seconds[variant.name]):.5f}",
-            "fastest_seconds": f"{min(seconds[variant.name]):.5f}",
-            "ratio_to_plain": f"{relative[variant.name]:.3f}",
-            "peak_memory_mib": f"{used['peak_mib']:.0f}",
-            "step_memory_mib": f"{used['peak_mib'] - used['before_mib']:.0f}",
-        }
-        for variant, used in zip(variants, memories, strict=True)
-    ]
+def step_rows(size: str, options: argparse.Namespace) -> Iterator[Row]:
+    """Time all variants at a size in turns, and yield a row of each."""
+    words, batches = harness.windows(WARM_UP + options.rounds, options.data_dir)
+    steps = {name: make() for name, make in variants(size).items()}
+    timed = {name: lambda number, run=run: run(*batches[number]) for name, run in steps.items()}
+    seconds = harness.time_in_turns(timed, options.rounds)
+    data_option = ["--data-dir", options.data_dir] if options.data_dir else []
+    for name, times in seconds.items():
+        before, peak = harness.json_of_process(__file__, ["--memory-of", size, name, *data_option])
+        model, *others = name.split("/")
+        if model == PLAIN and size != "small":
+            model = f"{PLAIN}-{size}"
+        relative = harness.ratio(times, next(iter(seconds.values())))
+        figures = (
+            f"{median(times):.5f}",
+            f"{min(times):.5f}",
+            f"{relative:.3f}",
+            f"{peak:.0f}",
+            f"{peak - before:.0f}",
+        )
+        yield harness.row(COLUMNS, words, options.rounds, model, *others, *figures)
 
 
-def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = parser_of(__doc__, RESULTS)
-    parser.add_argument("--batches", type=positive, default=40, help="rounds that are counted (default: 40)")
-    parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (else made-up words)")
-    parser.add_argument("--memory-of", choices=[v.name for v in VARIANTS], help="print this variant's memory, as JSON")
-    return parser.parse_args(arguments)
+def memory_of(size: str, name: str, folder: Path | None) -> tuple[float, float]:
+    """Return the peak memory of this process before and after a few steps of a variant."""
+    step, before = variants(size)[name](), harness.peak_memory_mib()
+    for window in harness.windows(WARM_UP, folder)[1]:
+        step(*window)
+    return before, harness.peak_memory_mib()
 
 
-def main() -> None:
-    """Measure, append, print."""
-    options = parsed()
+def part_seconds(config: RunConfig, batches: list[Window]) -> dict[str, float]:
+    """Return part of a step -> its median seconds; "rest" is what the other parts leave of the step."""
+    model, loss = build_model(config.model, VOCAB_SIZE), config.loss
+    state, masks = model.initial_state(STREAMS), model.draw_masks(STREAMS, generator(0, "masks"))
+    features = 0.3 * torch.randn(STEPS, STREAMS, model.classifier.shape[1], generator=generator(0, "features"))
+    out_grad = torch.randn(features.shape, generator=generator(0, "gradients"))
+    step = harness.training_step(config)
+    loss_options = {"gamma": loss.gamma, "temperature": loss.temperature or 1.0, "detach_target": loss.detach_target}
+
+    def body(number: int) -> None:
+        model.zero_grad()
+        model(batches[number][0], state, masks)[0].backward(out_grad)
+
+    def loss_alone(number: int) -> None:
+        rows, table, bias = features.detach().requires_grad_(), model.tables.separate_vectors, model.bias
+        linear_augmented_cross_entropy(
+            rows, model.classifier, batches[number][1], table=table, bias=bias, reduction="sum", **loss_options
+        ).backward()
+
+    timed = {
+        "step": lambda number: step(*batches[number]),
+        "forward": lambda number: model(batches[number][0], state, masks),
+        "forward and backward": body,
+        "loss": loss_alone,
+        "update": lambda _: descend(model.parameters(), 1e-9, config.training.clip_norm),
+    }
+    medians = {name: median(times) for name, times in harness.time_in_turns(timed, len(batches) - WARM_UP).items()}
+    rest = medians["step"] - medians["forward and backward"] - medians["loss"] - medians["update"]
+    return {**medians, "rest": rest}
+
+
+def freed_memory_of(name: str, kind: str, vocab_size: int) -> dict[str, float]:
+    """Return median seconds of this process's steps, pages fetched per step, and peak memory."""
+    if kind == "kept":
+        keep_freed_memory()
+    _, batches = harness.windows(WARM_STEPS + MEMORY_STEPS, Path(os.devnull), vocab_size)
+    step, seconds, pages = harness.training_step(config_of(name, "bfloat16"), vocab_size=vocab_size), [], 0
+    for number, window in enumerate(batches):
+        if number == WARM_STEPS:
+            pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        start = time.perf_counter()
+        step(*window)
+        seconds.append(time.perf_counter() - start)
+    pages = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - pages) / MEMORY_STEPS
+    return {"seconds": median(seconds[WARM_STEPS:]), "pages": pages, "peak_mib": harness.peak_memory_mib()}
+
+
+def freed_memory_rows(rounds: int) -> Iterator[Row]:
+    """Measure recipes with freed memory given back and kept, a process each, in turns."""
+    for name in ("ptb-small-vd", "ptb-small-real", "wikitext2-small-vd", "wikitext2-small-real"):
+        vocab_size = VOCAB_SIZE if name.startswith("ptb") else 33_278
+        measured: dict[str, list[dict[str, float]]] = {"given back": [], "kept": []}
+        for _ in range(rounds):
+            for kind, runs in measured.items():
+                runs.append(harness.json_of_process(__file__, ["--freed-memory-of", name, kind, vocab_size]))
+        base = [run["seconds"] for run in measured["given back"]]
+        for kind, runs in measured.items():
+            seconds, pages, peaks = ([run[key] for run in runs] for key in ("seconds", "pages", "peak_mib"))
+            figures = (f"{median(seconds):.5f}", f"{harness.ratio(seconds, base):.3f}", f"{median(pages):.0f}")
+            yield harness.row(MEMORY_COLUMNS, rounds, name, kind, *figures, f"{median(peaks):.0f}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, append."""
+    parser = harness.parser_of(__doc__, "step.csv", rounds=40)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["small"], help="networks (default: small)")
+    parser.add_argument("--parts", action="store_true", help="print the parts of a step instead")
+    parser.add_argument("--freed-memory", action="store_true", help="measure freed memory kept and given back instead")
+    parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (default: the data folder)")
+    parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--freed-memory-of", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.memory_of:
-        variant = next(variant for variant in VARIANTS if variant.name == options.memory_of)
-        print(json.dumps(memory(variant, windows(MEMORY_STEPS, options.data_dir)[1])))
-        return
-    begin_csv(options.output, COLUMNS)
-    write_down(options.output, rows(options, VARIANTS), line)
-
-
-def line(row: dict[str, object]) -> str:
-    """Return a row of the CSV in short."""
-    return (
-        f"{row['model']:<15}{row['gradient']:<10}{row['precision']:<10}{row['median_seconds']} s  "
-        f"x {row['ratio_to_plain']}  peak {row['peak_memory_mib']} MiB, of it the steps' {row['step_memory_mib']}"
-    )
+        size, name = options.memory_of
+        print(json.dumps(memory_of(size, name, options.data_dir)))
+    elif options.freed_memory_of:
+        name, kind, vocab_size = options.freed_memory_of
+        print(json.dumps(freed_memory_of(name, kind, int(vocab_size))))
+    elif options.freed_memory:
+        output = options.output.with_name("kept_memory.csv")
+        harness.open_csv(output, MEMORY_COLUMNS)
+        harness.write_rows(output, freed_memory_rows(options.rounds))
+    elif options.parts:
+        for size in options.sizes:
+            for kind in ("re", "real"):
+                batches = harness.windows(WARM_UP + options.rounds, options.data_dir)[1]
+                seconds = part_seconds(recipe(f"ptb-{size}-{kind}"), batches)
+                print(f"parts of a step of ptb-{size}-{kind}:")
+                for part, own in seconds.items():
+                    print(f"  {part:<22}{1000 * own:8.1f} ms {own / seconds['step']:7.1%}", flush=True)
+    else:
+        harness.open_csv(options.output, COLUMNS)
+        for size in options.sizes:
+            harness.write_rows(options.output, step_rows(size, options))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from support.small_text import write_texts
 from tiedlm.cli.main import COMMANDS, main
 from tiedlm.recipes.catalogue import recipe
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()
 SMALL = shlex.split("--model.units 8 --training.epochs 1 --training.streams 2 --training.steps 10 --runtime.threads 1")
 
@@ -28,7 +28,7 @@ WORK = (
     "cli.training_run.begin",
     "cli.training_run.go_on",
     "corpora.prepare.prepare",
-    "reproduction.publish.publish",
+    "paper.publish.publish",
 )
 """What commands call once they have understood what is asked."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiedlm.layers.precision import has_lstm_kernel, recurrent_kernel_runs_in, type_of_products
+from tiedlm.layers.precision import _lstm_trains_in, has_lstm_kernel, recurrent_kernel_runs_in, type_of_products
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,26 @@ def test_autocast_of_another_device_is_none_of_its_business() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_kernel_is_there_where_pytorch_runs_one(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("first_without_gradients", [True, False])
+def test_a_kernel_is_there_where_pytorch_trains_with_one(dtype: torch.dtype, first_without_gradients: bool) -> None:
     lstm = torch.nn.LSTM(3, 4)
     try:
         with torch.autocast("cpu", dtype):
-            lstm(torch.zeros(2, 1, 3))
-        runs = True
+            outputs = lstm(torch.zeros(2, 1, 3))[0]
+        outputs.sum().backward()
+        trains = True
     except RuntimeError:
-        runs = False
-    assert has_lstm_kernel(dtype) == runs
+        trains = False
+    _lstm_trains_in.cache_clear()
+    if first_without_gradients:
+        with torch.inference_mode():
+            assert has_lstm_kernel(dtype) == trains
+    assert has_lstm_kernel(dtype) == trains
 
 
 def test_looking_for_a_kernel_draws_no_numbers() -> None:
     before = torch.get_rng_state()
-    has_lstm_kernel.__wrapped__(torch.bfloat16)
+    _lstm_trains_in.__wrapped__(torch.bfloat16)
     assert torch.equal(torch.get_rng_state(), before)
 
 

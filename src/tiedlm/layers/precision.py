@@ -31,17 +31,21 @@ def leaves_autocast(weight: Tensor) -> bool:
     return wanted != weight.dtype and not recurrent_kernel_runs_in(wanted, weight.device.type)
 
 
-@functools.cache
 def has_lstm_kernel(dtype: torch.dtype) -> bool:
-    """Return whether PyTorch's LSTM runs on this CPU under autocast to a type; for bfloat16 not every CPU's does.
+    """Return whether PyTorch's LSTM trains on this CPU under autocast to a type; not while `torch.compile` traces."""
+    return not torch.compiler.is_compiling() and _lstm_trains_in(dtype)
 
-    It is tried, once, since nothing public tells.
-    """
-    state, gates = torch.zeros(1, 1, 1), torch.zeros(4, 1)
-    parameters = [gates, gates, gates[:, 0], gates[:, 0]]
-    try:
-        with torch.no_grad(), torch.autocast("cpu", dtype):
-            torch.lstm(state, [state, state], parameters, True, 1, 0.0, False, False, False)
-    except RuntimeError:
-        return False
+
+@functools.cache
+def _lstm_trains_in(dtype: torch.dtype) -> bool:
+    """Try a step forward and back: some CPUs have one that scores and none that trains (float16, AVX512-FP16)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        state = torch.zeros(1, 1, 1)
+        weights = [torch.zeros(shape, requires_grad=True) for shape in ((4, 1), (4, 1), (4,), (4,))]
+        try:
+            with torch.autocast("cpu", dtype):
+                outputs = torch.lstm(state, [state, state], weights, True, 1, 0.0, True, False, False)[0]
+            torch.autograd.grad(outputs.sum(), weights)
+        except RuntimeError:
+            return False
     return True

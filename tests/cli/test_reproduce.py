@@ -12,7 +12,7 @@ from tiedlm.paper.pages import BEGIN, END
 def project(tmp_path: Path) -> Path:
     """Results without a figure's, so that nothing has to be drawn."""
     (tmp_path / "docs").mkdir()
-    for page in ("README.md", "docs/reproduction.md"):
+    for page in ("README.md", "docs/results.md"):
         (tmp_path / page).write_text(f"{BEGIN}\n{END}\n")
     add_result(tmp_path / "results", "wikitext2-small-vd", 0, 106.0)
     return tmp_path

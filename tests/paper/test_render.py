@@ -27,7 +27,7 @@ PICTURES = {f"docs/figures/figure{number}.{form}" for number in (1, 2) for form 
 
 def make(folder: Path) -> Path:
     """A project with pages and results."""
-    for page in ("README.md", "docs/reproduction.md"):
+    for page in ("README.md", "docs/results.md"):
         (folder / page).parent.mkdir(exist_ok=True, parents=True)
         (folder / page).write_text(f"Words.\n\n{BEGIN}\n{END}\n")
     add_group(folder / "results", "ptb-small", {"vd": [(88.0,)], "re": [(87.0, 85.0)]})
@@ -66,13 +66,13 @@ def test_every_table_and_figure_is_made(shared: Path) -> None:
     assert set(made(shared)) >= FORMS | PICTURES
     assert len(made(shared)) == 2 + 3 * 11 + 4
     assert (shared / "docs/tables/table1.md").read_text().startswith("# Table 1: perplexity on Penn Treebank")
-    for page in ("README.md", "docs/reproduction.md"):
+    for page in ("README.md", "docs/results.md"):
         assert "`ptb-small-re`" in (shared / page).read_text()
         assert (shared / page).read_text().startswith("Words.\n")
 
 
 def test_what_was_measured_stands_in_tables_and_page(shared: Path) -> None:
-    for name in ("docs/tables/table4.md", "docs/reproduction.md"):
+    for name in ("docs/tables/table4.md", "docs/results.md"):
         assert "| `ptb-medium` | 1 / 1 | 1 | 1.000 [1.000, 1.000] |" in (shared / name).read_text()
     assert "ptb-medium-real, seed 0" in (shared / "docs/tables/table4-words.md").read_text()
 
@@ -84,7 +84,7 @@ def test_the_halves_read_with_their_own_words_have_a_table_once_they_are_measure
     result = add_result(project / "results", "wikitext2-half1-small-re", 0, 150.0, chances=CHANCES)
     write(project)
     assert tables < set(made(project))
-    page = (project / "docs/reproduction.md").read_text()
+    page = (project / "docs/results.md").read_text()
     assert (
         page.index("### Table 2:") < page.index("### Table 2 with the words of the half") < page.index("### Table 3:")
     )
@@ -170,5 +170,5 @@ def test_a_new_result_changes_what_is_made_of_it(project: Path) -> None:
     before = rendered(project)
     add_result(project / "results", "ptb-small-vd", 1, 87.0)
     other = {path.as_posix() for path, content in rendered(project).items() if content != before[path]}
-    assert {"docs/tables/table1.md", "docs/figures/figure2.png", "README.md", "docs/reproduction.md"} <= other
+    assert {"docs/tables/table1.md", "docs/figures/figure2.png", "README.md", "docs/results.md"} <= other
     assert not any("figure1" in name for name in other)

@@ -56,7 +56,7 @@ class Arguments:
     data_dir: Directory = None
     """Folder in which the corpora are, or to which they are downloaded; without it the usual data folder."""
     render: Switch = False
-    """Make every table and figure, and the generated parts of README.md and docs/reproduction.md."""
+    """Make every table and figure, and the generated parts of README.md and docs/results.md."""
     check: Switch = False
     """Write nothing; fail where what is there is not what the results make."""
     project: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path(".")

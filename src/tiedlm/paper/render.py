@@ -26,7 +26,7 @@ from tiedlm.paper.table4_words import next_words_csv, next_words_table
 from tiedlm.paper.tables import TITLES, table, table_csv
 
 TABLES, FIGURES = Path("docs", "tables"), Path("docs", "figures")
-README, PAGE = Path("README.md"), Path("docs", "reproduction.md")
+README, PAGE = Path("README.md"), Path("docs", "results.md")
 
 Outputs = dict[Path, bytes | None]
 """Path below the project's folder → content; None: no such file may be there."""

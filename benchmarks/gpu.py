@@ -32,7 +32,7 @@ from tiedlm.layers.lstm import LSTMWeights, lstm_loop
 from tiedlm.layers.lstm_stock import lstm_stock
 from tiedlm.layers.variational import draw_mask
 from tiedlm.models.build import build_model
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.training.replayed import ReplayedGradients
 from tiedlm.training.step import window_gradients
 

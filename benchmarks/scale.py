@@ -30,7 +30,7 @@ from tiedlm import CorpusConfig, perplexity, prepare
 from tiedlm.corpora.prepare import Corpus
 from tiedlm.corpora.streams import Streams
 from tiedlm.models.build import build_model
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 RECIPE, LINE_WORDS, BLOCK_LINES, SCORED_WORDS = "ptb-small-real", 20, 10_000, 12_800
 COLUMNS = (*FACTS, "words", "vocabulary", "windows", "words_per_second", "speed_to_first", "peak_memory_mib")

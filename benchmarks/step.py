@@ -31,7 +31,7 @@ from tiedlm import RunConfig, linear_augmented_cross_entropy
 from tiedlm.layers.precision import has_lstm_kernel
 from tiedlm.models.build import build_model
 from tiedlm.native.memory import keep_freed_memory
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.seeding import generator
 from tiedlm.training.update import descend
 

@@ -12,7 +12,7 @@ import pytest
 
 from support.small_text import write_texts
 from tiedlm.cli.main import COMMANDS, main
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()

@@ -7,6 +7,7 @@ import pytest
 
 from support.launch_here import launch_here
 from support.tiny_run import quick_config
+from tiedlm import recipes
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
@@ -14,7 +15,6 @@ from tiedlm.config import to_json
 from tiedlm.corpora.prepare import prepare
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.ngram import NGram
-from tiedlm.recipes import catalogue
 from tiedlm.training import loop
 
 
@@ -27,7 +27,7 @@ def short(monkeypatch, tmp_path):
         return replace(small, recipe=name, model=replace(small.model, tied=name == "demo-real"))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(catalogue, "recipe", recipe)
+    monkeypatch.setattr(recipes, "recipe", recipe)
     monkeypatch.setattr(demo, "launch", launch_here)
     monkeypatch.setattr(demo, "PHRASES", ("the cat", "a dog sees"))
 
@@ -45,7 +45,7 @@ def test_both_models_are_trained_and_shown_beside_the_counting_ones(tiedlm, shor
         "VD-LSTM",
         "VD-LSTM+REAL",
     ]
-    corpus = prepare(catalogue.recipe("demo-vd").corpus)
+    corpus = prepare(recipes.recipe("demo-vd").corpus)
     ids, end_id = {name: split.ids for name, split in corpus.splits.items()}, corpus.vocabulary.end_id
     counts = NGram(ids["train"], len(corpus.vocabulary), order=3, end_id=end_id)
     expected = [f"{counts.score(ids[name], unknown_id=0).perplexity:.1f}" for name in ("valid", "test")]
@@ -89,9 +89,9 @@ def test_a_training_that_fails_is_told_with_its_log(tiedlm, short, monkeypatch):
 
 def test_a_run_of_another_config_is_not_shown_as_the_demos(tiedlm, short, monkeypatch, tmp_path):
     folder = tmp_path / ".demo" / "demo-vd-seed-0"
-    RunFolder.create(folder, {"config": json.dumps(to_json(catalogue.recipe("demo-vd"))).encode()})
-    changed = replace(catalogue.recipe("demo-vd"), seed=1)
-    monkeypatch.setattr(catalogue, "recipe", lambda name: changed)
+    RunFolder.create(folder, {"config": json.dumps(to_json(recipes.recipe("demo-vd"))).encode()})
+    changed = replace(recipes.recipe("demo-vd"), seed=1)
+    monkeypatch.setattr(recipes, "recipe", lambda name: changed)
     answer = tiedlm("demo")
     assert answer.status == 2
     assert "demo-vd-seed-0 holds a run of another config: seed is 3 there and 1 here" in answer.error

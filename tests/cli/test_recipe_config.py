@@ -11,7 +11,7 @@ from tiedlm.cli.words import Words
 from tiedlm.config import to_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import LossConfig
 
 FILES = {"corpus.train": "a.txt", "corpus.valid": "b.txt", "corpus.test": "c.txt"}

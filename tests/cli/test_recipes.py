@@ -4,7 +4,7 @@ import json
 
 from tiedlm.config import from_json
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import RunConfig
 
 

@@ -12,7 +12,7 @@ from support.published_results import add_group, add_points, add_result
 from tiedlm.checkpoint import RunFolder
 from tiedlm.cli import reproduce_list
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 HERE = "a processor"
 

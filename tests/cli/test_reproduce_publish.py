@@ -10,7 +10,7 @@ import pytest
 from tiedlm.cli.reproduce_publish import Publishing
 from tiedlm.errors import RunError
 from tiedlm.launching import Job
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 
 def job(name: str) -> Job:

@@ -13,7 +13,7 @@ from tiedlm.config import to_json
 from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.models.config import LSTMConfig
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 
 
 def make(path, config, *, scores=None, **progress):

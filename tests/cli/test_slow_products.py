@@ -6,7 +6,7 @@ import pytest
 
 from tiedlm import product_rates
 from tiedlm.cli.slow_products import tell_slow_products
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
 FLOAT32 = recipe("ptb-small-re")

@@ -11,7 +11,7 @@ from support.small_text import SMALL, small_config
 from tiedlm.cli import training_run
 from tiedlm.config import from_json, to_json
 from tiedlm.models.config import GRUConfig, RHNConfig
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import LossConfig, RunConfig
 
 

@@ -16,7 +16,7 @@ from tiedlm.cli import train_seeds
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 
 @pytest.fixture

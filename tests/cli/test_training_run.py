@@ -16,7 +16,7 @@ from tiedlm.cli import training_run
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.errors import RanksError, RunError
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.training import loop
 
 CONFIG = recipe("ptb-small-re")

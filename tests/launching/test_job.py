@@ -17,7 +17,7 @@ from tiedlm.config import to_json
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
 PROGRAM = [sys.executable, "-m", "tiedlm", "train"]

@@ -9,7 +9,7 @@ from meta.sources import ROOT
 from tiedlm.paper.published import PUBLISHED
 from tiedlm.paper.render import changes
 from tiedlm.paper.tables import TITLES
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 
 RESULTS = ROOT / "results"
 

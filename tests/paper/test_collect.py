@@ -15,7 +15,7 @@ from tiedlm.errors import RunError
 from tiedlm.paper import differences
 from tiedlm.paper.collect import collect, stages
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 RE = "ptb-small-re"
 

@@ -10,7 +10,7 @@ from support.published_results import add_result
 from tiedlm.paper.collect import collect
 from tiedlm.paper.costs import Estimate, begun, estimate
 from tiedlm.paper.machines import Conditions
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 HERE = "a processor"
 HOUR = 40 * 90.0

@@ -8,7 +8,7 @@ from support.finished_run import EPOCHS, RECIPE, recipe_config
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError
 from tiedlm.paper.differences import check_is_recipe, differences
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

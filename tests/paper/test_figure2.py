@@ -9,7 +9,7 @@ from support.published_results import add_group
 from tiedlm.paper import figure2 as module
 from tiedlm.paper.collect import collect
 from tiedlm.paper.figure2 import curve, figure2, panels
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 EPOCHS = recipe("ptb-small-vd").training.epochs
 

@@ -9,7 +9,7 @@ from support.published_results import add_result, move_to
 from tiedlm.errors import RunError
 from tiedlm.paper.collect import collect
 from tiedlm.paper.machines import Conditions, epoch_seconds, machine_of
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 NAME = "ptb-small-vd"
 EPOCHS = recipe(NAME).training.epochs

@@ -10,7 +10,7 @@ from tiedlm.errors import ArgumentError
 from tiedlm.paper.collect import collect
 from tiedlm.paper.plan import SEEDS, TARGETS, Step, missing, select
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 HERE = "a processor"
 

@@ -7,7 +7,7 @@ import pytest
 
 from tiedlm.corpora.parts import source_of
 from tiedlm.paper.published import BESIDE, PUBLISHED
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 # Table 1, valid / test; the columns are PTB and WikiText-2.
 TABLE_1 = """

@@ -7,7 +7,7 @@ import pytest
 from support.published_results import add_group, add_result, move_to
 from tiedlm.paper.collect import collect
 from tiedlm.paper.standing import hours, standing, stands
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 
 @pytest.mark.parametrize(("test", "verdict"), [(87.80, True), (87.804, True), (87.81, False), (80.0, True)])

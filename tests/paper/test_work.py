@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tiedlm.paper.work import work_a_word, work_of_a_training, work_of_an_epoch
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 
 def test_the_softmax_layer_and_two_lstm_layers() -> None:

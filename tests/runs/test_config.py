@@ -10,7 +10,7 @@ import pytest
 
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig, RuntimeConfig, TrainingConfig
 
 

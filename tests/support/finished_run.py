@@ -12,7 +12,7 @@ from typing import Any
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.corpora.sources import PTB
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
 RECIPE = "ptb-small-re"

@@ -27,7 +27,7 @@ from tiedlm.paper.layout import (
 )
 from tiedlm.paper.measured import OWN_WORDS, SCORED
 from tiedlm.paper.provenance import provenance
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig, RuntimeConfig
 
 PROTOCOL = "every word once"

@@ -17,7 +17,7 @@ from support.unread import NoReading
 from tiedlm.models.build import build_model
 from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.replay import Captured, Function, Replayed
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from tiedlm import recipes
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table, say
 from tiedlm.cli.parsing import parse
 from tiedlm.errors import RunError
 from tiedlm.launching import Job, State, launch
-from tiedlm.recipes import catalogue
 
 if TYPE_CHECKING:
     from tiedlm.checkpoint.load import Run
@@ -65,7 +65,7 @@ def _train(folders: dict[str, Path]) -> None:
     """Train the recipes in their folders at one time, or go on with them; what is finished stays as it is."""
     for name, folder in folders.items():
         say(f"{MODELS[name]}: {folder}")
-    outcomes = launch([Job(config=catalogue.recipe(name), run_dir=folder) for name, folder in folders.items()])
+    outcomes = launch([Job(config=recipes.recipe(name), run_dir=folder) for name, folder in folders.items()])
     left = [f"{outcome.job.name} ({outcome.reason})" for outcome in outcomes if outcome.state is not State.FINISHED]
     if left:
         raise RunError(

@@ -13,7 +13,7 @@ from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.files import read_json
 from tiedlm.locations import expanded
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import LossConfig, RunConfig
 
 SECTIONS = ("corpus", "model", "loss", "training", "runtime")

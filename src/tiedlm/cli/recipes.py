@@ -12,7 +12,7 @@ from tiedlm.cli.output import print_json, print_table
 from tiedlm.cli.parsing import Switch, parse
 from tiedlm.config import to_json
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe, recipe_names
+from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import RunConfig
 
 

@@ -11,7 +11,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.training_run import default_run_dir
 from tiedlm.paper.collect import Row, stages
 from tiedlm.paper.layout import Result
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 
 
 def unmeasured(names: Iterable[str], rows: Mapping[str, Row], seeds: Sequence[int]) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import final
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.training_run import default_run_dir
 from tiedlm.paper.plan import Step
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
 

@@ -14,7 +14,7 @@ from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
 from tiedlm.paper.published import PUBLISHED
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.state import read_progress
 

@@ -15,7 +15,7 @@ from tiedlm.cli.words import Words, split_words
 from tiedlm.corpora.config import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.models.config import ModelConfig
-from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.recipes import recipe_names
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 FOLDERS = ("resume", "from", "run-dir", "data-dir")

@@ -12,7 +12,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import ABSENT, differing, from_json
 from tiedlm.errors import ArgumentError
 from tiedlm.files import read_json
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
 

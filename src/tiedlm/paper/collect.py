@@ -21,7 +21,7 @@ from tiedlm.paper.layout import NOT_USED, PROVENANCE, Result
 from tiedlm.paper.published import PUBLISHED, PublishedRow
 from tiedlm.paper.result import read_result
 from tiedlm.paper.samples import Sample
-from tiedlm.recipes.catalogue import recipe_names
+from tiedlm.recipes import recipe_names
 
 
 @final

@@ -20,7 +20,7 @@ from tiedlm.paper.collect import Row, stages
 from tiedlm.paper.machines import Conditions, epoch_seconds
 from tiedlm.paper.published import PUBLISHED, Size
 from tiedlm.paper.work import work_a_word, work_of_a_training, work_of_an_epoch
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import Precision, RuntimeConfig
 
 THREADS = 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from tiedlm.config import differing, from_json
 from tiedlm.errors import ConfigError
-from tiedlm.recipes.catalogue import recipe
+from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
 FREE = ("seed", "runtime")

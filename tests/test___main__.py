@@ -1,27 +1,50 @@
-import runpy
+"""The process of the command line: its status, and signals from its first line to its last."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tiedlm.cli import main as command
+
+def ended(*command: str, folder: Path | None = None) -> tuple[int, str]:
+    """Status and standard error of `python -m`."""
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=folder)
+    return done.returncode, done.stderr
 
 
-@pytest.fixture(autouse=True)
-def _not_imported_before(monkeypatch):
-    monkeypatch.delitem(sys.modules, "tiedlm.__main__", raising=False)  # runpy warns of a module it finds there
+def test_python_m_is_the_command_and_ends_with_its_status() -> None:
+    assert ended("tiedlm", "--version") == (0, "")
+    status, message = ended("tiedlm", "tarin")
+    assert status == 2
+    assert "Did you mean 'train'" in message
 
 
-def test_python_m_is_the_command(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["tiedlm", "--help"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_module("tiedlm", run_name="__main__")
-    assert end.value.code == 0
-    assert "usage: tiedlm COMMAND" in capsys.readouterr().out
+PROGRAM = """
+import os, sys, types
+number, moment = sys.argv.pop(), sys.argv.pop()
+def kill(): os.kill(os.getpid(), int(number))
+def command(words): return exec("kill()", {"kill": kill}) if moment == "running" else 0
+sys.modules["tiedlm.cli.recipes"] = types.SimpleNamespace(main=command)
+class Finder:
+    def find_spec(name, *_): return kill() if name == "tiedlm.cli.main" else None
+if moment == "importing": sys.meta_path.insert(0, Finder)
+if moment == "ending": __import__("atexit").register(kill)
+from tiedlm.__main__ import run
+run()
+"""
 
 
-def test_its_status_is_the_commands(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["tiedlm", "tarin"])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_module("tiedlm", run_name="__main__")
-    assert end.value.code == command.ERROR
-    assert "Did you mean 'train'" in capsys.readouterr().err
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "outcome"),
+    [("importing", (130, "tiedlm: interrupted\n")), ("running", (130, "tiedlm: interrupted\n")), ("ending", (0, ""))],
+)
+def test_a_signal_ends_the_process_with_status_130_unless_its_work_is_done(
+    moment: str, outcome: tuple[int, str], number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    assert ended("program", "recipes", moment, str(int(number)), folder=tmp_path) == outcome

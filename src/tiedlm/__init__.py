@@ -7,8 +7,8 @@ command line's help load neither torch nor numpy.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as type checkers read it; `typing` itself is half of what `import tiedlm` would load
 if TYPE_CHECKING:
     from tiedlm.checkpoint.load import load_run
     from tiedlm.corpora.config import CorpusConfig
@@ -78,7 +78,7 @@ _HOMES = {
 
 if not TYPE_CHECKING:  # a type checker that saw this function would let every misspelled name pass
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         if name == "__version__":
             value = _installed_version()
         elif name in _HOMES:

@@ -6,9 +6,7 @@ command line's help load neither torch nor numpy.
 
 from __future__ import annotations
 
-from importlib import import_module
-
-TYPE_CHECKING = False  # as type checkers read it; `typing` itself is half of what `import tiedlm` would load
+TYPE_CHECKING = False  # so that the command line's process, which starts with this file, imports nothing before signals
 if TYPE_CHECKING:
     from tiedlm.checkpoint.load import load_run
     from tiedlm.corpora.config import CorpusConfig
@@ -79,6 +77,8 @@ _HOMES = {
 if not TYPE_CHECKING:  # a type checker that saw this function would let every misspelled name pass
 
     def __getattr__(name: str) -> object:
+        from importlib import import_module
+
         if name == "__version__":
             value = _installed_version()
         elif name in _HOMES:

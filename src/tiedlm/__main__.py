@@ -6,10 +6,9 @@ with status 130 and one message, as it does later, instead of a traceback.
 
 from __future__ import annotations
 
+import _signal as signal  # pyright: ignore[reportMissingImports] - what `signal` wraps, without the imports of `enum`
 import os
-import signal
 import sys
-from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
@@ -37,13 +36,13 @@ def run() -> None:
     sys.exit(status)
 
 
-def _exit_at_once(number: int, frame: FrameType | None) -> None:
+def _exit_at_once(number: int, frame: object) -> None:
     """Exit while modules are imported: nothing has begun, and an exception could be lost in an import."""
     os.write(2, b"tiedlm: interrupted\n")
     os._exit(130)
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
+def _raise(number: int, frame: object) -> None:
     raise Interrupted
 
 

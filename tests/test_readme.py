@@ -1,4 +1,4 @@
-"""What the README says, run."""
+"""What the README and docs/README.md say, run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tiedlm.cli.main import COMMANDS, main
 from tiedlm.recipes import recipe
 
 PROJECT = Path(__file__).resolve().parents[1]
-README = (PROJECT / "README.md").read_text()
+PAGES = [PROJECT / "README.md", *sorted(PROJECT.glob("docs/**/*.md"))]
+README = (PROJECT / "README.md").read_text() + (PROJECT / "docs" / "README.md").read_text()
 SMALL = shlex.split("--model.units 8 --training.epochs 1 --training.streams 2 --training.steps 10 --runtime.threads 1")
 
 WORK = (
@@ -45,12 +46,6 @@ def commands() -> list[list[str]]:
 
 def command(name: str) -> list[str]:
     return next(words for words in commands() if words[0] == name)
-
-
-def test_there_is_something_to_run() -> None:
-    assert {"prepare", "train", "score", "predict", "generate", "compare", "doctor"} <= {w[0] for w in commands()}
-    assert len(commands()) == len(re.findall("^tiedlm ", README, re.MULTILINE))
-    assert len(blocks("python")) == 1
 
 
 @pytest.fixture
@@ -86,10 +81,12 @@ def test_every_command_is_told_of() -> None:
     assert set(COMMANDS) - told == set()
 
 
-def test_every_path_that_is_named_exists() -> None:
-    named = re.findall(r"`((?:src|docs|benchmarks|results)/[^`]*)`", README)
-    assert named
-    assert [path for path in named if not (PROJECT / path).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_path_leads_to_a_file(page: Path) -> None:
+    text = page.read_text()
+    links = [page.parent / link for link in re.findall(r"\]\((?!https?:)([^)#]+)", text)]
+    paths = [PROJECT / path for path in re.findall(r"`((?:src|docs|benchmarks|results|tests)/[^`*{A-Z]*)`", text)]
+    assert [path for path in [*links, *paths] if not path.exists()] == []
 
 
 def test_python_runs() -> None:
@@ -114,9 +111,3 @@ def test_own_text_is_trained_scored_asked_and_continued(
         assert main([word if not word.startswith("runs/") else run for word in command(name)]) == 0
     assert main(["compare", run]) == 0
     assert "text-small-real" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("target", ["demo", "test"])
-def test_make_targets_exist(target: str) -> None:
-    assert f"make {target}" in README
-    assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)

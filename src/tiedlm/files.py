@@ -5,14 +5,16 @@ A process killed at any instant leaves the old file or the new one, and perhaps 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tiedlm.errors import RunError
 
@@ -48,7 +50,36 @@ def flush(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Publish `content` as the file `path`."""
     with published(path) as partial:
-        partial.write_bytes(content)
+        partial.unlink(missing_ok=True)  # whatever has this name, nothing is written through it
+        with open_regular(partial, "xb") as file:
+            file.write(content)
+
+
+def open_regular(path: Path, mode: str) -> BinaryIO:
+    """Open a regular file in a binary mode, as files in a folder from a stranger have to be opened.
+
+    Nothing else is opened: no link is followed (or written through, where it is a hard link), no pipe waited for.
+
+    Raises:
+        OSError: there is no such file, or it cannot be opened.
+    """
+    return open(path, mode, opener=_open_regular)  # pyright: ignore[reportReturnType] - the mode is binary
+
+
+def _open_regular(path: str, flags: int) -> int:
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # a link; a pipe or a socket
+            raise OSError(error.errno, "it is not a regular file", path) from error
+        raise
+    status = os.fstat(descriptor)
+    writes = flags & (os.O_WRONLY | os.O_RDWR)
+    if stat.S_ISREG(status.st_mode) and not (writes and status.st_nlink > 1):
+        return descriptor
+    os.close(descriptor)
+    reason = "it has a second name (a hard link)" if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+    raise OSError(errno.EINVAL, reason, path)
 
 
 def json_bytes(value: Any, *, sort_keys: bool = True) -> bytes:

@@ -1,6 +1,8 @@
+import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -183,8 +185,65 @@ def test_a_missing_file_is_named(folder):
         folder.read("config")
     (folder.path / "vocabulary.json").unlink()
     (folder.path / "vocabulary.json").mkdir()
-    with pytest.raises(RunError, match=r"run/vocabulary\.json cannot be read: Is a directory"):
+    with pytest.raises(RunError, match=r"run/vocabulary\.json cannot be read: it is not a regular file"):
         folder.read("vocabulary")
+
+
+def replace_by_link(path, outside):
+    path.symlink_to(outside)
+
+
+def replace_by_hard_link(path, outside):
+    os.link(outside, path)
+
+
+def replace_by_pipe(path, outside):
+    os.mkfifo(path)
+
+
+def replace_by_endless_device(path, outside):
+    path.symlink_to("/dev/zero")
+
+
+REPLACEMENTS = [replace_by_link, replace_by_hard_link, replace_by_pipe, replace_by_endless_device]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "config.json", "state-000001.safetensors", "journal.jsonl", ".lock"])
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_only_regular_files_of_the_folder_are_read_and_written(folder, tmp_path, name, replace):
+    """A link has the right content behind it, so nothing but its being a link can be the reason."""
+    folder.journal.append({"event": "start"})
+    folder.commit({"state": b"state"}, folder.journal)
+    path, outside = folder.path / name, tmp_path / "outside"
+    before = path.read_bytes()
+    outside.write_bytes(before)
+    path.unlink()
+    replace(path, outside)
+    if replace is replace_by_hard_link and name not in ("journal.jsonl", ".lock"):
+        assert RunFolder.open(folder.path).read("state") == b"state"  # to read it does no harm, and is how some copy
+    else:
+        with pytest.raises(RunError):
+            resume_and_save(folder.path)
+    assert outside.read_bytes() == before
+
+
+def resume_and_save(path):
+    folder = RunFolder.open(path)
+    with folder.lock():
+        folder.check_whole()
+        folder.journal.rewind()
+        folder.journal.append({"event": "resume"})
+        folder.commit({"state": b"new"}, folder.journal)
+
+
+def test_a_partial_file_that_is_a_link_is_replaced_and_not_written_through(folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    for name in ("manifest.json", "state-000001.safetensors"):
+        (folder.path / f"{name}.{threading.get_native_id()}.partial").symlink_to(outside)
+    folder.commit({"state": b"state"})
+    assert RunFolder.open(folder.path).read("state") == b"state"
+    assert outside.read_bytes() == b"precious"
 
 
 def test_a_check_of_the_whole_folder_finds_a_missing_file_of_any_role(folder):

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -76,14 +77,22 @@ def test_an_error_in_the_block_lets_go(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"process 1 on \x1b[2Jhost"])
 def test_a_holder_without_a_readable_name_is_still_respected(tmp_path, content):
     with RunLock(tmp_path).held():
-        (tmp_path / ".lock-owner").unlink()
-        if content is not None:
-            (tmp_path / ".lock-owner").write_bytes(content)
+        (tmp_path / ".lock").write_bytes(content)
         with pytest.raises(RunError, match="is in use by another process"), RunLock(tmp_path).held():
             pass
+
+
+def test_a_holder_is_named_while_it_holds_and_no_longer(tmp_path):
+    lock = RunLock(tmp_path)
+    assert lock.holder() is None
+    with another_process_holds(tmp_path) as process:
+        assert lock.holder() == f"process {process.pid} on {socket.gethostname()}"
+        process.kill()
+        process.wait()
+        assert lock.holder() is None
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
@@ -92,8 +101,12 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         pass
 
 
-def test_no_room_for_the_name_does_not_prevent_the_lock(tmp_path):
-    (tmp_path / ".lock-owner").mkdir()
-    first, second = RunLock(tmp_path), RunLock(tmp_path)
-    with first.held(), pytest.raises(RunError, match="is in use by another process"), second.held():
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_nothing_is_written_through_a_link_in_the_place_of_the_lock(tmp_path, link):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    (tmp_path / "run").mkdir()
+    link(outside, tmp_path / "run" / ".lock")
+    with pytest.raises(RunError, match="cannot be locked for writing: it "), RunLock(tmp_path / "run").held():
         pass
+    assert outside.read_bytes() == b"precious"

@@ -36,15 +36,17 @@ def test_an_entry_is_length_and_sha256():
     assert entry.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_wrong_content_is_told_with_expected_and_found():
+def test_a_wrong_content_is_told_with_what_was_expected_and_what_is_there(tmp_path):
     entry = Entry.of("config.json", b"abc")
-    entry.check(b"abc", PATH)
-    with pytest.raises(
-        RunError, match=r"somewhere/manifest.json is damaged .* 3 bytes were saved, but 2 are there.*Rest"
-    ):
-        entry.check(b"ab", PATH)
+    path = tmp_path / "config.json"
+    path.write_bytes(b"abc")
+    assert entry.read(tmp_path) == b"abc"
+    path.write_bytes(b"ab")
+    with pytest.raises(RunError, match=r"config.json is damaged .* 3 bytes were saved, but 2 are there.*Rest"):
+        entry.read(tmp_path)
+    path.write_bytes(b"abd")
     with pytest.raises(RunError, match=r"its sha256 should be ba7816[0-9a-f]{58}, but is a52d15[0-9a-f]{58}\. Nothing"):
-        entry.check(b"abd", PATH)
+        entry.read(tmp_path)
 
 
 @pytest.mark.parametrize("bit", range(8))
@@ -138,5 +140,5 @@ def test_read_suggests_the_nearest_run(tmp_path):
 
 def test_read_names_a_manifest_that_cannot_be_read(tmp_path):
     (tmp_path / "manifest.json").mkdir()
-    with pytest.raises(RunError, match=r"manifest\.json cannot be read: Is a directory"):
+    with pytest.raises(RunError, match=r"manifest\.json cannot be read: it is not a regular file"):
         Manifest.read(tmp_path)

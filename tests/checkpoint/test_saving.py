@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tiedlm import files
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.checkpoint.saving import saving
 from tiedlm.errors import RunError
@@ -64,25 +65,38 @@ def test_an_error_of_the_disk_becomes_an_error_in_words():
         raise ZeroDivisionError
 
 
+class FailingFile:
+    """A new file on a `FailingDisk`."""
+
+    def __init__(self, disk, file):
+        self.disk, self.file = disk, file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, content):
+        if not self.disk.spent():
+            return self.file.write(content)
+        self.file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class FailingDisk:
     """Lets the first `good` operations on the disk pass; every later one fails, a write after half of its bytes."""
 
     def __init__(self, patch, good):
         self.left = good
-        self.write = Path.write_bytes
-        patch.setattr(Path, "write_bytes", lambda path, content: self.write_half(path, content))
+        open_regular = files.open_regular
+        patch.setattr(files, "open_regular", lambda path, mode: FailingFile(self, open_regular(path, mode)))
         for name in ("fsync", "replace"):
             patch.setattr(os, name, self.failing(getattr(os, name)))
 
     def spent(self):
         self.left -= 1
         return self.left < 0
-
-    def write_half(self, path, content):
-        if not self.spent():
-            return self.write(path, content)
-        self.write(path, content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def failing(self, function):
         def call(*arguments):

@@ -113,7 +113,7 @@ def test_where_a_training_goes_on_is_noted_if_it_is_another_place(
 
 def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_note(begun: RunFolder) -> None:
     before = begun.path.joinpath("manifest.json").read_bytes()
-    go_on(begun, current_config(begun).runtime)
+    go_on(begun, current_config(begun), len(begun.read_json("vocabulary")["words"]))
     assert begun.path.joinpath("manifest.json").read_bytes() == before
     assert moves_of(begun) == []
 
@@ -121,7 +121,7 @@ def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_no
 def test_what_is_finished_is_not_said_to_go_on(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     begun.commit({"scores": b"{}"})
     monkeypatch.setattr(environment, "processor", lambda: "another")
-    go_on(begun, current_config(begun).runtime)
+    go_on(begun, current_config(begun), len(begun.read_json("vocabulary")["words"]))
     assert moves_of(begun) == []
 
 

@@ -9,8 +9,7 @@
     ├── state-000013.safetensors    tensors to resume from                 ├ each save writes under a new number
     ├── progress-000013.json        numbers to resume from                 ┘ (`scores-….json` likewise)
     ├── journal.jsonl               one line an event, only ever appended to
-    ├── .lock                       held by the process that writes
-    └── .lock-owner                 that process, in words
+    └── .lock                       held by the process that writes, whose number and host are in it
 
 A save (`RunFolder.commit`) is one step. New contents go to files that nobody refers to yet; then the manifest is
 replaced by a rename, and that is the instant of the save; then files without a role are deleted. A process that is

@@ -66,6 +66,10 @@ class RunFolder:
         path = Path(os.path.abspath(path))
         return cls(path, Manifest.read(path))
 
+    def holder(self) -> str | None:
+        """Return which process writes to the folder now, as `process N on HOST`, or None where none does."""
+        return self._lock.holder()
+
     def has(self, role: str) -> bool:
         """Return whether a file plays `role`."""
         check_role(role)
@@ -80,15 +84,10 @@ class RunFolder:
         while True:
             entry = self._entry(role)
             try:
-                content = (self.path / entry.name).read_bytes()
+                return entry.read(self.path)
             except FileNotFoundError as error:
-                if self._has_moved_on():  # a commit since we read the manifest has replaced the file
-                    continue
-                raise RunError(f"{self.path / entry.name} is missing. {RESTORE}") from error
-            except OSError as error:
-                raise RunError(f"{self.path / entry.name} cannot be read: {error.strerror}. {RESTORE}") from error
-            entry.check(content, self.path / entry.name)
-            return content
+                if not self._has_moved_on():  # a commit since we read the manifest may have replaced the file
+                    raise RunError(f"{self.path / entry.name} is missing. {RESTORE}") from error
 
     def sha256(self, role: str) -> str:
         """Return the sha256 of the file that plays `role`; straight after a `read`, of what that has returned.

@@ -14,7 +14,7 @@ from typing import Any, final
 from tiedlm.checkpoint.manifest import RESTORE, Entry
 from tiedlm.checkpoint.saving import saving
 from tiedlm.errors import ArgumentError, RunError
-from tiedlm.files import flush
+from tiedlm.files import open_regular
 
 
 @final
@@ -34,11 +34,13 @@ class Journal:
         """
         line = to_line(record)
         with saving(self.path):
-            before = self.path.stat().st_size
+            with open_regular(self.path, "rb") as file:
+                before = os.fstat(file.fileno()).st_size
             try:
-                _append(self.path, line)
+                with open_regular(self.path, "ab") as file:
+                    file.write(line)
             except OSError:
-                os.truncate(self.path, before)
+                self._truncate(before)
                 raise
 
     def check(self) -> None:
@@ -53,8 +55,7 @@ class Journal:
         """
         self._read_committed()
         with saving(self.path):
-            os.truncate(self.path, self.committed.bytes)
-            flush(self.path)
+            self._truncate(self.committed.bytes)
 
     def records(self) -> list[dict[str, Any]]:
         """Return the records that count, oldest first.
@@ -64,22 +65,25 @@ class Journal:
         """
         try:
             return [json.loads(line) for line in self._read_committed().splitlines()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{self.path} is damaged: a line is not readable as JSON ({error}). {RESTORE}") from error
 
     def flushed_entry(self) -> Entry:
         """Put the whole journal on the disk and return its entry for the manifest."""
-        flush(self.path)
-        return Entry.of(self.path.name, self.path.read_bytes())
+        with open_regular(self.path, "rb") as file:
+            os.fsync(file.fileno())
+            return Entry.of(self.path.name, file.read())
+
+    def _truncate(self, length: int) -> None:
+        with open_regular(self.path, "r+b") as file:
+            file.truncate(length)
+            os.fsync(file.fileno())
 
     def _read_committed(self) -> bytes:
         try:
-            with self.path.open("rb") as file:
-                content = file.read(self.committed.bytes)
-        except OSError as error:
-            raise RunError(f"{self.path} cannot be read: {error.strerror}. {RESTORE}") from error
-        self.committed.check(content, self.path)
-        return content
+            return self.committed.read(self.path.parent, longer=True)
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path} is missing. {RESTORE}") from error
 
 
 def to_line(record: dict[str, Any]) -> bytes:
@@ -96,8 +100,3 @@ def to_line(record: dict[str, Any]) -> bytes:
             f"A record of the journal must be JSON, but {record!r} is not ({error}): write a number that is not "
             "finite as a text or None."
         ) from error
-
-
-def _append(path: Path, line: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(line)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from tiedlm.checkpoint.lock import RunLock
 from tiedlm.checkpoint.manifest import Entry, Manifest
 from tiedlm.checkpoint.roles import JOURNAL_NAME, MANIFEST_NAME, file_name
 from tiedlm.errors import RunError
@@ -34,9 +35,11 @@ def check_free(path: Path) -> None:
             raise RunError(f"{path} is a mount point, which cannot become a run folder: name a folder inside it.")
         if not any(path.iterdir()):
             return
-        raise RunError(
-            f"{path} exists already and is not empty. Resume the run in it, give another folder, or remove it first."
-        )
+        holder = RunLock(path).holder()
+        if holder is not None:
+            raise RunError(f"{path} is being trained by {holder}. Wait until it has ended, or give another folder.")
+        way = "Resume the run in it" if (path / MANIFEST_NAME).exists() else "It is not a run: empty it"
+        raise RunError(f"{path} exists already and is not empty. {way}, or give another folder.")
     if path.exists() or path.is_symlink():
         raise RunError(f"{path} exists already and is not a folder. Give another folder.")
 
@@ -48,7 +51,11 @@ def build_aside(path: Path, contents: Mapping[str, bytes], journal: bytes) -> Ma
     try:
         write_bytes(aside / JOURNAL_NAME, journal)
         manifest = store(aside, None, contents, Entry.of(JOURNAL_NAME, journal))
-        os.replace(aside, path)
+        try:
+            os.replace(aside, path)
+        except OSError:
+            check_free(path)  # another process has just made a run there
+            raise
         flush(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Any, NoReturn
 from tiedlm.checkpoint.roles import JOURNAL_NAME, MANIFEST_NAME, ROLES, is_name_of
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError, RunError, suggestion
+from tiedlm.files import open_regular
 
 FORMAT = "tiedlm-run"
 VERSION = 1
+MAX_BYTES = 2**20
 
 RESTORE = "Nothing of it was used. Restore the run folder from a copy, or train it anew into another folder."
 
@@ -39,16 +42,36 @@ class Entry:
         """Return the entry of a file `name` that holds `content`."""
         return cls(name=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
-    def check(self, content: bytes, path: Path) -> None:
-        """Raise a `RunError` that names the file `path` unless `content` is what the entry says."""
-        found = Entry.of(self.name, content)
-        if found == self:
-            return
-        if found.bytes != self.bytes:
-            difference = f"{self.bytes} bytes were saved, but {found.bytes} are there"
-        else:
-            difference = f"its sha256 should be {self.sha256}, but is {found.sha256}"
-        raise RunError(f"{path} is damaged or was edited: {difference}. {RESTORE}")
+    def read(self, folder: Path, *, longer: bool = False) -> bytes:
+        """Return the content of the file in `folder`, which is what the entry says; its size is compared first.
+
+        Args:
+            folder: the run folder.
+            longer: whether the file may go on behind what the entry says.
+
+        Raises:
+            FileNotFoundError: there is none.
+            RunError: it is another one, is not a regular file, or cannot be read.
+        """
+        path = folder / self.name
+        try:
+            with open_regular(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < self.bytes or (size > self.bytes and not longer):
+                    raise RunError(
+                        f"{path} is damaged or was edited: {self.bytes} bytes were saved, but {size} are there. "
+                        f"{RESTORE}"
+                    )
+                content = file.read(self.bytes)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror}. {RESTORE}") from error
+        now = Entry.of(self.name, content)
+        if now != self:
+            difference = f"its sha256 should be {self.sha256}, but is {now.sha256}"
+            raise RunError(f"{path} is damaged or was edited: {difference}. {RESTORE}")
+        return content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +105,8 @@ class Manifest:
         """
         path = folder / MANIFEST_NAME
         try:
-            content = path.read_bytes()
+            with open_regular(path, "rb") as file:
+                content = file.read(MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
             _raise_no_run(folder)
         except OSError as error:
@@ -92,6 +116,8 @@ class Manifest:
     @classmethod
     def from_bytes(cls, content: bytes, path: Path) -> Manifest:
         """Return the manifest whose `to_bytes` gave `content`, which was found at `path`."""
+        if len(content) > MAX_BYTES:
+            raise RunError(f"{path} is damaged: no manifest has more than {MAX_BYTES:,} bytes. {RESTORE}")
         try:
             value = json.loads(content)
         except (ValueError, RecursionError) as error:

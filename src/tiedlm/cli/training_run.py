@@ -130,12 +130,14 @@ def check_free(run: Path, data_dir: Path | None) -> None:
     """
     if not run.exists() or (run.is_dir() and not any(run.iterdir())):
         return
+    other = "into another folder: --run-dir DIR."
     try:
-        RunFolder.open(run)
-        way = f"Go on with it: `{_resume_command(run, data_dir)}`. Or train"
-    except RunError:
-        way = "It is no run that can go on. Train"
-    raise RunError(f"{run} exists already. {way} into another folder: --run-dir DIR.")
+        holder = RunFolder.open(run).holder()
+    except RunError as error:
+        raise RunError(f"{run} exists already. It is no run that can go on. Train {other}") from error
+    if holder is not None:
+        raise RunError(f"{run} is being trained by {holder}. Wait until it has ended, or train {other}")
+    raise RunError(f"{run} exists already. Go on with it: `{_resume_command(run, data_dir)}`. Or train {other}")
 
 
 def _tell_other_seed(config: RunConfig, start_from: Path) -> None:

@@ -14,6 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from tiedlm.layers import gru_pick, lstm_pick, rhn_pick
+from tiedlm.losses import linear
+from tiedlm.models.config import GRUConfig, RHNConfig
+from tiedlm.native.compiler import compiled_loops
+from tiedlm.runs.config import RunConfig
+
 
 def describe(device: str) -> dict[str, Any]:
     """Return versions, machine, threads, the code's commit and this process's command line, as plain JSON values."""
@@ -30,6 +36,36 @@ def describe(device: str) -> dict[str, Any]:
         "command": shlex.join(sys.orig_argv) or None,
         "started_unix": time.time(),
     }
+
+
+def describe_run(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, Any]:
+    """Return `describe`, and which implementations compute a training here: its last digits depend on them.
+
+    Args:
+        config: of the training, with the runtime that it has here.
+        vocab_size: V.
+        processes: that train together.
+    """
+    forms = {name: form for name, (form, _) in implementations(config, vocab_size, processes).items()}
+    library = Path(compiled_loops()._name).name.partition(".")[0] if "compiled" in forms.values() else None
+    # the library's name is made of sources, compiler, flags and processor
+    here = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "processes": processes, "native": library}
+    return {**describe(config.runtime.device), **here, **forms}
+
+
+def implementations(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, tuple[str, str]]:
+    """Return the implementation of `loss` and `cells` that a whole window is computed by, each with the reason."""
+    device, model, training = torch.device(config.runtime.device).type, config.model, config.training
+    masked = not isinstance(model, RHNConfig) and model.keep_hidden < 1
+    if isinstance(model, RHNConfig):
+        cells = rhn_pick.picked(device, units=model.units)
+    elif isinstance(model, GRUConfig):
+        cells = gru_pick.picked(device, masked=masked)
+    else:
+        cells = lstm_pick.picked(device, masked=masked, units=model.units)
+    logits = training.steps * training.streams // processes * vocab_size
+    products = torch.bfloat16 if config.runtime.precision == "bfloat16" else torch.float32
+    return {"loss": linear.picked(logits=logits, device=device, products=products), "cells": cells}
 
 
 def set_threads(threads: int | None) -> None:

@@ -31,6 +31,7 @@ from tiedlm.ranks import ALONE, Ranks
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
+from tiedlm.training.environment import implementations
 from tiedlm.training.interrupt import Interrupt, interruptible
 from tiedlm.training.moves import go_on
 from tiedlm.training.record import Record
@@ -75,7 +76,7 @@ def train(
         RanksError, OutOfMemoryError: a rank has died, or memory has run out; the state that was saved last is kept.
     """
     ranks.agree(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
-    ranks.lead(lambda: started(config, run_dir, start_from, data_dir, cache_dir))
+    ranks.lead(lambda: started(config, run_dir, start_from, data_dir, cache_dir, ranks.count))
     return resume(run_dir, data_dir=data_dir, cache_dir=cache_dir, display=display, ranks=ranks)
 
 
@@ -98,9 +99,23 @@ def resume(
         held.callback(display.close)
         ranks.lead(lambda: held.enter_context(folder.lock()))
         config, corpus, state = ranks.agree(lambda: continued(folder, data_dir, cache_dir), same=_told)
-        ranks.lead(lambda: go_on(folder, config.runtime))
+        ranks.lead(lambda: _go_on(folder, config, corpus, display, ranks))
         Training(config, corpus, folder, state, display, ranks).run()
     return folder
+
+
+def _go_on(folder: RunFolder, config: RunConfig, corpus: Corpus, display: Display, ranks: Ranks) -> None:
+    """Note where the training goes on, and say what is other there than before."""
+    vocab_size = len(corpus.vocabulary)
+    changes = go_on(folder, config, vocab_size, ranks.count)
+    if not changes:
+        return
+    reasons = {name: f" ({why})" for name, (_, why) in implementations(config, vocab_size, ranks.count).items()}
+    listed = "; ".join(f"{name} {a} before, {b} now{reasons.get(name, '')}" for name, (a, b) in changes.items())
+    display.message(
+        "The training resumes under other conditions, so its last digits will differ from those of a training that "
+        f"was never interrupted: {listed}. This is recorded in the run folder."
+    )
 
 
 def _told(training: tuple[RunConfig, Corpus, TrainingState]) -> object:

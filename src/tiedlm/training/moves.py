@@ -19,14 +19,18 @@ from typing import Any
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json, to_json
+from tiedlm.corpora.vocabulary import Vocabulary
 from tiedlm.errors import RunError
 from tiedlm.files import json_bytes
 from tiedlm.runs.config import RunConfig, RuntimeConfig
 
 Moves = list[dict[str, Any]]
 
-PLACE = ("processor", "device", "tiedlm", "commit", "torch", "numpy", "python")
-"""What of an environment a result may depend on beside the runtime: the machine, the versions and the code."""
+PLACE = (
+    *("processor", "device", "tiedlm", "commit", "torch", "numpy", "python"),
+    *("threads", "processes", "cpu_capability", "native", "loss", "cells"),
+)
+"""What of an environment a result may depend on beside the runtime: machine, versions, code, and what computes it."""
 
 
 def moves_of(folder: RunFolder) -> Moves:
@@ -75,30 +79,38 @@ def move(run_dir: Path, runtime: RuntimeConfig) -> None:
         folder.check_whole()
         folder.journal.rewind()
         set_threads(runtime.threads)
-        _note(folder, runtime, _here(runtime))
+        config = replace(current_config(folder), runtime=runtime)
+        _note(folder, runtime, _here(config, vocab_size=len(Vocabulary.from_json(folder.read_json("vocabulary")))))
 
 
-def go_on(folder: RunFolder, runtime: RuntimeConfig) -> None:
-    """Take the journal back to the state saved last, and note where the training goes on from there.
+def go_on(folder: RunFolder, config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, tuple[Any, Any]]:
+    """Take the journal back to the state saved last, note where the training goes on from there, and what is other.
 
-    It is noted if machine, versions or code are not those of before, and the training is not finished.
+    It is noted if machine, versions, code or implementations are not those of before, and the training is not finished.
 
     Args:
         folder: locked.
-        runtime: of the training now, whose threads PyTorch has.
+        config: of the training now, whose threads PyTorch has.
+        vocab_size: V.
+        processes: that train together.
+
+    Returns:
+        Name → value before and now, of what is other than before.
     """
     folder.journal.rewind()
     if folder.has("scores"):
-        return
-    before, here = current_environment(folder), _here(runtime)
-    if any(before.get(name) != here[name] for name in PLACE):
-        _note(folder, runtime, here)
+        return {}
+    before, here = current_environment(folder), _here(config, vocab_size, processes)
+    changes = {name: (before[name], here[name]) for name in PLACE if name in before and before[name] != here[name]}
+    if changes:
+        _note(folder, config.runtime, here)
+    return changes
 
 
-def _here(runtime: RuntimeConfig) -> dict[str, Any]:
-    from tiedlm.training.environment import describe  # here: it loads torch
+def _here(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, Any]:
+    from tiedlm.training.environment import describe_run  # here: it loads torch
 
-    return {name: value for name, value in describe(runtime.device).items() if name != "command"}
+    return {name: value for name, value in describe_run(config, vocab_size, processes).items() if name != "command"}
 
 
 def _note(folder: RunFolder, runtime: RuntimeConfig, here: dict[str, Any]) -> None:

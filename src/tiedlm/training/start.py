@@ -21,13 +21,18 @@ from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
-from tiedlm.training.environment import describe, set_threads
+from tiedlm.training.environment import describe_run, set_threads
 from tiedlm.training.moves import current_config, current_threads
 from tiedlm.training.state import Progress, TrainingState, read_progress, restore
 
 
 def started(
-    config: RunConfig, run_dir: Path, start_from: Path | None, data_dir: Path | None, cache_dir: Path | None
+    config: RunConfig,
+    run_dir: Path,
+    start_from: Path | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    processes: int = 1,
 ) -> RunFolder:
     """Make the run folder of a new training, with the state before its first window."""
     check_free(run_dir)  # also done where it is made, but a text may take minutes to prepare
@@ -43,7 +48,7 @@ def started(
     progress = Progress(generation=generation)
     state = TrainingState(model=model, carried=model.initial_state(config.training.streams), progress=progress)
     environment = {
-        **describe(config.runtime.device),
+        **describe_run(config, len(corpus.vocabulary), processes),
         "corpus": corpus.provenance,
         "parent": None if parent is None else _origin(parent),
     }

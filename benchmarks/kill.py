@@ -28,19 +28,20 @@ from typing import Any
 from harness import positive
 
 SIZE = {
-    "model.units": 16,
-    "training.epochs": 3,
-    "training.streams": 4,
-    "training.steps": 10,
+    "model.units": 100,
+    "training.epochs": 4,
+    "training.streams": 20,
+    "training.steps": 35,
     "runtime.save-seconds": 0,
     "runtime.threads": 1,
 }
-"""A training of about a hundred windows, each of them saved."""
+"""A training of fifty windows, each of them saved, large enough for the compiled loss and cells."""
+WORDS = 720
+"""With the steps and streams above, 504,000 logits a window."""
 IN_THE_START = 0.25
 """Share of the kills that are drawn from a process's start."""
 FIGURES = ("epoch", "learning_rate", "train_loss", "train_cross_entropy_perplexity", "valid_perplexity")
 """What an epoch's record must share with the uninterrupted run's; the rest are times."""
-SUBJECTS, VERBS, OBJECTS = ("cat", "dog", "man", "bird"), ("sees", "likes", "finds"), ("house", "tree", "stone")
 
 
 @dataclass
@@ -80,8 +81,10 @@ class Trainings:
         self.folder = folder
         self.environment = os.environ | {"TIEDLM_CACHE_DIR": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
         draws = random.Random(1)
-        for split, lines in (("train", 200), ("valid", 30), ("test", 30)):
-            sentences = (" ".join(map(draws.choice, (SUBJECTS, VERBS, OBJECTS))) for _ in range(lines))
+        words = [f"word{number}" for number in range(WORDS)]
+        for split, lines in (("train", 400), ("valid", 40), ("test", 40)):
+            sentences = [" ".join(draws.choices(words, k=20)) for _ in range(lines)]
+            sentences += [" ".join(words)] if split == "train" else []  # each word stands there
             (folder / f"{split}.txt").write_text("\n".join(sentences) + "\n")
 
     def process(self, run: Path) -> subprocess.Popen[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from tiedlm.corpora.config import CorpusConfig
@@ -38,3 +39,14 @@ def small_config(folder: Path) -> RunConfig:
         training=TrainingConfig(epochs=3, constant_epochs=1, decay=0.5, streams=4, steps=10, learning_rate=2.0),
         runtime=RuntimeConfig(threads=1, save_seconds=0.0),
     )
+
+
+def wide_config(folder: Path) -> RunConfig:
+    """Return a config with enough words (504,000 logits a window) and units for the compiled loss and cells."""
+    config, words, draws = small_config(folder), [f"word{number}" for number in range(720)], random.Random(7)
+    lines = [" ".join(draws.choices(words, k=20)) for _ in range(200)] + [" ".join(words)]
+    (folder / "train.txt").write_text("\n".join(lines) + "\n")
+    (folder / "valid.txt").write_text("\n".join(lines[:20]) + "\n")
+    (folder / "test.txt").write_text("\n".join(lines[20:40]) + "\n")
+    model = replace(config.model, units=100)
+    return replace(config, model=model, training=replace(config.training, streams=20, steps=35))

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from support.small_text import small_config
+from support.small_text import small_config, wide_config
 from tiedlm import seeding
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import load_run
@@ -115,12 +115,14 @@ RHN = RHNConfig(units=16, depth=2, tied=True, keep_words=0.9, keep_input=0.9, ke
 
 @pytest.mark.parametrize(
     ("stop_at", "model"),
-    [((1, 1), None), ((1, 17), None), ((2, 5), None), ((3, 1), None), ((2, 5), GRU), ((2, 5), RHN)],
+    [((1, 1), None), ((1, 17), None), ((2, 5), None), ((3, 1), None), ((2, 5), GRU), ((2, 5), RHN), ((2, 5), "wide")],
 )
 def test_interrupted_and_resumed_is_equal_to_the_bit(
-    config: RunConfig, tmp_path: Path, stop_at: tuple[int, int], model: ModelConfig | None
+    config: RunConfig, tmp_path: Path, stop_at: tuple[int, int], model: ModelConfig | str | None
 ) -> None:
-    if model is not None:
+    if model == "wide":
+        config = wide_config(tmp_path / "wide")
+    elif not isinstance(model, str | None):
         slow = replace(config.training, learning_rate=0.3, weight_decay=1e-4, moving_windows=True)
         config = replace(config, model=model, training=slow)
     whole = run(config, tmp_path, "whole")

@@ -14,7 +14,7 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
-from tiedlm.training import environment
+from tiedlm.training import environment, loop
 from tiedlm.training.display import WindowReport
 from tiedlm.training.loop import resume, train
 from tiedlm.training.moves import current_config, current_threads, go_on, move, moves_of
@@ -109,6 +109,39 @@ def test_where_a_training_goes_on_is_noted_if_it_is_another_place(
     events = [record["event"] for record in folder.journal.records()]
     assert events.count("move") == 1
     assert events.index("move") < events.index("resume")
+
+
+class Spoken(Silence):
+    """Keeps what is said, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+    def window(self, report: WindowReport) -> None:
+        self.said.append("window")
+
+
+def test_what_computes_a_training_is_recorded_and_its_change_is_said_before_it_goes_on(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = environment.implementations(config, 20)["cells"]
+    monkeypatch.setattr(environment, "implementations", lambda *_: {"loss": ("one", "it is there"), "cells": cells})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", cache_dir=tmp_path / "cache", display=StopsInTheSecondEpoch())
+    assert RunFolder.open(tmp_path / "run").read_json("environment")["loss"] == "one"
+    answers = {"loss": ("other", "no compiler is here"), "cells": cells}
+    monkeypatch.setattr(environment, "implementations", lambda *_: answers)
+    monkeypatch.setattr(loop, "implementations", lambda *_: answers)
+    spoken = Spoken()
+    folder = resume(tmp_path / "run", cache_dir=tmp_path / "cache", display=spoken)
+    assert "loss one before, other now (no compiler is here)" in spoken.said[0]
+    assert "last digits" in spoken.said[0]
+    [move] = moves_of(folder)
+    assert (move["environment"]["loss"], move["environment"]["cells"]) == ("other", cells[0])
 
 
 def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_note(begun: RunFolder) -> None:

@@ -17,7 +17,7 @@ import torch
 from tiedlm.layers import gru_pick, lstm_pick, rhn_pick
 from tiedlm.losses import linear
 from tiedlm.models.config import GRUConfig, RHNConfig
-from tiedlm.native.compiler import compiled_loops
+from tiedlm.native.build import native_library
 from tiedlm.runs.config import RunConfig
 
 
@@ -47,7 +47,7 @@ def describe_run(config: RunConfig, vocab_size: int, processes: int = 1) -> dict
         processes: that train together.
     """
     forms = {name: form for name, (form, _) in implementations(config, vocab_size, processes).items()}
-    library = Path(compiled_loops()._name).name.partition(".")[0] if "compiled" in forms.values() else None
+    library = Path(native_library()._name).name.partition(".")[0] if "compiled" in forms.values() else None
     # the library's name is made of sources, compiler, flags and processor
     here = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "processes": processes, "native": library}
     return {**describe(config.runtime.device), **here, **forms}

@@ -26,13 +26,15 @@ def zeros(*shape: int, dtype: torch.dtype = torch.float32, device: str = "cpu") 
 
 
 NUMBERS = [
-    ({"temperature": 0.0}, r"temperature is 0\.0, but must be finite and above 0 \(the paper uses 20\)\."),
-    ({"temperature": -3.0}, r"temperature is -3\.0, but must be finite and above 0"),
-    ({"temperature": math.nan}, r"temperature is nan, but must be finite and above 0"),
-    ({"temperature": math.inf}, r"temperature is inf, but must be finite and above 0"),
-    ({"gamma": -0.5}, r"gamma is -0\.5, but must be finite and 0 or more; 0 is plain cross-entropy\."),
-    ({"gamma": math.nan}, r"gamma is nan, but must be finite and 0 or more"),
-    ({"gamma": math.inf}, r"gamma is inf, but must be finite and 0 or more"),
+    ({"temperature": 0.0}, r"temperature is 0\.0, but must lie in \[1e-3, 1e6\] \(the paper uses 20\)\."),
+    ({"temperature": -3.0}, r"temperature is -3\.0, but must lie in \[1e-3, 1e6\]"),
+    ({"temperature": 5e-324}, r"temperature is 5e-324, but must lie in"),
+    ({"temperature": 1e300}, r"temperature is 1e\+300, but must lie in"),
+    ({"temperature": math.nan}, r"temperature is nan, but must lie in \[1e-3, 1e6\]"),
+    ({"temperature": math.inf}, r"temperature is inf, but must lie in \[1e-3, 1e6\]"),
+    ({"gamma": -0.5}, r"gamma is -0\.5, but must lie in \[0, 1e6\]; 0 is plain cross-entropy\."),
+    ({"gamma": math.nan}, r"gamma is nan, but must lie in \[0, 1e6\]"),
+    ({"gamma": math.inf}, r"gamma is inf, but must lie in \[0, 1e6\]"),
     (
         {"temperature": torch.tensor(2.0)},
         r"temperature is tensor\(2\.\), but must be a number, and counts as a constant",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Literal
@@ -14,16 +13,19 @@ from tiedlm.errors import ArgumentError, suggestion
 
 Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS = ("mean", "sum", "none")
+TEMPERATURES = (1e-3, 1e6)
+"""Range in which logits of 16 bits over tau are finite in float32, and a divergence, about 1 / tau^2, is not lost."""
+MAX_GAMMA = 1e6
 
 
 def check_options(temperature: float, gamma: float, reduction: str) -> None:
     """Refuse a temperature, weight or reduction of another kind or outside its range."""
     _check_number("temperature", temperature)
     _check_number("gamma", gamma)
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ArgumentError(f"temperature is {temperature}, but must be finite and above 0 (the paper uses 20).")
-    if not (math.isfinite(gamma) and gamma >= 0):
-        raise ArgumentError(f"gamma is {gamma}, but must be finite and 0 or more; 0 is plain cross-entropy.")
+    if not TEMPERATURES[0] <= temperature <= TEMPERATURES[1]:
+        raise ArgumentError(f"temperature is {temperature}, but must lie in [1e-3, 1e6] (the paper uses 20).")
+    if not 0 <= gamma <= MAX_GAMMA:
+        raise ArgumentError(f"gamma is {gamma}, but must lie in [0, 1e6]; 0 is plain cross-entropy.")
     check_one_of("reduction", reduction, REDUCTIONS)
 
 
@@ -143,6 +145,16 @@ def check_logits(logits: Tensor) -> None:
             f"logits are {logits.dtype} {list(logits.shape)}, but must be floating [predictions, words], with one word "
             "or more: use flatten(0, -2) where they have more axes."
         )
+
+
+def check_local(**tensors: Tensor | None) -> None:
+    """Refuse a tensor that is spread over processes (`torch.distributed.tensor.DTensor`)."""
+    for name, tensor in tensors.items():
+        if hasattr(tensor, "device_mesh"):
+            raise ArgumentError(
+                f"{name} is a {type(tensor).__name__}, spread over processes, but must be a tensor of this process: "
+                f"use {name}.full_tensor(grad_placements=...), which says how its gradient goes back."
+            )
 
 
 def check_linear(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> None:

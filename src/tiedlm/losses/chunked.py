@@ -19,6 +19,7 @@ from typing import Unpack
 
 from torch import Tensor
 
+from tiedlm.derivatives import refuse_transforms
 from tiedlm.losses.arguments import check_chunk_rows, check_one_of
 from tiedlm.losses.call import PASSES, PassesName, call_of
 from tiedlm.losses.functional import LossTerms
@@ -74,5 +75,6 @@ def linear_augmented_terms(
     check_chunk_rows(chunk_rows)
     check_one_of("passes", passes, PASSES)
     given = LossInputs(features, classifier, targets, **options)
+    refuse_transforms("this loss gives", "implementation 'functional'", features, classifier, given.table, given.bias)
     losses = augmented_loss(*call_of(given, chunk_rows or default_chunk_rows(given), passes))[:3]
     return terms_of(losses, targets.shape)

@@ -22,10 +22,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tiedlm.derivatives import in_transform
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import (
     Reduction,
     check_bias,
+    check_local,
     check_logits,
     check_options,
     check_partner,
@@ -66,8 +68,8 @@ def augmented_cross_entropy(
         teacher_logits: L l for the target of each prediction [N, V].
         targets: word ids [N], or `ignore_index`; what the rows of ignored targets hold does not matter.
         bias: b of eq. 2.3 [V]; enters y alone, neither y^ nor y~.
-        temperature: tau > 0 of both softened distributions.
-        gamma: weight of the augmented term, 0 or more (alpha = gamma tau).
+        temperature: tau in [1e-3, 1e6], of both softened distributions.
+        gamma: weight of the augmented term, in [0, 1e6] (alpha = gamma tau).
         detach_target: stop the gradient at y~.
         ignore_index: target value whose prediction counts for nothing.
         reduction: "mean" over the targets that count (0 where none does), "sum", or "none" [N].
@@ -76,6 +78,7 @@ def augmented_cross_entropy(
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
     """
     check_options(temperature, gamma, reduction)
+    check_local(logits=logits, teacher_logits=teacher_logits, targets=targets, bias=bias)
     check_logits(logits)
     if teacher_logits.shape != logits.shape:
         raise ArgumentError(
@@ -88,7 +91,8 @@ def augmented_cross_entropy(
     check_bias(bias, logits.shape[1])
     check_targets(targets, logits.shape[:1], logits.device)
     counts = targets != ignore_index
-    check_target_values(targets, counts, logits.shape[1], ignore_index)
+    if not _traced():
+        check_target_values(targets, counts, logits.shape[1], ignore_index)
     given = _Options(bias, temperature, gamma, detach_target)
     logits, teacher_logits = (_cleared(rows, ~counts) for rows in (logits, teacher_logits))
     total, _, _ = _terms(logits, teacher_logits, targets.where(counts, 0), given)
@@ -117,7 +121,8 @@ def linear_augmented_terms(
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
     given = LossInputs(features, classifier, targets, **options)
-    check_values(targets, len(classifier), given.ignore_index, given.vocabulary_mask, given.token_weights)
+    if not _traced():
+        check_values(targets, len(classifier), given.ignore_index, given.vocabulary_mask, given.token_weights)
     counts = targets != given.ignore_index
     words = targets.where(counts, 0)
     table = classifier if given.table is None else given.table
@@ -129,6 +134,11 @@ def linear_augmented_terms(
     weights = counts.to(terms[0].dtype) if given.token_weights is None else given.token_weights.where(counts, 0)
     total, cross_entropy, divergence = (reduce(term.where(counts, 0), weights, given.reduction) for term in terms)
     return LossTerms(total, cross_entropy.detach(), divergence.detach())
+
+
+def _traced() -> bool:
+    """Return whether values must not be read, as `torch.compile` and `torch.func.vmap` could not follow."""
+    return torch.compiler.is_compiling() or in_transform()
 
 
 def reduce(losses: Tensor, weights: Tensor, reduction: Reduction) -> Tensor:

@@ -12,6 +12,7 @@ from tiedlm.losses.arguments import (
     Reduction,
     autocast_converts,
     check_linear,
+    check_local,
     check_options,
     check_targets,
     check_token_weights,
@@ -54,6 +55,15 @@ class LossInputs:
 
     def __post_init__(self) -> None:
         check_options(self.temperature, self.gamma, self.reduction)
+        check_local(
+            features=self.features,
+            classifier=self.classifier,
+            targets=self.targets,
+            table=self.table,
+            bias=self.bias,
+            vocabulary_mask=self.vocabulary_mask,
+            token_weights=self.token_weights,
+        )
         check_linear(self.features, self.classifier, self.table, self.bias)
         check_targets(self.targets, self.features.shape[:-1], self.classifier.device)
         check_vocabulary_mask(self.vocabulary_mask, self.classifier)

@@ -56,8 +56,8 @@ def linear_augmented_cross_entropy(
         table: L, the word vectors by rows [V, any width]; None means tied, L = W. With gamma 0, or
             `detach_target`, it has no gradient (None).
         bias: b [V], or None; enters the prediction alone, neither of the softened distributions.
-        temperature: tau > 0 of both softened distributions.
-        gamma: weight of the augmented term, 0 or more (alpha = gamma tau); 0 is plain cross-entropy.
+        temperature: tau in [1e-3, 1e6], of both softened distributions.
+        gamma: weight of the augmented term, in [0, 1e6] (alpha = gamma tau); 0 is plain cross-entropy.
         detach_target: stop the gradient at the soft target; by default the loss is differentiated in full.
         ignore_index: target value whose prediction counts for nothing.
         reduction: "mean" over the targets that count (0 where none does), "sum", or "none" [...].

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tiedlm.derivatives import refuse_double_backward
+from tiedlm.derivatives import refuse_double_backward, refuse_transforms
 from tiedlm.losses.arguments import check_values
 from tiedlm.losses.call import DIFFERENTIABLE, SCHEMA, TENSORS, Call
 from tiedlm.losses.gradient_sums import Gradients
@@ -75,6 +75,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     refuse_double_backward("implementations 'chunked' and 'compiled' give", "'functional'")
+    refuse_transforms("this loss gives", "implementation 'functional'")
     if arriving is None:
         return (None,) * len(Call._fields)
     found = _swept_again(ctx, arriving) if ctx.found is None else _scaled(ctx.found, arriving)
@@ -99,7 +100,8 @@ def _scaled(gradients: Sequence[Tensor], arriving: Tensor) -> Sequence[Tensor]:
 
     A loss that is differentiated itself brings 1; asking costs nothing on a CPU, and a wait on other devices.
     """
-    if torch.compiler.is_compiling() or type(arriving) is not Tensor:  # being traced
+    traced = torch.compiler.is_compiling() or type(arriving) is not Tensor
+    if traced or torch._C._functorch.is_legacy_batchedtensor(arriving):  # that of is_grads_batched=True
         return [gradient * arriving.to(gradient.dtype) for gradient in gradients]
     if arriving.device.type == "cpu" and float(arriving) == 1:
         return gradients

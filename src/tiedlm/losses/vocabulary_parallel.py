@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Required, Unpack, cast
 import torch
 from torch import Tensor
 
+from tiedlm.derivatives import refuse_transforms
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.arguments import check_chunk_rows, check_values
 from tiedlm.losses.call import Call, call_of
@@ -86,11 +87,21 @@ def vocabulary_parallel_augmented_terms(
     **options: Unpack[LossOptions],
 ) -> LossTerms:
     """Return the loss of `vocabulary_parallel_augmented_cross_entropy` together with its two terms."""
+    if torch.compiler.is_compiling():
+        raise ArgumentError(
+            "The vocabulary-parallel loss cannot be part of a compiled graph, as it talks to other processes: call it "
+            "outside, as torch.compiler.disable(vocabulary_parallel_augmented_cross_entropy) does."
+        )
     ranks = Ranks.of(group)
 
     def checked() -> ShardCall:
         given = LossInputs(features, classifier, targets, **options)
         shard = Shard.of(ranks, words)
+        refuse_transforms(
+            "the vocabulary-parallel loss gives",
+            "implementation 'functional' in one process",
+            *(features, classifier, given.table, given.bias),
+        )
         _check_shard(given, shard)
         check_chunk_rows(chunk_rows)
         call = call_of(given, int(chunk_rows or CHUNK_ROWS), "plain")

@@ -34,7 +34,8 @@ _kept = _Kept()
 def logits_buffer(rows: int, classifier: Tensor) -> Tensor:
     """Return an array [rows, V] with anything in it, of the classifier's type and device, until the next call.
 
-    The columns of a row are neighbours; on a CPU the rows may lie further apart than V.
+    The columns of a row are neighbours; on a CPU the rows may lie further apart than V. What lies between them is 0:
+    oneDNN's 16-bit products read it, and multiply it by 0, which of a NaN is NaN.
     """
     words, width = len(classifier), classifier.itemsize
     if classifier.device.type != "cpu":
@@ -42,7 +43,9 @@ def logits_buffer(rows: int, classifier: Tensor) -> Tensor:
     stride = math.ceil(words * width / LINE_BYTES) * LINE_BYTES // width
     keep = rows * words * width <= MOST_KEPT_BYTES
     memory = _kept_memory if keep else _new_memory
-    return memory(rows * stride, classifier.dtype).view(rows, stride)[:, :words]
+    lines = memory(rows * stride, classifier.dtype).view(rows, stride)
+    lines[:, words:].zero_()
+    return lines[:, :words]
 
 
 def _kept_memory(size: int, dtype: torch.dtype) -> Tensor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.distributed.tensor import Replicate, distribute_tensor, init_device_mesh
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 from torch.func import grad, jvp, vmap
 
 from support.compare import assert_close
@@ -131,7 +133,7 @@ def test_each_cell_of_the_table(form: str, way: str, answer: str, tmp_path: Path
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # which PyTorch's compiler reads of every input
 def test_outside_the_graph_the_vocabulary_parallel_loss_is_right_under_a_compiler(tmp_path: Path) -> None:
-    loss = torch.compiler.disable(vocabulary_parallel_augmented_cross_entropy)
+    loss: Any = torch.compiler.disable(vocabulary_parallel_augmented_cross_entropy)
     with alone(tmp_path):
         compiled = torch.compile(lambda features: 2 * loss(features, CLASSIFIER, TARGETS, words=7), backend="aot_eager")
         assert_close(gradient(compiled, FEATURES), 2 * gradient(truth, FEATURES), 1e-12)
@@ -161,10 +163,12 @@ def test_the_definition_is_traced_with_targets_that_vary() -> None:
 def test_tensors_spread_over_processes_are_refused_and_their_whole_ones_taken(form: str, tmp_path: Path) -> None:
     with alone(tmp_path):
         mesh = init_device_mesh("cpu", (1,))
-        spread = distribute_tensor(CLASSIFIER.clone(), mesh, [Replicate()]).requires_grad_()
+        spread = distribute_tensor(CLASSIFIER.clone(), mesh, [Replicate()])
+        spread.requires_grad_()
         with pytest.raises(ArgumentError, match=r"classifier is a DTensor.* use classifier\.full_tensor"):
             FORMS[form](FEATURES, spread, TARGETS)
         FORMS[form](FEATURES, spread.full_tensor(), TARGETS).backward()
         leaf = CLASSIFIER.clone().requires_grad_()
         FORMS["functional"](FEATURES, leaf, TARGETS).backward()
-        assert_close(spread.grad.full_tensor(), leaf.grad, 1e-12)  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+        assert isinstance(spread.grad, DTensor)
+        assert_close(spread.grad.full_tensor(), leaf.grad, 1e-12)

@@ -101,7 +101,8 @@ def _scaled(gradients: Sequence[Tensor], arriving: Tensor) -> Sequence[Tensor]:
     A loss that is differentiated itself brings 1; asking costs nothing on a CPU, and a wait on other devices.
     """
     traced = torch.compiler.is_compiling() or type(arriving) is not Tensor
-    if traced or torch._C._functorch.is_legacy_batchedtensor(arriving):  # that of is_grads_batched=True
+    batched = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
+    if traced or batched(arriving):  # as is_grads_batched=True has it
         return [gradient * arriving.to(gradient.dtype) for gradient in gradients]
     if arriving.device.type == "cpu" and float(arriving) == 1:
         return gradients

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -57,13 +57,16 @@ def check_masks(device: str, units: Sequence[int] = UNITS, steps: int = 35, stre
         truth = values_and_gradients(lstm_loop, case)
         for kind, max_error in MAX_ERROR.items():
             dtype = torch.float64 if kind == "float64" else torch.float32
-            with tf32(kind == "tf32"), warnings.catch_warnings():
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = kind == "tf32"
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # cuDNN's, on weights that are not one array
                 actual = values_and_gradients(lstm_stock, [tensor.to(dtype) for tensor in case])
-            errors = {name: relative_error(value, truth[name]) for name, value in actual.items()}
-            worst = max(errors, key=errors.__getitem__)
+            errors = {name: float((actual[name].double() - truth[name]).abs().max()) for name in NAMES}
+            errors = {name: error / float(truth[name].abs().max()) for name, error in errors.items()}
+            worst = max(NAMES, key=lambda name: math.inf if math.isnan(errors[name]) else errors[name])
             result = {"form": "stock", "type": kind, "units": width, "keep": keep, "worst": worst}
             results.append({**result, "error": errors[worst], "holds": errors[worst] <= max_error})
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = True, False  # PyTorch's defaults
     return results
 
 
@@ -84,24 +87,8 @@ def values_and_gradients(layer: Any, case: list[Tensor]) -> dict[str, Tensor]:
     inputs, hidden, cell, *weights = (leaf.requires_grad_() for leaf in leaves)
     outputs, (last, last_cell) = layer(inputs, (hidden, cell), LSTMWeights(*weights), mask)
     total = (outputs * out_grad).sum() + (last * out_grad[0]).sum() + (last_cell * out_grad[-1]).sum()
-    return dict(zip(NAMES, [outputs, last, last_cell, *torch.autograd.grad(total, leaves)], strict=True))
-
-
-def relative_error(actual: Tensor, truth: Tensor) -> float:
-    """Return the largest difference relative to the truth's largest entry; infinite for NaN."""
-    error = float((actual.detach().double() - truth.detach()).abs().max() / truth.detach().abs().max())
-    return error if error == error else float("inf")
-
-
-@contextmanager
-def tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TensorFloat-32 in cuDNN and products."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    tensors = [outputs, last, last_cell, *torch.autograd.grad(total, leaves)]
+    return {name: tensor.detach() for name, tensor in zip(NAMES, tensors, strict=True)}
 
 
 def time_steps(kind: str, size: str, precision: Any, batches: list[Window], device: str) -> Result:
@@ -153,21 +140,6 @@ def run_part_in_process(part: Sequence[str], options: argparse.Namespace, second
     return {"failed": (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]}
 
 
-def part_lines(result: Result) -> list[str]:
-    """Return what a part found, in lines."""
-    name = result["part"]
-    if "failed" in result:
-        return [f"{name}: failed: {result['failed']}"]
-    if "checks" in result:
-        return [
-            f"{name}: {check['type']} {check['units']} units, keep {check['keep']}: "
-            f"{'holds' if check['holds'] else 'FAILS'}, largest error {check['error']:.1e} in {check['worst']}"
-            for check in result["checks"]
-        ]
-    form = "{step_ms:.2f} ms per step, {epoch_seconds:.1f} s per epoch, peak {peak_memory_mib:.0f} MiB"
-    return [f"{name}, {loss}: {form.format(**result[loss])}" for loss in ("al", "ce")]
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run all parts, write and print what they find, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -189,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
             {"failed": "no time left"} if left < 10 else run_part_in_process(part, options, min(left, PART_SECONDS))
         )
         results.append({"part": " ".join(part), **result})
-        print("\n".join(part_lines(results[-1])), flush=True)
+        print(f"{' '.join(part)}:", *result.get("checks", [result]), sep="\n  ", flush=True)
     versions = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
     write_json(options.output, {**facts("cuda"), **versions, "steps": options.steps, "parts": results})
     return 0 if all(check["holds"] for check in results[0].get("checks", [{"holds": False}])) else 1

@@ -126,7 +126,7 @@ def test_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     batches = harness.windows(3, tmp_path)[1]
     timed = gpu.time_steps("launched", "small", "float32", batches, "cpu")
     assert set(timed) == {"al", "ce"}
-    assert "ms per step" in "\n".join(gpu.part_lines({"part": "launched small float32", **timed}))
+    assert all(step["step_ms"] > 0 for step in timed.values())
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit) as ended:
         gpu.main([])

@@ -1,5 +1,5 @@
-# `make demo` and `make test` need Python 3.11 or newer and pip's own package index, and nothing that is installed before.
-# Pip is used as the machine has it configured. Everything it installs is pinned in constraints.txt.
+# `make demo` and `make test` need Python 3.11 or newer and pip's own package index, and nothing else.
+# Pip is used as the machine has it configured. Everything that it installs is pinned in constraints.txt.
 
 PYTHON ?= python3
 TEST_WORKERS ?= 2
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --no-input -c constraints.txt
 
-# One stamp for each thing that was installed whole; an install that was cut leaves none and is done again.
+# One stamp for each completed install; an install that was interrupted leaves none and is repeated.
 TORCH := $(VENV)/.torch-installed
 PACKAGE := $(VENV)/.package-installed
 DEVELOPMENT := $(VENV)/.development-installed
@@ -20,15 +20,15 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-kernels format clean
 
-help: ## show this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
-demo: $(PACKAGE) ## make .venv, train two small models on text of this machine, show the result
+demo: $(PACKAGE) ## install, train two small models on text of this machine, show the result
 	$(BIN)/tiedlm demo
 
-# The tests' models are so small that a second thread only costs time, and on a busy machine very much of it.
+# The tests' models are so small that a second thread only costs time, on a busy machine a lot of it.
 test: export OMP_NUM_THREADS ?= 1
-test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format check, types, tests
+test: $(DEVELOPMENT) ## install with the development tools; lint, format, types and all tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -36,14 +36,14 @@ test: $(DEVELOPMENT) ## make .venv with the development extras; lint, format che
 
 # Beside .venv and not in it, so that `make test` sees what a clean checkout sees.
 test-kernels: export OMP_NUM_THREADS ?= 1
-test-kernels: $(TRITON) ## the tests of the Triton kernels, interpreted on a CPU; fetches 300 MB more, once
+test-kernels: $(TRITON) ## tests of the Triton kernels, interpreted on a CPU (300 MB more to download, once)
 	PYTHONPATH=.triton $(BIN)/pytest tests/losses/test_*triton*.py tests/layers/test_lstm_triton.py tests/layers/test_lstm_kernels.py tests/native
 
-format: $(DEVELOPMENT) ## put the code into the form that `make test` asks for
+format: $(DEVELOPMENT) ## fix what ruff can fix, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## remove .venv, .triton, caches and the demo's runs; runs/ and results/ stay
+clean: ## remove .venv, .triton, caches and the demo's runs; keep runs/ and results/
 	rm -rf $(VENV) .triton .demo dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -40,12 +40,12 @@ from tiedlm.files import read_json, write_json
 from tiedlm.losses import chunked, functional
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
 from tiedlm.native.build import FOLDER
-from tiedlm.replay import leaving_values_unread
+from tiedlm.native.cuda_graph import leaving_values_unread
 
 SAME_EVERYWHERE = settings(deadline=None, database=None, derandomize=True, phases=[Phase.generate])
 CHUNK_ROWS = (1, 2, 3, 5, 9, 100, None)
 NO_HOST_SYNC = "chunked, values unread"
-"""The chunked loss as it is captured for a GPU, from shapes alone."""
+"""The chunked loss as it is capture for a GPU, from shapes alone."""
 Part = dict[str, Any]
 
 

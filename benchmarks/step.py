@@ -30,7 +30,7 @@ from harness import FACTS, STEPS, STREAMS, VOCAB_SIZE, WARM_UP, Row, Window
 from tiedlm import RunConfig, linear_augmented_cross_entropy
 from tiedlm.layers.precision import has_lstm_kernel
 from tiedlm.models.build import build_model
-from tiedlm.native.memory import keep_freed_memory
+from tiedlm.native.device import keep_freed_memory
 from tiedlm.recipes import recipe
 from tiedlm.seeding import generator
 from tiedlm.training.update import descend

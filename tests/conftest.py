@@ -25,4 +25,4 @@ def data_dir() -> Path:
 @pytest.fixture(autouse=True)
 def freed_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """`tiedlm train` has its process keep what it frees, for good; run inside the tests' process, it leaves it be."""
-    monkeypatch.setattr("tiedlm.cli.training_run.keep_freed_memory", lambda: False)
+    monkeypatch.setattr("tiedlm.native.device.keep_freed_memory", lambda: False)

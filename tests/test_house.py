@@ -22,7 +22,7 @@ SOURCE = PROJECT / "src"
 # From the bottom to the top; a folder imports from itself and from those below it.
 ROWS = (
     ("errors", "config", "files", "seeding", "locations", "axes", "derivatives"),
-    ("native", "devices", "product_rates", "ranks", "replay", "readings"),
+    ("native", "readings"),
     ("losses", "theory"),
     ("layers", "tying"),
     ("models", "nn"),

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiedlm import product_rates
 from tiedlm.cli import examination
 from tiedlm.cli.examination import Place
 from tiedlm.corpora.sources import SOURCES
+from tiedlm.native import device as native_device
 
 
 def test_versions_are_those_that_are_installed():
@@ -87,6 +87,6 @@ def test_corpora_are_found_in_whole_in_part_or_damaged(monkeypatch, tmp_path, da
 
 def test_the_machine_s_products_have_a_rate_for_each_type(monkeypatch):
     rates = {torch.float32: 80.4, torch.bfloat16: 8.6}
-    monkeypatch.setattr(product_rates, "product_gflops", rates.__getitem__)
+    monkeypatch.setattr(native_device, "matmul_gflops", rates.__getitem__)
     found = examination.machine()
     assert (found["float32_gflops"], found["bfloat16_gflops"]) == (80, 9)

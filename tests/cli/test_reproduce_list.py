@@ -105,7 +105,7 @@ def test_costs_are_of_the_precision_that_is_asked_for(tiedlm, project) -> None:
 
 def test_costs_are_of_the_device_that_is_asked_for(tiedlm, project, monkeypatch) -> None:
     monkeypatch.setattr(reproduce_list, "device_name", lambda device: f"a {device}")
-    monkeypatch.setattr("tiedlm.devices.usable_device", lambda name: None)
+    monkeypatch.setattr("tiedlm.native.device.resolve_device", lambda name: None)
     output = tiedlm("reproduce", "--list", "ptb-small-re", "--device", "gpu", "--project", project).output
     assert output.splitlines()[1].endswith(f"  4h00m ({HERE})")
     assert "one process in float32 on 1 thread of a gpu, " in output

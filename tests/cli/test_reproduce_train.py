@@ -14,12 +14,12 @@ import pytest
 from support.finished_run import make_run, recipe_config
 from support.invented_analysis import instead_of_measuring
 from support.published_results import without_analysis
-from tiedlm import product_rates
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
+from tiedlm.native import device as native_device
 from tiedlm.paper.publish import publish
 from tiedlm.paper.result import read_result
 from tiedlm.runs.config import Precision, RunConfig
@@ -96,7 +96,7 @@ def test_a_slow_precision_is_told_where_trainings_begin(
     precision: str,
     told: bool,
 ) -> None:
-    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
     answer = tiedlm("reproduce", RE, "--seeds", "0", "--precision", precision, "--project", project)
     assert answer.status == 0
     assert ("about 10 times as long as float32" in answer.error) == told
@@ -107,7 +107,7 @@ def test_a_slow_precision_is_told_where_trainings_begin(
 def test_what_is_begun_has_no_choice_any_more(
     tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
     for name in ("seed-0", "seed-0-second"):
         config = to_json(with_precision(recipe_config(), "bfloat16"))
         RunFolder.create(project / "runs" / f"{RE}-{name}", {"config": json.dumps(config).encode()})

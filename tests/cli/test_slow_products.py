@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tiedlm import product_rates
 from tiedlm.cli.slow_products import tell_slow_products
+from tiedlm.native import device as native_device
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
@@ -23,7 +23,7 @@ BFLOAT16 = with_runtime(precision="bfloat16")
 def slowdown(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What is measured, the next one last."""
     times: list[float] = []
-    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: times.pop())
+    monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: times.pop())
     return times
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from support.launch_here import launch_here
 from support.small_text import SMALL, small_config
-from tiedlm import product_rates
 from tiedlm.cli import train_seeds
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
+from tiedlm.native import device as native_device
 from tiedlm.recipes import recipe
 
 
@@ -57,7 +57,7 @@ def test_mean_and_sample_deviation_of_all_seeds(tiedlm, texts, tmp_path, monkeyp
 
 @pytest.mark.parametrize(("precision", "times"), [("bfloat16", 1), ("float32", 0)])
 def test_a_slow_precision_is_told_once_for_all_seeds(tiedlm, texts, asked, monkeypatch, precision, times):
-    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
     answer = tiedlm("train", "text-small-re", *texts, *SMALL, "--seeds", "0-2", "--runtime.precision", precision)
     assert answer.error.count("--runtime.precision float32 is the faster choice here.") == times
     assert len(asked) == 1

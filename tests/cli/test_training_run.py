@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from support.small_text import small_config
-from tiedlm import product_rates
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import training_run
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.errors import RanksError, RunError
+from tiedlm.native import device as native_device
 from tiedlm.recipes import recipe
 from tiedlm.training import loop
 
@@ -26,7 +26,7 @@ CONFIG = recipe("ptb-small-re")
 def kept(monkeypatch):
     """Notes where the process was told to keep its memory, which would be so for all tests after it."""
     found = []
-    monkeypatch.setattr(training_run, "keep_freed_memory", lambda: found.append(True))
+    monkeypatch.setattr(native_device, "keep_freed_memory", lambda: found.append(True))
     return found
 
 
@@ -109,7 +109,7 @@ def test_freed_memory_is_kept_where_the_training_is_the_cpu_s(tmp_path, calls, k
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_a_slow_precision_is_told_where_a_training_begins(tmp_path, calls, monkeypatch, capsys, precision):
-    monkeypatch.setattr(product_rates, "slowdown", lambda dtype: 9.8)
+    monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
     config = replace(CONFIG, runtime=replace(CONFIG.runtime, precision=precision))
     training_run.begin(config, run_dir=tmp_path / "run", start_from=None, data_dir=None)
     assert ("--runtime.precision float32 is the faster" in capsys.readouterr().err) == (precision == "bfloat16")

@@ -16,7 +16,7 @@ from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.shard_sweep import sweep
 from tiedlm.losses.shards import Shard
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 
 ROWS, WORDS, WIDTH, DISTINCT = 12, 50, 8, 3
 ALL, NOTHING = (True,) * 4, (False,) * 4
@@ -35,7 +35,7 @@ def swept(wanted: tuple[bool, ...], *, chunk_rows: int = 512, gamma: float = 0.5
     options = (2.0, gamma, detach, chunk_rows, torch.float64)
     problem = Problem(features, classifier, None, bias, rows, ours.targets[rows], *options)
     weights = torch.ones(ROWS, dtype=torch.float64) if any(wanted) else None
-    return sweep(problem, weights, wanted, Shard.of(Ranks.of(None), WORDS))[2]
+    return sweep(problem, weights, wanted, Shard.of(Ranks.from_group(None), WORDS))[2]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from support import ranks
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.shards import Shard, shard_of
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 
 
 @pytest.fixture
 def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
     with ranks.alone(tmp_path_factory.mktemp("alone")):
-        yield Ranks.of(None)
+        yield Ranks.from_group(None)
 
 
 @given(st.integers(1, 9), st.integers(0, 40))

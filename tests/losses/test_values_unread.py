@@ -16,7 +16,7 @@ from tiedlm.losses.inputs import LossInputs
 from tiedlm.losses.linear import linear_augmented_terms
 from tiedlm.losses.sweep import sweep
 from tiedlm.losses.swept import swept
-from tiedlm.replay import leaving_values_unread
+from tiedlm.native.cuda_graph import leaving_values_unread
 
 CASES: dict[str, dict[str, Any]] = {
     "tied": {},

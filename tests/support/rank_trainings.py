@@ -20,7 +20,7 @@ from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import TiedlmError
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.training import loop, step
 from tiedlm.training.display import SilentDisplay
@@ -55,7 +55,7 @@ def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict
         config = replace(config, training=replace(config.training, weight_decay=1e-2))
     if kind == "untied":
         config = replace(config, model=replace(config.model, tied=False), loss=LossConfig())
-    ranks.lead(lambda: started(config, folder / run, None, None, cache))
+    ranks.on_rank0(lambda: started(config, folder / run, None, None, cache))
     run_folder = RunFolder.open(folder / run)
     config, corpus, state = continued(run_folder, None, cache)
     state.model.to(KINDS[kind])
@@ -110,7 +110,7 @@ def refusal(call: Callable[[], Any]) -> str:
 
 def work(folder: Path, rank: int) -> None:
     """What each of two processes does."""
-    ranks, last = Ranks.of(None), rank == 1
+    ranks, last = Ranks.from_group(None), rank == 1
     for kind in KINDS:
         found: dict[str, Any] = weights_after_steps(folder, f"steps-{kind}", kind, ranks)
         np.savez(folder / f"{kind}-{rank}.npz", **found)
@@ -135,7 +135,7 @@ def stopped(folder: Path, run: str, ranks: Ranks, *, at: tuple[int, int], by: in
         if ranks.rank == by:
             patches.enter_context(at_window(*at, signalled(signal.SIGTERM)))
         told = refusal(lambda: train(folder, run, ranks))
-    ranks.lead(lambda: (folder / f"{run}.json").write_bytes(RunFolder.open(folder / run).read("progress")))
+    ranks.on_rank0(lambda: (folder / f"{run}.json").write_bytes(RunFolder.open(folder / run).read("progress")))
     resume(folder, run, ranks)
     return told
 
@@ -163,10 +163,10 @@ def killed(folder: Path, rank: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the first is sent once the last has died
     with at_window(2, 4, signalled(signal.SIGKILL) if rank == 1 else lambda: None):
         runtime = replace(read_config(folder).runtime, save_seconds=0.05)
-        told = refusal(lambda: train(folder, "killed", Ranks.of(None), runtime=runtime))
+        told = refusal(lambda: train(folder, "killed", Ranks.from_group(None), runtime=runtime))
     (folder / f"told-{rank}.json").write_text(json.dumps(told))
 
 
 def go_on(folder: Path, rank: int) -> None:
     """Go on with the training whose rank was killed, to its end."""
-    resume(folder, "killed", Ranks.of(None))
+    resume(folder, "killed", Ranks.from_group(None))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from tiedlm.replay import Captured, Function, leaving_values_unread
+from tiedlm.native.cuda_graph import Captured, Function, leaving_values_unread
 
 
 def rerun(function: Function, places: Sequence[Tensor]) -> Captured:

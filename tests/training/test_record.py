@@ -11,7 +11,7 @@ import torch
 from tiedlm.checkpoint import RunFolder
 from tiedlm.models.build import build_model
 from tiedlm.models.config import LSTMConfig
-from tiedlm.ranks import ALONE, Ranks
+from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.training.record import Record
 from tiedlm.training.share import Share
 from tiedlm.training.state import Progress, TrainingState, restore
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", state().contents())
 
 
-def record(folder: RunFolder, ranks: Ranks = ALONE, save_seconds: float = 300.0) -> Record:
+def record(folder: RunFolder, ranks: Ranks = SINGLE, save_seconds: float = 300.0) -> Record:
     return Record(folder, ranks, Share(ranks, 3), save_seconds)
 
 

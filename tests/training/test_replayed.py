@@ -17,8 +17,8 @@ from support.unread import NoReading
 from tiedlm.models.build import build_model
 from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
 from tiedlm.models.contract import LanguageModel
+from tiedlm.native.cuda_graph import Captured, CudaGraph, Function
 from tiedlm.recipes import recipe
-from tiedlm.replay import Captured, Function, Replayed
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
 from tiedlm.training.replayed import ReplayedGradients, picked_gradients
@@ -82,7 +82,7 @@ def test_an_epoch_of_replays_is_an_epoch_of_passes(monkeypatch: pytest.MonkeyPat
 
     def passes(own: LanguageModel, *arguments: object) -> WindowLoss:
         capture = partial(into_the_same_gradients, own)
-        monkeypatch.setattr("tiedlm.training.replayed.Replayed", partial(Replayed, capture=capture))
+        monkeypatch.setattr("tiedlm.training.replayed.CudaGraph", partial(CudaGraph, capture=capture))
         return replayed(own, *arguments)  # pyright: ignore[reportArgumentType]
 
     truth = an_epoch(config, "cpu", window_gradients)

@@ -8,7 +8,7 @@ from support.small_text import small_config
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
 from tiedlm.evaluation.perplexity import PROTOCOL
-from tiedlm.ranks import ALONE
+from tiedlm.native.ranks import SINGLE
 from tiedlm.training.record import Record
 from tiedlm.training.scores import score, score_best
 from tiedlm.training.share import Share
@@ -19,7 +19,7 @@ def test_the_weights_that_were_best_are_scored_and_not_those_of_the_end(tmp_path
     config = small_config(tmp_path / "text")
     folder = started(config, tmp_path / "run", None, None, tmp_path / "cache")
     config, corpus, state = continued(folder, None, tmp_path / "cache")
-    record = Record(folder, ALONE, Share(ALONE, config.training.streams), 0.0)
+    record = Record(folder, SINGLE, Share(SINGLE, config.training.streams), 0.0)
     best = {split: score(state.model, corpus, split) for split in ("valid", "test")}
     record.save(state, {"weights": state.weights()})
     state.model.reset_parameters()

@@ -12,7 +12,7 @@ from torch.multiprocessing.spawn import ProcessExitedException
 from support import rank_trainings, ranks
 from support.compare import assert_close, error
 from tiedlm.checkpoint import RunFolder
-from tiedlm.ranks import ALONE
+from tiedlm.native.ranks import SINGLE
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def told(folder: Path, name: str) -> list[str]:
     ("kind", "relative", "least"), [("float32", 1e-5, 0.05), ("float64", 1e-12, 0.05), ("untied", 1e-12, 0.005)]
 )
 def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, relative: float, least: float) -> None:
-    alone = rank_trainings.weights_after_steps(folder, f"alone-{kind}", kind, ALONE)
+    alone = rank_trainings.weights_after_steps(folder, f"alone-{kind}", kind, SINGLE)
     start = RunFolder.open(folder / f"alone-{kind}").read_tensors("state")
     both = [np.load(folder / f"{kind}-{rank}.npz", allow_pickle=False) for rank in range(2)]
     for name, truth in alone.items():
@@ -91,7 +91,7 @@ def test_a_run_of_two_processes_goes_on_in_one(folder: Path, tmp_path: Path) -> 
     state = RunFolder.open(folder / "whole").read_tensors("state")
     assert state["carried.0"].shape[1] == 4
     assert [record["processes"] for record in RunFolder.open(folder / "whole").journal.records()[:1]] == [2]
-    again = rank_trainings.resume(folder, "whole", ALONE)
+    again = rank_trainings.resume(folder, "whole", SINGLE)
     assert again.read("weights") == RunFolder.open(folder / "whole").read("weights")
 
 

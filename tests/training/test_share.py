@@ -8,7 +8,7 @@ import torch
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import LSTMConfig
-from tiedlm.ranks import ALONE, Ranks
+from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.training.share import Share, sum_gradients
 
 SHARES = [Share(Ranks(None, rank, 3), 6) for rank in range(3)]
@@ -30,7 +30,7 @@ def test_masks_are_those_that_one_process_draws_for_the_same_streams() -> None:
     def masks(share: Share) -> list[torch.Tensor | None]:
         return share.masks(model, torch.Generator().manual_seed(3)) or []
 
-    whole, parts = masks(Share(ALONE, 6)), [masks(share) for share in SHARES]
+    whole, parts = masks(Share(SINGLE, 6)), [masks(share) for share in SHARES]
     assert [mask is None for mask in whole] == [True, False, False]
     for number in (1, 2):
         mask = whole[number]
@@ -57,5 +57,5 @@ def test_streams_that_do_not_divide_are_refused(streams: int, count: int, allowe
 def test_the_gradients_of_one_process_stay_as_they_are() -> None:
     parameter = torch.nn.Parameter(torch.ones(3))
     parameter.grad = torch.arange(3.0)
-    sum_gradients([parameter, torch.nn.Parameter(torch.ones(2))], ALONE)
+    sum_gradients([parameter, torch.nn.Parameter(torch.ones(2))], SINGLE)
     assert parameter.grad.tolist() == [0, 1, 2]

@@ -17,7 +17,7 @@ from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError
-from tiedlm.ranks import ALONE
+from tiedlm.native.ranks import SINGLE
 from tiedlm.training import torchrun
 
 PLACE = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
@@ -39,7 +39,7 @@ def test_without_torchrun_or_with_one_process_a_training_is_alone(monkeypatch: p
         assert torchrun.speaks()
         assert torchrun.program() == ["tiedlm"]
         with torchrun.joined("anything") as ranks:
-            assert ranks is ALONE
+            assert ranks is SINGLE
 
 
 @pytest.mark.usefixtures("one_of_four")

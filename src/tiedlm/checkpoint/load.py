@@ -11,11 +11,11 @@ from torch import Tensor
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
 from tiedlm.corpora.vocabulary import Vocabulary
-from tiedlm.devices import usable_device
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import ModelConfig
 from tiedlm.models.contract import LanguageModel
+from tiedlm.native.device import resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def load_run(path: Path | str, *, device: str = "cpu") -> Run:
         RunError: the folder is missing, no run folder, damaged or of a newer version; no weights have been saved yet;
             or config, vocabulary and weights do not go together.
     """
-    place = usable_device(device)
+    place = resolve_device(device)
     folder = RunFolder.open(path)
     if not folder.has("weights"):
         raise RunError(

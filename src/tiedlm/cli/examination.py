@@ -62,13 +62,12 @@ def machine() -> dict[str, str | int]:
     try:
         import torch
 
-        from tiedlm.product_rates import product_gflops
-        from tiedlm.training.environment import processor
+        from tiedlm.native.device import matmul_gflops, processor
     except (ImportError, OSError):  # `versions` tells it
         return found
     found |= {"processor": processor(), "threads": torch.get_num_threads()}
     for dtype in (torch.float32, torch.bfloat16):
-        found[f"{str(dtype).removeprefix('torch.')}_gflops"] = round(product_gflops(dtype))
+        found[f"{str(dtype).removeprefix('torch.')}_gflops"] = round(matmul_gflops(dtype))
     accelerators = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
     return found | {"devices": ", ".join(["cpu", *accelerators])}
 

@@ -10,6 +10,7 @@ from typing import Any
 from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
 from tiedlm.cli.reproduce_trainings import Training, trainings
+from tiedlm.native.device import device_name, processor
 from tiedlm.paper.collect import Row, collect
 from tiedlm.paper.costs import Estimate, begun
 from tiedlm.paper.figure1 import figure1_table, standing
@@ -20,7 +21,6 @@ from tiedlm.paper.page_parts import verdict
 from tiedlm.paper.plan import FIGURE_1, Step, missing, select
 from tiedlm.paper.tables import NOT_RUN
 from tiedlm.runs.config import RuntimeConfig
-from tiedlm.training.environment import device_name, processor
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")
 
@@ -58,9 +58,9 @@ def machine(runtime: Mapping[str, Any]) -> str:
     device = runtime.get("device", RuntimeConfig().device)
     if device == "cpu":
         return processor()
-    from tiedlm.devices import usable_device
+    from tiedlm.native.device import resolve_device
 
-    usable_device(device)
+    resolve_device(device)
     return device_name(device)
 
 

@@ -23,9 +23,9 @@ def tell_slow_products(configs: Iterable[RunConfig], option: str) -> None:
         return
     import torch
 
-    from tiedlm.product_rates import slowdown
+    from tiedlm.native.device import matmul_slowdown
 
-    times = slowdown(torch.bfloat16)
+    times = matmul_slowdown(torch.bfloat16)
     if times > WORTH_TELLING:
         told = (
             f"tiedlm: bfloat16 products take about {times:.0f} times as long as float32 ones on this processor. "

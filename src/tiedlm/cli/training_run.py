@@ -16,13 +16,12 @@ from tiedlm.cli.output import say
 from tiedlm.cli.slow_products import tell_slow_products
 from tiedlm.errors import RanksError, RunError
 from tiedlm.launching.lifeline import hold_on
-from tiedlm.native.memory import keep_freed_memory
 from tiedlm.runs.config import RunConfig, RuntimeConfig
 from tiedlm.training import torchrun
 from tiedlm.training.moves import current_config, move
 
 if TYPE_CHECKING:
-    from tiedlm.ranks import Ranks
+    from tiedlm.native.ranks import Ranks
 
 
 def config_of(run: Path) -> RunConfig:
@@ -57,7 +56,7 @@ def begin(config: RunConfig, *, run_dir: Path | None, start_from: Path | None, d
         with torchrun.joined(config.runtime.device) as ranks:
             _say(f"run: {run}")
             _tell_slow_products(config, ranks)
-            display = for_stream() if ranks.first else None
+            display = for_stream() if ranks.is_main else None
             loop.train(config, run, start_from=start_from, data_dir=data_dir, display=display, ranks=ranks)
 
     return _interruptible(work, run, config, data_dir)
@@ -108,17 +107,17 @@ def resuming(run: Path, config: RunConfig, data_dir: Path | None, before: Sequen
         with torchrun.joined(config.runtime.device) as ranks:
             _say(f"run: {run}")
             for step in before:
-                ranks.lead(step)
+                ranks.on_rank0(step)
             if before:
                 _tell_slow_products(config, ranks)
-            display = for_stream() if ranks.first else None
+            display = for_stream() if ranks.is_main else None
             loop.resume(run, data_dir=data_dir, display=display, ranks=ranks)
 
     return _interruptible(work, run, config, data_dir)
 
 
 def _tell_slow_products(config: RunConfig, ranks: Ranks) -> None:
-    if ranks.first:
+    if ranks.is_main:
         tell_slow_products([config], "--runtime.precision")
 
 
@@ -154,6 +153,8 @@ def _tell_other_seed(config: RunConfig, start_from: Path) -> None:
 def _interruptible(work: Callable[[], None], run: Path, config: RunConfig, data_dir: Path | None) -> int:
     hold_on()
     if config.runtime.device == "cpu":
+        from tiedlm.native.device import keep_freed_memory  # here, since it loads torch
+
         keep_freed_memory()
     try:
         work()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from tiedlm.corpora.streams import Streams
-from tiedlm.devices import exact_products
 from tiedlm.errors import CorpusError
 from tiedlm.models.contract import LanguageModel
-from tiedlm.replay import Replayed
+from tiedlm.native.cuda_graph import CudaGraph
+from tiedlm.native.device import exact_float32_rnn
 
 WINDOW_STEPS = 256
 """Words that are scored at once; a larger number takes more memory and gives the same figure."""
@@ -51,9 +51,9 @@ def predictions(
     device, steps = model.classifier.device, min(window_steps, len(ids))
     state, through = model.initial_state(1), _through(model)
     replay = device.type == "cuda" and len(ids) >= FEWEST_REPLAYS * steps
-    whole = Replayed(through, device) if replay else through
+    whole = CudaGraph(through, device) if replay else through
     for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
-        with torch.inference_mode(), exact_products(device):
+        with torch.inference_mode(), exact_float32_rnn(device):
             features, logits, *state = (whole if len(inputs) == steps else through)(inputs.to(device), *state)
         yield Predictions(targets[:, 0].to(device), features, logits)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tiedlm.losses.call import Call
 from tiedlm.losses.problem import wide_type
-from tiedlm.replay import values_unread
+from tiedlm.native.cuda_graph import values_unread
 
 
 class Chosen(NamedTuple):

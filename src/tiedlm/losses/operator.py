@@ -20,7 +20,7 @@ from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.problem import kept_type, wide_type
 from tiedlm.losses.sweep import sweep
 from tiedlm.losses.swept import swept, swept_again
-from tiedlm.replay import values_unread
+from tiedlm.native.cuda_graph import values_unread
 
 
 @torch.library.custom_op(

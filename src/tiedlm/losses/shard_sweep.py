@@ -59,7 +59,7 @@ class _Sweeper:
         features, logits = self._student(chunk)
         (biased,) = self.shard.below_largest(self._biased(logits))
         prediction, at_target = biased.exp(), self.shard.own_entries(biased, self.problem.words[chunk])
-        total, at_target = self.shard.ranks.summed(prediction.sum(1), at_target)
+        total, at_target = self.shard.ranks.all_reduce_sum(prediction.sum(1), at_target)
         if weights is not None:
             self._add_student(chunk, features, self._hard_gradient(prediction, total, chunk, weights))
         losses = total.log() - at_target
@@ -76,7 +76,7 @@ class _Sweeper:
         biased, student, teacher = self.shard.below_largest(self._biased(logits), logits / tau, at_vectors / tau)
         prediction, softened, soft = biased.exp(), student.exp(), teacher.exp()
         teacher = _filled(teacher, forbidden, 0)  # where y~ = 0, it adds nothing
-        total, at_target, softened_total, crossing, soft_total, own = self.shard.ranks.summed(
+        total, at_target, softened_total, crossing, soft_total, own = self.shard.ranks.all_reduce_sum(
             *(prediction.sum(1), self.shard.own_entries(biased, self.problem.words[chunk])),
             *(softened.sum(1), torch.linalg.vecdot(soft.index_select(0, of_row), student)),
             *(soft.sum(1), torch.linalg.vecdot(soft, teacher)),
@@ -98,7 +98,7 @@ class _Sweeper:
         """Return the sums over chunks and ranks, times `unit`, in the type they are kept in; once, after all chunks."""
         sums = self.sums
         partial = [part for part in (sums.features, self.at_vectors) if part is not None]
-        whole = iter(self.shard.ranks.summed(*partial) if partial else [])
+        whole = iter(self.shard.ranks.all_reduce_sum(*partial) if partial else [])
         sums.features = None if sums.features is None else next(whole)
         if self.at_vectors is not None:
             assert sums.table is not None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 
 
 def shard_of(words: int, rank: int, ranks: int) -> range:
@@ -43,7 +43,7 @@ class Shard:
     @classmethod
     def of(cls, ranks: Ranks, words: int) -> Shard:
         """Return this rank's, or refuse more ranks than words."""
-        return cls(ranks, shard_of(words, ranks.rank, ranks.count), words)
+        return cls(ranks, shard_of(words, ranks.rank, ranks.world_size), words)
 
     def place(self, words: Tensor) -> tuple[Tensor, Tensor]:
         """Return the row of each word here, and whether it is held here; where it is not, the row is any."""
@@ -53,11 +53,11 @@ class Shard:
     def rows_of(self, table: Tensor, words: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the row of each word [U, D], each from the rank that holds it: the others add zeros."""
         row, held = self.place(words)
-        return self.ranks.summed(table.index_select(0, row).to(dtype).where(held.unsqueeze(1), 0))[0]
+        return self.ranks.all_reduce_sum(table.index_select(0, row).to(dtype).where(held.unsqueeze(1), 0))[0]
 
     def mean_of(self, table: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the mean of all V rows [D]."""
-        return self.ranks.summed(table.sum(0, dtype=dtype))[0] / self.words
+        return self.ranks.all_reduce_sum(table.sum(0, dtype=dtype))[0] / self.words
 
     def own_entries(self, logits: Tensor, words: Tensor) -> Tensor:
         """Return the entry of each row of `logits` [C, V / R] at its word, 0 where another rank holds it [C]."""
@@ -66,5 +66,5 @@ class Shard:
 
     def below_largest(self, *logits: Tensor) -> list[Tensor]:
         """Return logits [C, V / R] less the largest of their row on any rank, so that no exponential overflows."""
-        largest = self.ranks.largest(*(each.amax(1) for each in logits))
+        largest = self.ranks.all_reduce_max(*(each.amax(1) for each in logits))
         return [each - top.unsqueeze(1) for each, top in zip(logits, largest, strict=True)]

@@ -17,7 +17,7 @@ from tiedlm.losses.logits import logits_into
 from tiedlm.losses.passes import Sink, Student, Teacher
 from tiedlm.losses.problem import Problem
 from tiedlm.losses.workspace import logits_buffer
-from tiedlm.replay import values_unread
+from tiedlm.native.cuda_graph import values_unread
 
 
 def sweep(problem: Problem, weights: Tensor | None, wanted: Sequence[bool]) -> tuple[Tensor, Tensor, Gradients]:

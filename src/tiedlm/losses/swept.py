@@ -15,7 +15,7 @@ from tiedlm.losses.gradient_sums import Gradients
 from tiedlm.losses.passes import Passes, PlainPasses
 from tiedlm.losses.passes_compiled import CompiledPasses
 from tiedlm.losses.problem import Problem
-from tiedlm.replay import values_unread
+from tiedlm.native.cuda_graph import values_unread
 
 Sweep = Callable[[Problem, Tensor | None, Sequence[bool]], tuple[Tensor, Tensor, Gradients]]
 """Takes a problem, the weights of its rows and what is wanted, and returns as `sweep.sweep` does."""

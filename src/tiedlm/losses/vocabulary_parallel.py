@@ -30,7 +30,7 @@ from tiedlm.losses.inputs import LossInputs, LossOptions
 from tiedlm.losses.shard_operator import ParallelLoss
 from tiedlm.losses.shards import Shard
 from tiedlm.losses.swept import terms_of
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -92,7 +92,7 @@ def vocabulary_parallel_augmented_terms(
             "The vocabulary-parallel loss cannot be part of a compiled graph, as it talks to other processes: call it "
             "outside, as torch.compiler.disable(vocabulary_parallel_augmented_cross_entropy) does."
         )
-    ranks = Ranks.of(group)
+    ranks = Ranks.from_group(group)
 
     def checked() -> ShardCall:
         given = LossInputs(features, classifier, targets, **options)
@@ -107,7 +107,7 @@ def vocabulary_parallel_augmented_terms(
         call = call_of(given, int(chunk_rows or CHUNK_ROWS), "plain")
         return ShardCall(_told(call, words, features.shape), shard, call)
 
-    _, shard, call = ranks.agree(checked, classifier.device)
+    _, shard, call = ranks.check_same(checked, classifier.device)
     losses = cast(Sequence[Tensor], ParallelLoss.apply(shard, *call))
     return terms_of(losses, targets.shape)
 
@@ -118,7 +118,7 @@ def _check_shard(given: LossInputs, shard: Shard) -> None:
     if len(classifier) != len(held):
         raise ArgumentError(
             f"classifier holds {len(classifier)} rows, but of {shard.words} words in all, rank {ranks.rank} of "
-            f"{ranks.count} must hold {len(held)}: those of words {held.start} ... {held.stop - 1} (see shard_of)."
+            f"{ranks.world_size} must hold {len(held)}: those of words {held.start} ... {held.stop - 1} (see shard_of)."
         )
     mask = None
     if given.vocabulary_mask is not None:  # what others hold is theirs to refuse

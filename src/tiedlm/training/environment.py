@@ -18,6 +18,7 @@ from tiedlm.layers import gru_pick, lstm_pick, rhn_pick
 from tiedlm.losses import linear
 from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.native.build import native_library
+from tiedlm.native.device import device_name, processor
 from tiedlm.runs.config import RunConfig
 
 
@@ -72,21 +73,6 @@ def set_threads(threads: int | None) -> None:
     """Give PyTorch so many threads on the CPU; None leaves its choice."""
     if threads is not None and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
-
-
-def device_name(device: str) -> str:
-    """Return the model of an accelerator, or the device's own name."""
-    return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device
-
-
-def processor() -> str:
-    """Return the processor's model as the system tells it."""
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def commit() -> str | None:

@@ -27,7 +27,7 @@ from tiedlm.corpora.prepare import Corpus
 from tiedlm.corpora.streams import Streams
 from tiedlm.errors import TrainingError, memory_errors_told
 from tiedlm.models.contract import Masks
-from tiedlm.ranks import ALONE, Ranks
+from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
@@ -53,7 +53,7 @@ def train(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     display: Display | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE,
 ) -> RunFolder:
     """Train a model from the beginning to its scores, in a new run folder.
 
@@ -75,8 +75,8 @@ def train(
         TrainingError: loss or gradient not finite; the last good state is kept.
         RanksError, OutOfMemoryError: a rank has died, or memory has run out; the state that was saved last is kept.
     """
-    ranks.agree(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
-    ranks.lead(lambda: started(config, run_dir, start_from, data_dir, cache_dir, ranks.count))
+    ranks.check_same(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
+    ranks.on_rank0(lambda: started(config, run_dir, start_from, data_dir, cache_dir, ranks.world_size))
     return resume(run_dir, data_dir=data_dir, cache_dir=cache_dir, display=display, ranks=ranks)
 
 
@@ -86,20 +86,20 @@ def resume(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     display: Display | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE,
 ) -> RunFolder:
     """Go on with the training in a run folder, exactly where its state was saved last; arguments as for `train`.
 
     The number of ranks may be another than before; the sums' last digits are then others.
     """
-    folder = ranks.agree(lambda: RunFolder.open(run_dir), same=lambda folder: ("resume", folder.path))
-    display = (display or PlainDisplay()) if ranks.first else SilentDisplay()
+    folder = ranks.check_same(lambda: RunFolder.open(run_dir), key=lambda folder: ("resume", folder.path))
+    display = (display or PlainDisplay()) if ranks.is_main else SilentDisplay()
     with ExitStack() as held:
         held.enter_context(memory_errors_told(way_on(folder.path)))
         held.callback(display.close)
-        ranks.lead(lambda: held.enter_context(folder.lock()))
-        config, corpus, state = ranks.agree(lambda: continued(folder, data_dir, cache_dir), same=_told)
-        ranks.lead(lambda: _go_on(folder, config, corpus, display, ranks))
+        ranks.on_rank0(lambda: held.enter_context(folder.lock()))
+        config, corpus, state = ranks.check_same(lambda: continued(folder, data_dir, cache_dir), key=_told)
+        ranks.on_rank0(lambda: _go_on(folder, config, corpus, display, ranks))
         Training(config, corpus, folder, state, display, ranks).run()
     return folder
 
@@ -107,10 +107,10 @@ def resume(
 def _go_on(folder: RunFolder, config: RunConfig, corpus: Corpus, display: Display, ranks: Ranks) -> None:
     """Note where the training goes on, and say what is other there than before."""
     vocab_size = len(corpus.vocabulary)
-    changes = go_on(folder, config, vocab_size, ranks.count)
+    changes = go_on(folder, config, vocab_size, ranks.world_size)
     if not changes:
         return
-    reasons = {name: f" ({why})" for name, (_, why) in implementations(config, vocab_size, ranks.count).items()}
+    reasons = {name: f" ({why})" for name, (_, why) in implementations(config, vocab_size, ranks.world_size).items()}
     listed = "; ".join(f"{name} {a} before, {b} now{reasons.get(name, '')}" for name, (a, b) in changes.items())
     display.message(
         "The training resumes under other conditions, so its last digits will differ from those of a training that "
@@ -133,7 +133,7 @@ class Training:
         folder: RunFolder,
         state: TrainingState,
         display: Display,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = SINGLE,
     ) -> None:
         self.config, self.corpus, self.display, self.ranks = config, corpus, display, ranks
         self.share = Share(ranks, config.training.streams)
@@ -147,14 +147,14 @@ class Training:
         """Train the epochs that are missing, then score."""
         progress = self.state.progress
         event = "start" if (progress.epoch, progress.window) == (1, 0) else "resume"
-        self.record.note(progress, event=event, processes=self.ranks.count)
+        self.record.note(progress, event=event, processes=self.ranks.world_size)
         with interruptible() as interrupt:
             while progress.epoch <= self.config.training.epochs:
                 self.train_epoch(interrupt)
                 self.end_epoch(interrupt)
             if not self.record.folder.has("scores"):
                 stop = stopped_by(interrupt, self.ranks)
-                self.ranks.lead(lambda: score_best(self.state, self.corpus, self.record, self.display, stop))
+                self.ranks.on_rank0(lambda: score_best(self.state, self.corpus, self.record, self.display, stop))
 
     def train_epoch(self, interrupt: Interrupt) -> None:
         """Train the windows of the epoch that are missing."""

@@ -68,11 +68,11 @@ def move(run_dir: Path, runtime: RuntimeConfig) -> None:
         RunError: the folder is missing, damaged or in use, or its training is finished.
         ConfigError: a device that does not exist here.
     """
-    from tiedlm.devices import usable_device  # here, with what loads torch
+    from tiedlm.native.device import resolve_device  # here, with what loads torch
     from tiedlm.training.environment import set_threads
 
     folder = RunFolder.open(run_dir)
-    usable_device(runtime.device)
+    resolve_device(runtime.device)
     with folder.lock():
         if folder.has("scores"):
             raise RunError(f"{folder.path} is finished: there is nothing left to be trained elsewhere.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.checkpoint import RunFolder
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 from tiedlm.training.share import Share
 from tiedlm.training.state import Progress, TrainingState
 
@@ -35,16 +35,16 @@ class Record:
     @property
     def overdue(self) -> bool:
         """Whether the state was last saved too long ago, by the first rank's clock."""
-        return self._ranks.first and time.monotonic() - self._saved >= self._save_seconds
+        return self._ranks.is_main and time.monotonic() - self._saved >= self._save_seconds
 
     def save(self, state: TrainingState, more: dict[str, bytes] | None = None) -> None:
         """Put the state of all streams on the disk, in one step with `more`; all ranks must do so together."""
         whole = replace(state, carried=self._share.whole(state.carried))
-        self._ranks.lead(lambda: self.folder.commit({**whole.contents(), **(more or {})}, self.folder.journal))
+        self._ranks.on_rank0(lambda: self.folder.commit({**whole.contents(), **(more or {})}, self.folder.journal))
         self._saved = time.monotonic()
 
     def note(self, progress: Progress, **news: Any) -> None:
         """Write a line into the journal; it counts from the next saving on."""
-        if self._ranks.first:
+        if self._ranks.is_main:
             place = {"epoch": progress.epoch, "window": progress.window, "time_unix": time.time()}
             self.folder.journal.append({**place, **news})

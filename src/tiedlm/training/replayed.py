@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.models.contract import LanguageModel, Masks, State
-from tiedlm.replay import Function, Replayed
+from tiedlm.native.cuda_graph import CudaGraph, Function
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.step import Gradients, WindowLoss, window_gradients
 
@@ -24,7 +24,7 @@ class ReplayedGradients:
     """
 
     def __init__(self) -> None:
-        self._replayed: Replayed | None = None
+        self._replayed: CudaGraph | None = None
         self._places: list[Tensor | None] = []
 
     def __call__(
@@ -40,7 +40,7 @@ class ReplayedGradients:
         if len(inputs) != config.training.steps:
             return window_gradients(model, inputs, targets, carried, masks, config)
         if self._replayed is None:
-            self._replayed = Replayed(
+            self._replayed = CudaGraph(
                 _on_places(model, carried, masks, config), inputs.device, lambda: _gradients(model)
             )
         total, cross_entropy, *state = self._replayed(inputs, targets, *carried, *_drawn(masks))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tiedlm.corpora.prepare import Corpus
 from tiedlm.evaluation.perplexity import PROTOCOL, Score, Tally, word_nlls
 from tiedlm.models.contract import LanguageModel
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 from tiedlm.training.display import Display
 from tiedlm.training.interrupt import Interrupt
 from tiedlm.training.record import Record
@@ -33,7 +33,7 @@ def score(model: LanguageModel, corpus: Corpus, split: str, stop: Stop = lambda:
 
 def stopped_by(interrupt: Interrupt, ranks: Ranks) -> Stop:
     """Return what an interrupt ends scoring by; where other ranks wait for the first one's score, it ends nothing."""
-    return lambda: interrupt.asked and ranks.alone
+    return lambda: interrupt.asked and ranks.is_single
 
 
 def validate(state: TrainingState, corpus: Corpus, record: Record, ranks: Ranks, interrupt: Interrupt) -> float:
@@ -43,9 +43,11 @@ def validate(state: TrainingState, corpus: Corpus, record: Record, ranks: Ranks,
         KeyboardInterrupt: after a request to stop, or a second one; the epoch is saved as it was trained.
     """
     try:
-        return ranks.number(lambda: score(state.model, corpus, "valid", stopped_by(interrupt, ranks)).perplexity)
+        return ranks.broadcast_scalar(
+            lambda: score(state.model, corpus, "valid", stopped_by(interrupt, ranks)).perplexity
+        )
     except KeyboardInterrupt:
-        if ranks.alone:
+        if ranks.is_single:
             record.save(state)
         raise
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tiedlm.errors import ConfigError
 from tiedlm.models.contract import LanguageModel, Masks, State
-from tiedlm.ranks import Ranks
+from tiedlm.native.ranks import Ranks
 
 
 class Share:
@@ -29,16 +29,16 @@ class Share:
     """
 
     def __init__(self, ranks: Ranks, streams: int) -> None:
-        if streams % ranks.count:
+        if streams % ranks.world_size:
             divisors = [str(count) for count in range(1, streams + 1) if streams % count == 0]
             raise ConfigError(
-                f"training.streams is {streams}, which does not divide over {ranks.count} processes: each must train "
-                f"as many. Start {', '.join(divisors)} of them, or train with another number of streams."
+                f"training.streams is {streams}, which does not divide over {ranks.world_size} processes: each must "
+                f"train as many. Start {', '.join(divisors)} of them, or train with another number of streams."
             )
         self._ranks = ranks
         self.streams = streams
         """B, of all ranks together."""
-        each = streams // ranks.count
+        each = streams // ranks.world_size
         self.own = slice(ranks.rank * each, (ranks.rank + 1) * each)
         """The streams of this rank."""
 
@@ -52,7 +52,7 @@ class Share:
 
     def whole(self, carried: State) -> State:
         """Return the state of all streams; all ranks must ask for it together."""
-        return tuple(self._ranks.joined(tensor, dim=1) for tensor in carried)
+        return tuple(self._ranks.all_gather(tensor, dim=1) for tensor in carried)
 
     def masks(self, model: LanguageModel, generator: torch.Generator) -> Masks | None:
         """Return this rank's part of the masks that one process would draw for all streams.
@@ -65,8 +65,8 @@ class Share:
 
 def sum_gradients(parameters: Iterable[Tensor], ranks: Ranks) -> None:
     """Replace the gradient of each parameter by its sum over the ranks, in a single reduction."""
-    if ranks.alone:
+    if ranks.is_single:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    for gradient, total in zip(gradients, ranks.summed(*gradients), strict=True):
+    for gradient, total in zip(gradients, ranks.all_reduce_sum(*gradients), strict=True):
         gradient.copy_(total)

@@ -13,12 +13,12 @@ from tiedlm.checkpoint.making import check_free
 from tiedlm.config import to_json
 from tiedlm.corpora.prepare import Corpus, prepare
 from tiedlm.corpora.streams import Streams
-from tiedlm.devices import usable_device
 from tiedlm.errors import RunError
 from tiedlm.evaluation.run_corpus import run_corpus
 from tiedlm.files import json_bytes
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel
+from tiedlm.native.device import resolve_device
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
 from tiedlm.training.environment import describe_run, set_threads
@@ -36,7 +36,7 @@ def started(
 ) -> RunFolder:
     """Make the run folder of a new training, with the state before its first window."""
     check_free(run_dir)  # also done where it is made, but a text may take minutes to prepare
-    device = usable_device(config.runtime.device)
+    device = resolve_device(config.runtime.device)
     set_threads(config.runtime.threads)
     parent = None if start_from is None else load_run(start_from)
     corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
@@ -73,7 +73,7 @@ def continued(
     config = current_config(folder)
     set_threads(current_threads(folder))
     corpus = run_corpus(folder, data_dir, cache_dir)
-    model = build_model(config.model, len(corpus.vocabulary)).to(usable_device(config.runtime.device))
+    model = build_model(config.model, len(corpus.vocabulary)).to(resolve_device(config.runtime.device))
     return config, corpus, restore(folder, model)
 
 

@@ -19,7 +19,7 @@ from tiedlm.errors import TrainingError
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.linear import linear_augmented_terms
 from tiedlm.models.contract import LanguageModel, Masks, State
-from tiedlm.ranks import ALONE, Ranks
+from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.share import sum_gradients
 from tiedlm.training.update import descend
@@ -72,7 +72,7 @@ def train_window(
     carried: State,
     masks: Masks | None,
     config: RunConfig,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE,
     gradients: Gradients = window_gradients,
 ) -> StepResult:
     """Take one step of gradient descent on a window of words [T, B], of which each rank has as many streams.
@@ -84,8 +84,8 @@ def train_window(
     total, cross_entropy = _sums(found, ranks)
     if not math.isfinite(total):
         raise TrainingError(f"The loss is {total}.")
-    streams = inputs.shape[1] * ranks.count
-    if config.training.weight_decay or not ranks.alone:
+    streams = inputs.shape[1] * ranks.world_size
+    if config.training.weight_decay or not ranks.is_single:
         _make_dense(model)
     sum_gradients(model.parameters(), ranks)
     _add_decay(model.parameters(), config.training.weight_decay * streams)
@@ -136,7 +136,7 @@ def _smoothing(model: LanguageModel, classifier: Tensor, features: Tensor, targe
 def _sums(found: WindowLoss, ranks: Ranks) -> tuple[float, float]:
     """Return loss and cross-entropy of all ranks, told in float64 over what reduces numbers of the CPU."""
     own = torch.stack([found.total, found.cross_entropy]).double().cpu()
-    total, cross_entropy = ranks.summed(own)[0].tolist()
+    total, cross_entropy = ranks.all_reduce_sum(own)[0].tolist()
     return total, cross_entropy
 
 

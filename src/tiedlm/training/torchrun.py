@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tiedlm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tiedlm.ranks import Ranks
+    from tiedlm.native.ranks import Ranks
 
 PATIENCE = timedelta(days=1)
 """How long ranks wait for one another: the first scores long texts alone. A rank that dies is noticed at once."""
@@ -51,15 +51,15 @@ def joined(device: str) -> Iterator[Ranks]:
     """
     import torch.distributed as dist  # here, so that a command that has nothing to train does not wait for it
 
-    from tiedlm.ranks import ALONE, Ranks
+    from tiedlm.native.ranks import SINGLE, Ranks
 
     if not is_one_of_several():
-        yield ALONE
+        yield SINGLE
         return
     _choose(device)
     dist.init_process_group(BACKENDS[device], timeout=PATIENCE)
     try:
-        yield Ranks.of(None)
+        yield Ranks.from_group(None)
     finally:
         dist.destroy_process_group()
 

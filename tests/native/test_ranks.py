@@ -11,16 +11,16 @@ import torch.distributed as dist
 
 from support import ranks
 from tiedlm.errors import ArgumentError, RanksError
-from tiedlm.ranks import ALONE, Ranks
+from tiedlm.native.ranks import SINGLE, Ranks
 
 
 @pytest.fixture(params=["a group of one", "no group"])
 def group(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ranks]:
     if request.param == "no group":
-        yield ALONE
+        yield SINGLE
         return
     with ranks.alone(tmp_path_factory.mktemp("alone")):
-        yield Ranks.of(None)
+        yield Ranks.from_group(None)
 
 
 def failing() -> str:
@@ -30,18 +30,18 @@ def failing() -> str:
 def test_without_processes_the_next_step_is_told() -> None:
     assert not dist.is_initialized()
     with pytest.raises(ArgumentError, match=r"call torch.distributed.init_process_group first, or work in one process"):
-        Ranks.of(None)
+        Ranks.from_group(None)
 
 
 def test_several_tensors_are_reduced_at_once_and_keep_their_shapes(group: Ranks) -> None:
     parts = [torch.ones(2, 3), torch.zeros(0), torch.arange(4.0)]
-    for found in (group.summed(*parts), group.largest(*parts)):
-        assert all(torch.equal(one, part) for one, part in zip(found, parts, strict=True))
+    for results in (group.all_reduce_sum(*parts), group.all_reduce_max(*parts)):
+        assert all(torch.equal(one, part) for one, part in zip(results, parts, strict=True))
 
 
 def test_parts_are_joined(group: Ranks) -> None:
     part = torch.arange(6.0).view(2, 3).T
-    assert torch.equal(group.joined(part, dim=1), part)
+    assert torch.equal(group.all_gather(part, dim=1), part)
 
 
 def test_what_any_rank_says(group: Ranks) -> None:
@@ -49,16 +49,16 @@ def test_what_any_rank_says(group: Ranks) -> None:
 
 
 def test_ranks_agree_on_what_a_check_finds_or_raises(group: Ranks) -> None:
-    assert group.agree(lambda: "the call") == "the call"
+    assert group.check_same(lambda: "the call") == "the call"
     with pytest.raises(ArgumentError, match="too long"):
-        group.agree(failing)
+        group.check_same(failing)
 
 
 def test_the_first_rank_acts_for_all(group: Ranks) -> None:
     done: list[int] = []
-    group.lead(lambda: done.append(1))
-    assert (done, group.number(lambda: 0.1 + 0.2)) == ([1], 0.1 + 0.2)
-    for act in (group.lead, group.number):
+    group.on_rank0(lambda: done.append(1))
+    assert (done, group.broadcast_scalar(lambda: 0.1 + 0.2)) == ([1], 0.1 + 0.2)
+    for act in (group.on_rank0, group.broadcast_scalar):
         with pytest.raises(ArgumentError, match="too long"):
             act(failing)  # pyright: ignore[reportArgumentType] - it returns nothing at all
 
@@ -67,14 +67,16 @@ def test_the_first_rank_acts_for_all(group: Ranks) -> None:
 def test_a_rank_that_is_lost_is_told(tmp_path_factory: pytest.TempPathFactory, collective: str) -> None:
     lost = mock.patch.object(dist, collective, side_effect=RuntimeError("Connection closed by peer\nat a.cc:3"))
     message = r"^Rank 0 of 1 has lost another rank \(Connection closed by peer\)\.$"
-    with ranks.alone(tmp_path_factory.mktemp("alone")), lost, pytest.raises(RanksError, match=message):
-        _ = Ranks.of(None).any(True) if collective == "all_reduce" else Ranks.of(None).joined(torch.ones(1), 0)
+    with ranks.alone(tmp_path_factory.mktemp("alone")):
+        group = Ranks.from_group(None)
+        with lost, pytest.raises(RanksError, match=message):
+            _ = group.any(True) if collective == "all_reduce" else group.all_gather(torch.ones(1), 0)
 
 
 def test_nothing_is_sent_without_a_group() -> None:
     """Not even where this process is in a group for other work."""
     with mock.patch.object(dist, "all_reduce") as reduce, mock.patch.object(dist, "all_gather") as gather:
-        ALONE.any(True)
-        ALONE.joined(torch.ones(1), 0)
+        SINGLE.any(True)
+        SINGLE.all_gather(torch.ones(1), 0)
     assert not reduce.called
     assert not gather.called

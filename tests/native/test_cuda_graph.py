@@ -1,4 +1,4 @@
-"""A replayed function: its places, its results, and what it may not read. A GPU's own capture is held beside them."""
+"""A replayed function: its buffers, its results, what it may not read; with a GPU's own capture where there is one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from support.gpus import GPU
 from support.replays import rerun
 from tiedlm.errors import ArgumentError
-from tiedlm.replay import Captured, Function, Replayed, captured, leaving_values_unread, values_unread
+from tiedlm.native.cuda_graph import Captured, CudaGraph, Function, capture, leaving_values_unread, values_unread
 
 CPU = torch.device("cpu")
+CAPTURE = {"cpu": rerun, "cuda": capture}
 
 
 def scaled_and_summed(values: Tensor, factor: Tensor) -> tuple[Tensor, ...]:
@@ -23,8 +24,7 @@ def scaled_and_summed(values: Tensor, factor: Tensor) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_every_call_works_on_its_own_inputs(device: str) -> None:
-    capture = rerun if device == "cpu" else captured
-    replayed = Replayed(scaled_and_summed, torch.device(device), capture=capture)
+    replayed = CudaGraph(scaled_and_summed, torch.device(device), capture=CAPTURE[device])
     for values, factor in ([1.0, 2.0], 3.0), ([5.0, -7.0], 2.0), ([0.5, 0.25], -1.0):
         product, total = replayed(torch.tensor(values), torch.tensor(factor))
         assert product.tolist() == [factor * value for value in values]
@@ -34,8 +34,8 @@ def test_every_call_works_on_its_own_inputs(device: str) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_results_and_inputs_belong_to_the_caller(device: str) -> None:
-    capture = rerun if device == "cpu" else captured
-    replayed, values = Replayed(scaled_and_summed, torch.device(device), capture=capture), torch.tensor([1.0, 2.0])
+    replayed = CudaGraph(scaled_and_summed, torch.device(device), capture=CAPTURE[device])
+    values = torch.tensor([1.0, 2.0])
     first, _ = replayed(values, torch.tensor(3.0))
     second, _ = replayed(torch.tensor([4.0, 8.0]), torch.tensor(1.0))
     assert (first.tolist(), second.tolist(), values.tolist()) == ([3.0, 6.0], [4.0, 8.0], [1.0, 2.0])
@@ -49,7 +49,7 @@ def test_it_is_captured_once_and_runs_at_every_call() -> None:
         run, results = rerun(function, places)
         return (lambda: (runs.append(1), run())), results
 
-    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    replayed = CudaGraph(scaled_and_summed, CPU, capture=capture)
     for _ in range(3):
         replayed(torch.ones(2), torch.tensor(2.0))
     assert (captures, len(runs)) == ([2], 1 + 3)  # one to compare
@@ -62,7 +62,7 @@ def test_nothing_is_read_while_it_is_captured() -> None:
         seen.append(values_unread())
         return (values,)
 
-    Replayed(function, CPU, capture=rerun)(torch.ones(1))
+    CudaGraph(function, CPU, capture=rerun)(torch.ones(1))
     assert seen[:2] == [False, True]
     assert not values_unread()
 
@@ -71,7 +71,7 @@ def test_what_cannot_be_captured_is_called() -> None:
     def capture(function: Function, places: Sequence[Tensor]) -> Captured:
         raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
 
-    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    replayed = CudaGraph(scaled_and_summed, CPU, capture=capture)
     with pytest.warns(UserWarning, match=r"No CUDA graph .* \(operation not permitted when stream is capturing\)"):
         product, _ = replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
     assert (product.tolist(), replayed.is_graph) == ([3.0, 6.0], False)
@@ -93,7 +93,7 @@ def test_a_wrong_replay_is_not_used(wrong: str) -> None:
         run, (product, total) = rerun(function, places)
         return run, (WRONG[wrong](product), total)
 
-    values, replayed = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), Replayed(scaled_and_summed, CPU, capture=capture)
+    values, replayed = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), CudaGraph(scaled_and_summed, CPU, capture=capture)
     with pytest.warns(UserWarning, match="result 0 of a replay is off by"):
         product, _ = replayed(values, torch.tensor(3.0))
     assert product.tolist() == [[3.0, 6.0], [9.0, 15.0]]
@@ -105,7 +105,7 @@ def test_a_replay_that_writes_nothing_is_not_used() -> None:
     def capture(function: Function, places: Sequence[Tensor]) -> Captured:
         return (lambda: None), function(*places)
 
-    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    replayed = CudaGraph(scaled_and_summed, CPU, capture=capture)
     with pytest.warns(UserWarning, match="result 0 of a replay is off by nan"):
         product, _ = replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
     assert product.tolist() == [3.0, 6.0]
@@ -118,7 +118,7 @@ def test_the_cause_is_told_and_not_what_came_of_it() -> None:
         finally:
             raise RuntimeError("operation failed due to a previous error during capture")
 
-    replayed = Replayed(scaled_and_summed, CPU, capture=capture)
+    replayed = CudaGraph(scaled_and_summed, CPU, capture=capture)
     with pytest.warns(UserWarning, match=r"\(the cause\)"):
         replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
 
@@ -134,7 +134,7 @@ def test_a_replay_that_leaves_something_else_behind_is_not_used() -> None:
         results = function(*places)
         return partial(left[0].fill_, 0), results  # pyright: ignore[reportReturnType]
 
-    replayed = Replayed(function, CPU, lambda: left, capture)
+    replayed = CudaGraph(function, CPU, lambda: left, capture)
     with pytest.warns(UserWarning, match="result 1 of a replay is off by 3, its largest entry being 3"):
         replayed(torch.tensor([2.0]))
     assert left[0].item() == 3
@@ -148,7 +148,7 @@ def test_values_are_read_again_after_an_error() -> None:
 
 @pytest.mark.parametrize("other", [torch.ones(3), torch.ones(1, 2)])
 def test_other_shapes_are_refused(other: Tensor) -> None:
-    replayed = Replayed(scaled_and_summed, CPU, capture=rerun)
+    replayed = CudaGraph(scaled_and_summed, CPU, capture=rerun)
     replayed(torch.ones(2), torch.tensor(2.0))
     with pytest.raises(ArgumentError, match=r"captured with \[\[2\], \[\]\]"):
         replayed(other, torch.tensor(2.0))

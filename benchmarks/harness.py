@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from tiedlm import CorpusConfig, RunConfig, prepare
-from tiedlm.corpora.sources import PTB
-from tiedlm.corpora.streams import Streams
+from tiedlm.data.sources import PTB
+from tiedlm.data.streams import Streams
 from tiedlm.locations import data_dir
 from tiedlm.models.build import build_model
 from tiedlm.models.contract import LanguageModel

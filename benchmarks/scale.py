@@ -27,8 +27,8 @@ import torch
 import harness
 from harness import FACTS, STEPS, STREAMS, VOCAB_SIZE, WARM_UP, Row
 from tiedlm import CorpusConfig, perplexity, prepare
-from tiedlm.corpora.prepare import Corpus
-from tiedlm.corpora.streams import Streams
+from tiedlm.data.corpus import Corpus
+from tiedlm.data.streams import Streams
 from tiedlm.models.build import build_model
 from tiedlm.recipes import recipe
 

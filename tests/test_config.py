@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiedlm.config import ABSENT, differing, from_json, later, to_json
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.models.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
 from tiedlm.runs.config import LossConfig

@@ -9,9 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # so that the command line's process, which starts with this file, imports nothing before signals
 if TYPE_CHECKING:
     from tiedlm.checkpoint.load import load_run
-    from tiedlm.corpora.config import CorpusConfig
-    from tiedlm.corpora.prepare import prepare
-    from tiedlm.corpora.vocabulary import Vocabulary
+    from tiedlm.data.corpus import prepare
+    from tiedlm.data.sources import CorpusConfig
+    from tiedlm.data.text import Vocabulary
     from tiedlm.evaluation.perplexity import perplexity
     from tiedlm.losses.functional import augmented_cross_entropy
     from tiedlm.losses.linear import linear_augmented_cross_entropy
@@ -52,7 +52,7 @@ __all__ = [
 
 _HOMES = {
     "AugmentedLoss": "tiedlm.losses.module",
-    "CorpusConfig": "tiedlm.corpora.config",
+    "CorpusConfig": "tiedlm.data.sources",
     "GRUConfig": "tiedlm.models.config",
     "GRULanguageModel": "tiedlm.models.gru",
     "LSTMConfig": "tiedlm.models.config",
@@ -64,12 +64,12 @@ _HOMES = {
     "TiedTable": "tiedlm.tying",
     "TrainingConfig": "tiedlm.runs.config",
     "UntiedTables": "tiedlm.tying",
-    "Vocabulary": "tiedlm.corpora.vocabulary",
+    "Vocabulary": "tiedlm.data.text",
     "augmented_cross_entropy": "tiedlm.losses.functional",
     "linear_augmented_cross_entropy": "tiedlm.losses.linear",
     "load_run": "tiedlm.checkpoint.load",
     "perplexity": "tiedlm.evaluation.perplexity",
-    "prepare": "tiedlm.corpora.prepare",
+    "prepare": "tiedlm.data.corpus",
     "train": "tiedlm.training.loop",
 }
 

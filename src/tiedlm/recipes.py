@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError, suggestion
 from tiedlm.models.config import LSTMConfig, RHNConfig
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig

@@ -8,7 +8,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.checkpoint.load import load_run
 from tiedlm.checkpoint.tensors import tensors_to_bytes
 from tiedlm.config import to_json
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import RunError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import LSTMConfig

@@ -8,7 +8,7 @@ import torch
 
 from support.stub_model import BigramModel
 from tiedlm.cli.analysis_report import print_report, report_json
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.evaluation.analysis import Analysis, analyze
 from tiedlm.models.config import LSTMConfig
 from tiedlm.models.lstm import LSTMLanguageModel

@@ -12,7 +12,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
-from tiedlm.corpora.prepare import prepare
+from tiedlm.data.corpus import prepare
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.ngram import NGram
 from tiedlm.training import loop

@@ -9,7 +9,7 @@ import torch
 
 from tiedlm.cli import examination
 from tiedlm.cli.examination import Place
-from tiedlm.corpora.sources import SOURCES
+from tiedlm.data.sources import SOURCES
 from tiedlm.native import device as native_device
 
 

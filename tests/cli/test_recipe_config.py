@@ -9,7 +9,7 @@ import pytest
 from tiedlm.cli.recipe_config import recipe_config, switches, with_absolute_paths, with_corpus, with_loss
 from tiedlm.cli.words import Words
 from tiedlm.config import to_json
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import LossConfig

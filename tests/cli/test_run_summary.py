@@ -10,7 +10,7 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.checkpoint.load import load_run
 from tiedlm.cli.run_summary import is_changed, parameter_count, summarize
 from tiedlm.config import to_json
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.models.config import LSTMConfig
 from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes import recipe, recipe_names

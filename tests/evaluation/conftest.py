@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.models.config import LSTMConfig
 from tiedlm.models.lstm import LSTMLanguageModel
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support.stub_model import BigramModel
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.analysis import analyze
 from tiedlm.evaluation.neighbours import nearest_words

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from support.stub_model import BigramModel, UniformModel
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.next_words import next_words, word_probabilities
 

@@ -11,7 +11,7 @@ import torch
 
 from support.small_text import write_texts
 from support.stub_model import BigramModel
-from tiedlm.corpora.prepare import Corpus, prepare
+from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.own_words import own_words, own_words_score
 from tiedlm.evaluation.perplexity import perplexity

@@ -12,11 +12,10 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.checkpoint.load import load_run
 from tiedlm.checkpoint.tensors import tensors_to_bytes
 from tiedlm.config import to_json
-from tiedlm.corpora.sources import SOURCES
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.sources import SOURCES
+from tiedlm.data.text import Vocabulary, ids_of_file
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import Tally, exp, perplexity, word_nlls
-from tiedlm.evaluation.text import text_as_ids
 
 EOS, UNK, A, B = 0, 1, 2, 3
 BIGRAMS = torch.tensor(
@@ -112,7 +111,7 @@ def test_of_the_published_test_texts_the_published_number_of_words_is_scored(dat
     vocabulary = Vocabulary.from_counts({"<eos>": 3, "the": 2, "<unk>": 1})
     names = SOURCES[name].files["test"].names
     path = next(data_dir / name for name in names if (data_dir / name).is_file())
-    with text_as_ids(path, vocabulary) as ids:
+    with ids_of_file(path, vocabulary) as ids:
         found = perplexity(
             UniformModel(3), ids, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id, window_steps=4096
         )

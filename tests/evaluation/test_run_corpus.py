@@ -9,7 +9,7 @@ import pytest
 from support.small_text import write_texts
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import to_json
-from tiedlm.corpora.prepare import prepare
+from tiedlm.data.corpus import prepare
 from tiedlm.errors import CorpusError, RunError
 from tiedlm.evaluation.run_corpus import check_same_corpus, run_corpus
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiedlm.corpora.encode import Split
-from tiedlm.corpora.parts import MIDDLE
-from tiedlm.corpora.prepare import Corpus
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.corpus import Corpus, Split
+from tiedlm.data.sources import HALVES
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.lines import WordScore
 from tiedlm.evaluation.spelling import spelled_scores, spelled_words, split_words
@@ -37,9 +36,9 @@ def test_a_text_that_was_changed_in_the_meantime_is_an_error(words: list[str]) -
 
 
 def test_of_a_part_only_the_training_words_of_its_stretch(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("a\n" * (MIDDLE // 2) + "b c d")
+    (tmp_path / "a.txt").write_text("a\n" * (HALVES["wikitext-2-half1"].stop // 2) + "b c d")
     splits: dict[str, Split] = dict.fromkeys(("train", "test"), Split(ids=np.zeros(1), words=1, unknown=0, lines=1))
     corpus = Corpus("wikitext-2-half2", VOCABULARY, splits, dict.fromkeys(splits, tmp_path / "a.txt"), {})
-    assert MIDDLE % 2 == 1
+    assert HALVES["wikitext-2-half1"].stop % 2 == 1
     assert list(split_words(corpus, "train")) == ["c", "d", "<eos>"]
     assert next(split_words(corpus, "test")) == "a"

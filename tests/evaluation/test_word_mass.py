@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from support.stub_model import BigramModel
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.predictions import predictions
 from tiedlm.evaluation.word_mass import WordMass

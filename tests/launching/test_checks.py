@@ -11,7 +11,7 @@ import pytest
 from support.finished_run import environment, make_run, recipe_config
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import to_json
-from tiedlm.corpora.prepare import prepare
+from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, ConfigError, CorpusError, RunError
 from tiedlm.launching.checks import check_jobs, prepare_corpora
 
@@ -98,7 +98,7 @@ def test_a_finished_run_passes(tmp_path, make_job):
 
 def test_a_corpus_is_prepared_once_for_all(make_job, monkeypatch):
     asked = []
-    monkeypatch.setattr("tiedlm.corpora.prepare.prepare", lambda corpus, **options: asked.append((corpus, options)))
+    monkeypatch.setattr("tiedlm.data.corpus.prepare", lambda corpus, **options: asked.append((corpus, options)))
     jobs = [make_job("a"), make_job("b", seed=1), replace(make_job("c"), data_dir=Path("data"))]
     prepare_corpora(jobs, print)
     corpus = jobs[0].config.corpus

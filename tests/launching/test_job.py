@@ -14,7 +14,7 @@ from support.small_text import small_config
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import train, training_run
 from tiedlm.config import to_json
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
 from tiedlm.recipes import recipe

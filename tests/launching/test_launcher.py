@@ -17,7 +17,7 @@ from support.finished_run import make_run
 from support.tiny_run import Silence
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import to_json
-from tiedlm.corpora.prepare import prepare
+from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching import launcher
 from tiedlm.launching.job import State

@@ -8,7 +8,7 @@ import pytest
 
 from support.small_text import write_texts
 from support.tiny_run import Silence
-from tiedlm.corpora.prepare import prepare
+from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.paper import figure1_points, figure1_runs
 from tiedlm.paper.figure1_runs import Left, measure_figure1

@@ -12,7 +12,7 @@ from support.finished_run import RECIPE, environment, journal, recipe_config
 from support.published_results import move_to
 from tiedlm.cli import train, training_run
 from tiedlm.config import to_json
-from tiedlm.corpora.sources import PTB
+from tiedlm.data.sources import PTB
 from tiedlm.paper.layout import checksum
 from tiedlm.paper.provenance import commands, provenance
 

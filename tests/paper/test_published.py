@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tiedlm.corpora.parts import source_of
+from tiedlm.data.sources import source_of
 from tiedlm.paper.published import BESIDE, PUBLISHED
 from tiedlm.recipes import recipe
 

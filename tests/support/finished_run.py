@@ -11,7 +11,7 @@ from typing import Any
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
-from tiedlm.corpora.sources import PTB
+from tiedlm.data.sources import PTB
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 
@@ -28,7 +28,7 @@ def recipe_config(seed: int = 0, name: str = RECIPE, threads: int | None = 1) ->
 def environment(parent: dict[str, Any] | None = None, threads: int = 1) -> dict[str, Any]:
     """What a training writes down of the machine and the corpus."""
     splits = {
-        split: {"text_sha256": file.sha256, "lines": file.lines, "words": file.words_and_ends, "unknown": 7}
+        split: {"text_sha256": file.sha256, "lines": file.lines, "words": file.scored_words, "unknown": 7}
         for split, file in PTB.files.items()
     }
     return {
@@ -46,7 +46,7 @@ def environment(parent: dict[str, Any] | None = None, threads: int = 1) -> dict[
 
 def score(split: str, perplexity: float) -> dict[str, Any]:
     """The score of a whole split of the Penn Treebank."""
-    words = PTB.files[split].words_and_ends
+    words = PTB.files[split].scored_words
     nll = math.log(perplexity) * words
     return {"perplexity": math.exp(nll / words), "nll_nats": nll, "words": words, "unknown": 7}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from support.invented_analysis import analysis
 from tiedlm.config import to_json
-from tiedlm.corpora.parts import PARTS, source_of
+from tiedlm.data.sources import HALVES, source_of
 from tiedlm.paper.figure1_folder import shared_config
 from tiedlm.paper.figure1_records import TRAINING
 from tiedlm.paper.layout import (
@@ -198,7 +198,7 @@ def _metrics(config: dict[str, Any], test: float, seconds: float) -> list[dict[s
 
 
 def _own_words(config: dict[str, Any], scores: Mapping[str, Any]) -> dict[str, Any]:
-    if config["corpus"]["name"] not in PARTS:
+    if config["corpus"]["name"] not in HALVES:
         return {}
     return {OWN_WORDS: {split: own_words_of(scores[split]) for split in SCORED}}
 
@@ -212,7 +212,7 @@ def own_words_of(score: Mapping[str, Any]) -> dict[str, Any]:
 
 def _score(config: dict[str, Any], split: str, perplexity: float) -> dict[str, Any]:
     source = source_of(config["corpus"]["name"])
-    words = 1_000 if source is None else source.files[split].words_and_ends
+    words = 1_000 if source is None else source.files[split].scored_words
     nll = math.log(perplexity) * words
     return {"perplexity": math.exp(nll / words), "nll_nats": nll, "words": words, "unknown": 7}
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.models.config import LSTMConfig
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.runs.config import RunConfig, TrainingConfig
 from tiedlm.training.schedule import first_window, learning_rate
 

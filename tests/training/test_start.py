@@ -12,7 +12,7 @@ import torch
 
 from support.small_text import small_config
 from tiedlm.checkpoint import RunFolder
-from tiedlm.corpora.prepare import prepare
+from tiedlm.data.corpus import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError
 from tiedlm.runs.config import RuntimeConfig
 from tiedlm.training import start

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.models.build import build_model
 from tiedlm.models.config import ModelConfig

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tiedlm import locations
-from tiedlm.corpora.sources import SOURCES, Source
+from tiedlm.data.sources import SOURCES, Source
 from tiedlm.files import sha256
 
 PACKAGES = ("torch", "numpy", "safetensors", "tyro", "rich", "pooch", "platformdirs", "filelock")

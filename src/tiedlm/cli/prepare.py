@@ -12,7 +12,7 @@ import tyro
 
 from tiedlm.cli.output import print_json, print_table, print_values, say
 from tiedlm.cli.parsing import Directory, Switch, parse
-from tiedlm.corpora.config import CORPUS_NAMES, CorpusConfig
+from tiedlm.data.sources import CORPUS_NAMES, CorpusConfig
 from tiedlm.errors import ConfigError
 
 File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.name is None and not any(options.values()):
         raise ConfigError(f"Name the corpus to prepare. Corpora: {', '.join(CORPUS_NAMES)}.")
     config = CorpusConfig(name=given.name or "text", **options)
-    from tiedlm.corpora.prepare import prepare
+    from tiedlm.data.corpus import prepare
 
     corpus = prepare(config, data_dir=given.data_dir, progress=lambda line: say(line, file=sys.stderr))
     cached = Path(corpus.splits["train"].ids.filename).parent  # pyright: ignore[reportAttributeAccessIssue]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tiedlm.cli.words import Words
 from tiedlm.config import from_json
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.files import read_json
 from tiedlm.locations import expanded

@@ -10,7 +10,7 @@ import torch
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ConfigError
 from tiedlm.models.build import build_model
 from tiedlm.paper.published import PUBLISHED

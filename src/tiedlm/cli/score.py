@@ -96,9 +96,9 @@ def _scored_text(given: Arguments, run: Run) -> Iterator[tuple[str, np.ndarray[A
     from tiedlm.evaluation.spelling import spelled_words, split_words
 
     if given.text is not None:
-        from tiedlm.evaluation.text import text_as_ids
+        from tiedlm.data.text import ids_of_file
 
-        with text_as_ids(given.text, run.vocabulary) as ids:
+        with ids_of_file(given.text, run.vocabulary) as ids:
             yield str(given.text), ids, spelled_words(given.text)
         return
     from tiedlm.evaluation.run_corpus import run_corpus

@@ -12,7 +12,7 @@ import tyro
 from tiedlm.cli.parsing import Directory, parse
 from tiedlm.cli.recipe_config import SECTIONS, recipe_config, switches, with_absolute_paths, with_corpus, with_loss
 from tiedlm.cli.words import Words, split_words
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.models.config import ModelConfig
 from tiedlm.recipes import recipe_names

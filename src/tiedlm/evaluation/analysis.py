@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.evaluation.frequency_bands import BandTally, mean_squared_norms
 from tiedlm.evaluation.geometry import Geometry, table_geometry
 from tiedlm.evaluation.perplexity import Score, Tally

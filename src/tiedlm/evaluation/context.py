@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.text import END
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import END, Vocabulary
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.predictions import WINDOW_STEPS
 from tiedlm.models.contract import LanguageModel, State

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.text import END
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import END, Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.context import read_context
 from tiedlm.models.contract import LanguageModel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tiedlm.corpora.text import UNKNOWN
+from tiedlm.data.text import UNKNOWN
 
 FREQUENT_WORDS = (UNKNOWN, "a", "an", "the")
 """The words that the paper names. A measure of that name: p(w | context), over the words of the text that are not w."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.context import read_context
 from tiedlm.models.contract import LanguageModel

@@ -1,6 +1,6 @@
 """A split as the training text's own vocabulary would read it: a word that the training text lacks is `<unk>`.
 
-A corpus' vocabulary is made of its training text, but that of a part (`corpora.parts`) is made of the whole one's: its
+A corpus' vocabulary is made of its training text, but that of a half of WikiText-2 is made of the whole one's: its
 valid and test text have words that no training ever saw, and a model gives them next to nothing.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tiedlm.corpora.prepare import Corpus
+from tiedlm.data.corpus import Corpus
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import Score, perplexity
 from tiedlm.models.contract import LanguageModel

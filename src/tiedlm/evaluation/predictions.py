@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.streams import Streams
+from tiedlm.data.streams import Streams
 from tiedlm.errors import CorpusError
 from tiedlm.models.contract import LanguageModel
 from tiedlm.native.cuda_graph import CudaGraph

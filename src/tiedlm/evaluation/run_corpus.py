@@ -7,9 +7,8 @@ from typing import Any
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
-from tiedlm.corpora.config import CorpusConfig
-from tiedlm.corpora.parts import source_of
-from tiedlm.corpora.prepare import Corpus, prepare
+from tiedlm.data.corpus import Corpus, prepare
+from tiedlm.data.sources import CorpusConfig, source_of
 from tiedlm.errors import RunError
 
 

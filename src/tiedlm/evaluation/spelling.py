@@ -7,10 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from tiedlm.corpora.parts import PARTS
-from tiedlm.corpora.prepare import Corpus
-from tiedlm.corpora.text import pieces
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.corpus import Corpus
+from tiedlm.data.sources import HALVES
+from tiedlm.data.text import Vocabulary, read_chunks
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.lines import WordScore
 
@@ -45,8 +44,8 @@ def spelled_scores(scores: Iterable[WordScore], words: Iterator[str], vocabulary
 
 
 def spelled_words(path: Path) -> Iterator[str]:
-    """Yield the words of a text file, `<eos>` after each line; raises as `corpora.text.pieces`."""
-    for words, _ in pieces(path):
+    """Yield the words of a text file, `<eos>` after each line; raises as `data.text.read_chunks`."""
+    for words, _ in read_chunks(path):
         for word in words:
             yield word.decode()
 
@@ -54,5 +53,5 @@ def spelled_words(path: Path) -> Iterator[str]:
 def split_words(corpus: Corpus, split: str) -> Iterator[str]:
     """Yield the words of a corpus' split, of a part's training text those of its stretch alone."""
     words = spelled_words(corpus.texts[split])
-    part = PARTS.get(corpus.name) if split == "train" else None
+    part = HALVES.get(corpus.name) if split == "train" else None
     return words if part is None else islice(words, part.start, part.stop)

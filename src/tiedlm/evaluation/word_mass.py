@@ -16,7 +16,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.blocks import BLOCKS, BlockMeans, BlockSums, Estimate
 from tiedlm.evaluation.measures import FREQUENT_WORDS, TARGET, everywhere

@@ -51,7 +51,7 @@ def prepare_corpora(jobs: Sequence[Job], tell: Callable[[str], None]) -> None:
         CorpusError: a text is missing or unusable.
         RunError: a run was trained on another text.
     """
-    from tiedlm.corpora.prepare import prepare  # here, since it loads numpy
+    from tiedlm.data.corpus import prepare  # here, since it loads numpy
     from tiedlm.evaluation.run_corpus import check_same_corpus
 
     for corpus, data_dir in dict.fromkeys((job.config.corpus, job.data_dir) for job in jobs):

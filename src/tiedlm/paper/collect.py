@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import final
 
 from tiedlm.checkpoint.making import is_partial
-from tiedlm.corpora.parts import source_of
+from tiedlm.data.sources import source_of
 from tiedlm.errors import ConfigError, RunError, suggestion
 from tiedlm.paper.differences import check_is_recipe
 from tiedlm.paper.layout import NOT_USED, PROVENANCE, Result

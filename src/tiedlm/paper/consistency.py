@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tiedlm.corpora.parts import source_of
+from tiedlm.data.sources import source_of
 from tiedlm.errors import RunError
 from tiedlm.paper.fields import check_result_fields
 from tiedlm.paper.layout import FIRST_TRAINING, METRICS, NOT_USED, Result
@@ -40,10 +40,10 @@ def _check_score(result: Result, split: str) -> None:
             f"{NOT_USED}"
         )
     source = source_of(result.config["corpus"]["name"])
-    if source is not None and score["words"] != source.files[split].words_and_ends:
+    if source is not None and score["words"] != source.files[split].scored_words:
         raise RunError(
             f"{result.path}: {score['words']:,} words of {split} were scored, but {source.name} counts "
-            f"{source.files[split].words_and_ends:,}. Score the whole split."
+            f"{source.files[split].scored_words:,}. Score the whole split."
         )
 
 

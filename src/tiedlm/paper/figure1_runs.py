@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from tiedlm import locations
 from tiedlm.checkpoint.saving import saving
 from tiedlm.config import to_json
-from tiedlm.corpora.config import CorpusConfig
-from tiedlm.corpora.prepare import Corpus, prepare
+from tiedlm.data.corpus import Corpus, prepare
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ArgumentError
 from tiedlm.files import json_sha256, write_json
 from tiedlm.paper.figure1_folder import write_folder

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.checkpoint.load import Run, load_run
-from tiedlm.corpora.parts import PARTS
-from tiedlm.corpora.prepare import Corpus
+from tiedlm.data.corpus import Corpus
+from tiedlm.data.sources import HALVES
 from tiedlm.evaluation.analysis import Analysis, analyze
 from tiedlm.evaluation.context import unknown_words
 from tiedlm.evaluation.neighbours import nearest_words
@@ -60,7 +60,7 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
 
 def _own_words(run: Run, corpus: Corpus) -> dict[str, Any]:
     """Return what a corpus has that is a part of another: scores without the words that only the whole one has."""
-    if corpus.name not in PARTS:
+    if corpus.name not in HALVES:
         return {}
     return {OWN_WORDS: {split: own_words_score(run.model, corpus, split).to_json() for split in SCORED}}
 

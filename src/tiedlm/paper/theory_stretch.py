@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from tiedlm.corpora.streams import Streams
+from tiedlm.data.streams import Streams
 from tiedlm.errors import CorpusError
 from tiedlm.seeding import generator
 

@@ -5,7 +5,7 @@ By it what one training took is carried over to another one, of another loss, vo
 
 from __future__ import annotations
 
-from tiedlm.corpora.parts import source_of, training_words
+from tiedlm.data.sources import source_of, training_words
 from tiedlm.models.config import LSTMConfig, ModelConfig, RHNConfig
 from tiedlm.runs.config import LossConfig, RunConfig
 
@@ -32,7 +32,7 @@ def work_a_word(config: RunConfig) -> float:
     source, layers = source_of(config.corpus.name), _of_layers(config.model)
     if source is None or layers is None:
         return 1.0
-    return 6.0 * source.types * _features(config.model) * _loss_factor(config.loss) + layers
+    return 6.0 * source.vocab_size * _features(config.model) * _loss_factor(config.loss) + layers
 
 
 def _of_layers(model: ModelConfig) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from tiedlm.config import later
-from tiedlm.corpora.config import CorpusConfig
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.models.config import LSTMConfig, ModelConfig
 

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
-from tiedlm.corpora.prepare import Corpus
-from tiedlm.corpora.streams import Streams
+from tiedlm.data.corpus import Corpus
+from tiedlm.data.streams import Streams
 from tiedlm.errors import TrainingError, memory_errors_told
 from tiedlm.models.contract import Masks
 from tiedlm.native.ranks import SINGLE, Ranks

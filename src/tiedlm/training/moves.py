@@ -19,7 +19,7 @@ from typing import Any
 
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json, to_json
-from tiedlm.corpora.vocabulary import Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import RunError
 from tiedlm.files import json_bytes
 from tiedlm.runs.config import RunConfig, RuntimeConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from tiedlm.corpora.prepare import Corpus
+from tiedlm.data.corpus import Corpus
 from tiedlm.evaluation.perplexity import PROTOCOL, Score, Tally, word_nlls
 from tiedlm.models.contract import LanguageModel
 from tiedlm.native.ranks import Ranks

@@ -11,8 +11,8 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import Run, load_run
 from tiedlm.checkpoint.making import check_free
 from tiedlm.config import to_json
-from tiedlm.corpora.prepare import Corpus, prepare
-from tiedlm.corpora.streams import Streams
+from tiedlm.data.corpus import Corpus, prepare
+from tiedlm.data.streams import Streams
 from tiedlm.errors import RunError
 from tiedlm.evaluation.run_corpus import run_corpus
 from tiedlm.files import json_bytes

@@ -15,10 +15,9 @@ from typing import Literal
 
 import pytest
 
-from tiedlm.corpora import download
-from tiedlm.corpora.download import find_or_fetch
-from tiedlm.corpora.encode import SPLITS
-from tiedlm.corpora.sources import SOURCES, Source, SourceFile
+from tiedlm.data import download
+from tiedlm.data.download import find_or_fetch
+from tiedlm.data.sources import SOURCES, SPLITS, Source, SourceFile
 from tiedlm.errors import CorpusError
 
 TEXTS = {"train": b"a b\nc a\n" * 1000, "valid": b"a\n", "test": b"\nb\n"}
@@ -96,7 +95,7 @@ def tiny(site: Site, archive: bool = False) -> Source:
             sha256=digest(content),
             size_bytes=len(content),
             names=(f"tiny/tiny.{split}.txt", f"tiny.{split}.txt"),
-            address=f"{site.url}/tiny.zip" if archive else f"{site.url}/tiny.{split}.txt",
+            url=f"{site.url}/tiny.zip" if archive else f"{site.url}/tiny.{split}.txt",
             member=f"tiny/tiny.{split}.tokens" if archive else None,
             lines=content.count(b"\n"),
             words=len(content.split()),
@@ -104,7 +103,7 @@ def tiny(site: Site, archive: bool = False) -> Source:
         for split, content in TEXTS.items()
     }
     sha256 = digest(site.contents["/tiny.zip"]) if archive else None
-    return Source(name="tiny", title="Tiny", licence="Free.", files=files, archive_sha256=sha256, types=4)
+    return Source(name="tiny", title="Tiny", licence="Free.", files=files, archive_sha256=sha256, vocab_size=4)
 
 
 def write(folder: Path, name: str) -> None:
@@ -169,10 +168,10 @@ def test_a_pipe_or_device_under_a_texts_name_is_refused_unread(site: Site, tmp_p
     path = tmp_path / "tiny.test.txt"
     path.unlink()
     os.mkfifo(path)
-    assert "is a pipe or device" in fails(tiny(site), tmp_path)
+    assert "is a folder, pipe or device" in fails(tiny(site), tmp_path)
     path.unlink()
     path.symlink_to("/dev/zero")
-    assert "is a pipe or device" in fails(tiny(site), tmp_path)
+    assert "is a folder, pipe or device" in fails(tiny(site), tmp_path)
     assert site.requests == []
 
 
@@ -195,7 +194,7 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(
     source = tiny(site, archive)
     site.behaviour = behaviour  # pyright: ignore[reportAttributeAccessIssue]
     message = fails(source, tmp_path)
-    assert message == (f"The download of {source.files['train'].address} failed: {reason}. Try again later. {HINT}")
+    assert message == (f"The download of {source.files['train'].url} failed: {reason}. Try again later. {HINT}")
     assert list(tmp_path.rglob("*.*")) == []
     site.behaviour = "whole"
     assert find_or_fetch(source, tmp_path, lambda line: None)["train"].read_bytes() == TEXTS["train"]
@@ -207,7 +206,7 @@ def test_a_server_that_lacks_the_file_or_is_gone(site: Site, tmp_path: Path) -> 
     assert f"/tiny.train.txt failed: the server answers 404 Not Found. Try again later. {HINT}" in fails(
         source, tmp_path
     )
-    nowhere = {split: replace(file, address="http://127.0.0.1:9/x") for split, file in source.files.items()}
+    nowhere = {split: replace(file, url="http://127.0.0.1:9/x") for split, file in source.files.items()}
     message = fails(replace(source, files=nowhere), tmp_path)
     assert "http://127.0.0.1:9/x failed: the server cannot be reached, or there is no network." in message
 
@@ -217,7 +216,7 @@ def test_another_content_than_the_published_one_is_dropped(site: Site, tmp_path:
     source = tiny(site, archive)
     site.contents = dict.fromkeys(site.contents, b"something else")
     assert fails(source, tmp_path) == (
-        f"{source.files['train'].address} no longer has the published content (its sha256 differs). {HINT}"
+        f"{source.files['train'].url} no longer has the published content (its sha256 differs). {HINT}"
     )
     assert list(tmp_path.rglob("*.*")) == []
 

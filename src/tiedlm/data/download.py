@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tiedlm import files
-from tiedlm.corpora.sources import Source, SourceFile
-from tiedlm.corpora.text import check_file, text_sha256
+from tiedlm.data.sources import Source, SourceFile
+from tiedlm.data.text import check_file, text_sha256
 from tiedlm.errors import CorpusError
 from tiedlm.locations import DATA_VARIABLE
 
@@ -63,11 +63,11 @@ def _fetch(source: Source, missing: dict[str, Path], data_dir: Path) -> None:
 
     names = ", ".join(file.names[0] for file in source.files.values())
     hint = f"Or put {names} into a folder and pass it with --data-dir or {DATA_VARIABLE}."
-    url = next(iter(source.files.values())).address
+    url = next(iter(source.files.values())).url
     try:
         if source.archive_sha256 is None:
             for split, path in missing.items():
-                url = source.files[split].address
+                url = source.files[split].url
                 _retrieve(url, source.files[split].sha256, path)
             return
         # a name that no file of the user's has

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiedlm.corpora import streams as corpora_streams
-from tiedlm.corpora.streams import Streams
+from tiedlm.data import streams as streams_module
+from tiedlm.data.streams import Streams
 from tiedlm.errors import ArgumentError, CorpusError
 
 END_ID = 65_535
@@ -117,7 +117,7 @@ def resident_mib(kind: str) -> float:
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="memory by kind is told by Linux alone")
 def test_a_long_text_that_was_read_does_not_stay_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looked at right after each release: a read may map a good deal more around what it reads, as the system likes."""
-    words, release, left = 20_000_000, corpora_streams._release, []
+    words, release, left = 20_000_000, streams_module._release, []
     np.save(tmp_path / "ids.npy", np.zeros(words, dtype=np.uint16))
     ids = np.load(tmp_path / "ids.npy", mmap_mode="r", allow_pickle=False)
     before = resident_mib("RssFile")
@@ -126,7 +126,7 @@ def test_a_long_text_that_was_read_does_not_stay_mapped(tmp_path: Path, monkeypa
         release(table)
         left.append(resident_mib("RssFile") - before)
 
-    monkeypatch.setattr(corpora_streams, "_release", watched)
+    monkeypatch.setattr(streams_module, "_release", watched)
     for _ in Streams(ids, 20, end_id=0).windows(1_000):
         read = resident_mib("RssFile") - before
         assert read > 0
@@ -137,7 +137,7 @@ def test_a_long_text_that_was_read_does_not_stay_mapped(tmp_path: Path, monkeypa
 
 def test_what_was_changed_in_a_private_copy_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pages cannot be given back: the file lacks the changes."""
-    monkeypatch.setattr(corpora_streams, "WORDS_A_RELEASE", 1)
+    monkeypatch.setattr(streams_module, "RELEASE_WORDS", 1)
     np.save(tmp_path / "ids.npy", np.zeros(1_000, dtype=np.uint16))
     ids = np.load(tmp_path / "ids.npy", mmap_mode="c", allow_pickle=False)
     ids[:] = 7

@@ -11,8 +11,8 @@ import torch
 
 from tiedlm.errors import ArgumentError, CorpusError
 
-WORDS_A_RELEASE = 1_000_000
-"""After so many words the pages that they were read from are given back."""
+RELEASE_WORDS = 1_000_000
+"""Words after which the file pages that they were read from are released."""
 
 
 @final
@@ -32,10 +32,9 @@ class Streams:
                     w14 w15 w16 │ w17 w18 w19  │  w20
         left over   w21 w22                                    (at most B - 1 words: neither read nor predicted)
 
-    Each column b of a window goes on where that column of the window before stopped, so a model carries its state from
-    window to window; the first word of the split is predicted after `<eos>`. Every word of the streams is a target
-    exactly once. Nothing is shuffled. Memory does not grow with the split: `ids` may be a memory-mapped array, of which
-    a window copies its own words only, wherever it lies, and whose pages are given back as the windows move on.
+    Column b of a window continues column b of the window before, so a model carries its state from window to window.
+    Every word of the streams is a target exactly once. Nothing is shuffled. Memory does not grow with the split: `ids`
+    may be a memory-mapped array, of which a window copies its own words only, and whose pages are released.
 
     Args:
         ids: all ids of a split in order, `<eos>` included: a one-dimensional array of integers [words].
@@ -111,9 +110,9 @@ class Streams:
         return self._windows(steps, range(start, count), (first or steps) - steps)
 
     def _windows(self, steps: int, numbers: range, offset: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        windows_a_release = max(1, WORDS_A_RELEASE // (steps * self.count))
+        release_windows = max(1, RELEASE_WORDS // (steps * self.count))
         for number in numbers:
-            if number % windows_a_release == 0:
+            if number % release_windows == 0:
                 _release(self._table)
             begin = number * steps + offset
             yield self._window(max(begin, 0), min(begin + steps, self.length))
@@ -131,10 +130,10 @@ class Streams:
 
 
 def _release(ids: np.ndarray[Any, Any]) -> None:
-    """Take the pages of a file that `ids` maps off this process's memory; they are mapped again where they are read.
+    """Release the file pages that `ids` maps; they are mapped again when they are read.
 
-    They are no memory that something else would lack, but a process that reads a long text would seem to grow by it.
-    An array that can be written to is left alone: of a private copy the changes would be lost.
+    The system could take them back anyway, but a process that reads a long text would seem to grow by it. An array that
+    can be written to is left alone: of a private copy the changes would be lost.
     """
     base: object = ids
     while isinstance(base, np.ndarray) and not base.flags.writeable:

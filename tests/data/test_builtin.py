@@ -1,20 +1,28 @@
+"""The corpus of Python's documentation: its rules against golden sentences, and what it is on this Python."""
+
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tiedlm.corpora.builtin import build, split_of, unit_lines
-from tiedlm.corpora.encode import SPLITS
-from tiedlm.corpora.text import pieces
+from tiedlm.data.builtin import build, docstrings, plain_words, read_units, sentences, split_of
+from tiedlm.data.sources import SPLITS
+from tiedlm.data.text import read_chunks
 from tiedlm.errors import CorpusError
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "builtin"
 
 
 class Built(NamedTuple):
@@ -40,7 +48,7 @@ def small_library(folder: Path, modules: dict[str, str]) -> Path:
 
 
 def test_another_process_makes_the_same_bytes(built: Built, tmp_path: Path) -> None:
-    program = "import sys, json, pathlib; from tiedlm.corpora.builtin import build; "
+    program = "import sys, json, pathlib; from tiedlm.data.builtin import build; "
     program += "print(json.dumps(build(pathlib.Path(sys.argv[1])))); assert 'torch' not in sys.modules"
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     run = [sys.executable, "-c", program, str(tmp_path)]
@@ -70,7 +78,7 @@ def test_provenance_tells_what_was_written(built: Built) -> None:
     for split, told in built.provenance["splits"].items():
         path = built.folder / f"{split}.txt"
         assert told["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-        read = [(len(piece.words) - piece.lines, piece.lines) for piece in pieces(path)]
+        read = [(len(piece.words) - piece.lines, piece.lines) for piece in read_chunks(path)]
         assert (told["words"], told["lines"]) == (sum(words for words, _ in read), sum(lines for _, lines in read))
 
 
@@ -93,12 +101,6 @@ def test_it_reads_as_prose(built: Built) -> None:
     common = sum(words.count(word) for word in ("the", "a", "of", "to", "is", "and", "in"))
     assert ended > 0.85 * len(lines)
     assert common > 0.15 * len(words)  # as in any English text
-
-
-def test_a_sentence_is_kept_where_it_is_met_first() -> None:
-    units = {"topic b": ["This is one. This is two."], "module a": ["This is two. This is one.", "This is new."]}
-    assert unit_lines(units) == {"topic b": ["this is one .", "this is two ."], "module a": ["this is new ."]}
-    assert unit_lines({"module a": ["This is one."], "module b": ["This is one."]}) == {"module a": ["this is one ."]}
 
 
 def test_units_are_split_by_a_fixed_hash_of_their_name() -> None:
@@ -142,3 +144,134 @@ def test_too_little_documentation_is_an_error_and_writes_nothing(tmp_path: Path)
 def test_a_python_without_sources_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"topics\.py is missing"):
         build(tmp_path, tmp_path / "nowhere")
+
+
+def test_the_sentences_of_a_documentation_text() -> None:
+    """The golden text has each rule of layout, sentences, markup and words, and much that is no sentence."""
+    text = (GOLDEN / "documentation.txt").read_text()
+    assert list(sentences(text)) == (GOLDEN / "sentences.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize("label", ["timeout: ", "timeout -- ", "*timeout* - ", "'timeout': ", "wait(timeout) -- "])
+def test_a_label_is_left_out(label: str) -> None:
+    assert list(sentences(f"{label}How long\nto wait for it.")) == ["how long to wait for it ."]
+
+
+@pytest.mark.parametrize("underline", ["=====", "---", "*******", "....."])
+def test_a_title_is_left_out(underline: str) -> None:
+    assert list(sentences(f"This is a title\n{underline}\n\nThis is the\ntext of it.")) == ["this is the text of it ."]
+
+
+@given(st.text())
+def test_words_are_never_empty_and_hold_no_blank(sentence: str) -> None:
+    words = plain_words(sentence)
+    assert " ".join(words).split() == words
+
+
+@given(st.text(alphabet="Aa1.-'`\"*()[]<> n't\n"))
+def test_no_capital_letter_and_no_leading_digit_is_left(sentence: str) -> None:
+    for word in plain_words(sentence):
+        assert word.removeprefix("N").lower() == word.removeprefix("N")
+        assert not word[0].isdigit()
+
+
+TOPICS = 'topics = {"with": "On with.", "assert": "On " "assert."}\n'
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    contents = {
+        "pydoc_data/topics.py": '"""Of the topics\' file."""\n' + TOPICS,
+        "turtledemo.py": '"""Wraps."""\nraise SystemExit("was imported")\n',
+        "json/__init__.py": '"""Of the package."""\n',
+        "json/decoder.py": '"""Of its part."""\n',
+        "json/tests/test_it.py": '"""Of its tests."""\n',
+        "test/support.py": '"""Of the tests."""\n',
+        "site-packages/json.py": '"""Of others."""\n',
+        "mine.py": '"""Of no part of the library."""\n',
+    }
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return tmp_path
+
+
+def test_topics_then_modules_each_in_order_without_tests_and_others(library: Path) -> None:
+    units = read_units(library)
+    assert units == {
+        "topic assert": ["On assert."],
+        "topic with": ["On with."],
+        "module json": ["Of the package.", "Of its part."],
+        "module turtledemo": ["Wraps."],
+    }
+    assert list(units) == ["topic assert", "topic with", "module json", "module turtledemo"]
+
+
+def test_nothing_is_imported(library: Path) -> None:
+    read_units(library)  # the small module would end the program, and the real one is imported by nobody
+    assert "turtledemo" not in sys.modules
+
+
+def test_docstrings_of_all_levels_in_the_order_of_the_source() -> None:
+    source = '''
+        """1"""
+        def f():
+            """2"""
+            async def inner():
+                """3
+
+                    deeper
+                back
+                """
+        if f:
+            class A:
+                """4"""
+                x = 1
+                """no docstring"""
+                def g(self): "5"
+        elif A:
+            def h(): "6"
+        try:
+            def i(): "7"
+        except Exception:
+            def j(): "8"
+        else:
+            def k(): "9"
+        finally:
+            def l(): "10"
+        match f:
+            case 1:
+                def m(): "11"
+        with f, A:
+            for n in f:
+                def o(): "12"
+        def without(): pass
+    '''
+    texts = list(docstrings(ast.parse(textwrap.dedent(source))))
+    assert texts == ["1", "2", "3\n\n    deeper\nback", *map(str, range(4, 13))]
+
+
+def test_a_library_without_topics_names_the_missing_file(library: Path) -> None:
+    (library / "pydoc_data" / "topics.py").unlink()
+    with pytest.raises(CorpusError, match=r"pydoc_data.topics\.py is missing.*`synthetic`"):
+        read_units(library)
+
+
+@pytest.mark.parametrize("damaged", ["", "topics = []", "topics = {1: print()}"])
+def test_topics_that_are_no_texts_are_damage(library: Path, damaged: str) -> None:
+    (library / "pydoc_data" / "topics.py").write_text(damaged)
+    with pytest.raises(CorpusError, match=r"topics\.py does not hold a dictionary of texts"):
+        read_units(library)
+
+
+@pytest.mark.parametrize("damaged", [b"def :", b"\xff\xfe", b"x\0"])
+def test_a_damaged_file_is_named(library: Path, damaged: bytes) -> None:
+    (library / "turtledemo.py").write_bytes(damaged)
+    with pytest.raises(CorpusError, match=r"turtledemo\.py, a file of Python's own library, cannot be read"):
+        read_units(library)
+
+
+def test_the_librarys_own_doubtful_escapes_warn_nobody(library: Path) -> None:
+    (library / "turtledemo.py").write_text('"""Wraps \\d."""\n')
+    assert read_units(library)["module turtledemo"] == ["Wraps \\d."]

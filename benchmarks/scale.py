@@ -14,10 +14,8 @@ import argparse
 import json
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -34,7 +32,7 @@ from tiedlm.recipes import recipe
 
 RECIPE, LINE_WORDS, BLOCK_LINES, SCORED_WORDS = "ptb-small-real", 20, 10_000, 12_800
 COLUMNS = (*FACTS, "words", "vocabulary", "windows", "words_per_second", "speed_to_first", "peak_memory_mib")
-COLUMNS += ("peak_to_first", "anonymous_mib", "anonymous_to_first", "encoding_peak_mib", "encoding_words_per_second")
+COLUMNS += ("peak_to_first", "encoding_peak_mib", "encoding_words_per_second")
 
 
 def write_text(path: Path, words: int) -> None:
@@ -60,47 +58,22 @@ def corpus_of(folder: Path, words: int) -> Corpus:
     return prepare(CorpusConfig(**files, vocabulary_size=VOCAB_SIZE), cache_dir=folder / f"cache-{words}")
 
 
-@contextmanager
-def peak_anonymous_mib(peak: dict[str, float]) -> Iterator[None]:
-    """Look every hundredth of a second at the memory that no file backs, and put the largest into `peak`."""
-    over, peak["anonymous"] = threading.Event(), 0.0
-
-    def look() -> None:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        now = sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "VmSwap:"))) / 1024
-        peak["anonymous"] = max(peak["anonymous"], now)
-
-    def watch() -> None:
-        while not over.wait(0.01):
-            look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield
-    over.set()
-    thread.join()
-    look()
-
-
 def memory_of(work: str, words: int, folder: Path, windows: int) -> dict[str, float]:
-    """Encode a text, or train on it, and return this process's peak memory, resident and anonymous, and seconds."""
-    peak: dict[str, float] = {}
+    """Encode a text, or train on it, and return this process's peak memory and seconds."""
     start = time.monotonic()
-    with peak_anonymous_mib(peak):
-        if work == "encode":
-            shutil.rmtree(folder / f"cache-{words}", ignore_errors=True)
-            corpus_of(folder, words)
-        else:
-            corpus, config = corpus_of(folder, words), recipe(RECIPE)
-            ids, end_id = corpus.splits["train"].ids, corpus.vocabulary.end_id
-            model, streams = build_model(config.model, VOCAB_SIZE), Streams(ids, STREAMS, end_id=end_id)
-            step = harness.training_step(config, model)
-            for _, window in zip(range(windows), streams.windows(STEPS), strict=False):
-                step(*window)
-            perplexity(model, ids[-SCORED_WORDS:], end_id=end_id, unknown_id=0)
-            for _ in streams.windows(STEPS):
-                pass
-    return {"peak": harness.peak_memory_mib(), **peak, "seconds": time.monotonic() - start}
+    if work == "encode":
+        shutil.rmtree(folder / f"cache-{words}", ignore_errors=True)
+    corpus, config = corpus_of(folder, words), recipe(RECIPE)
+    if work == "train":
+        ids, end_id = corpus.splits["train"].ids, corpus.vocabulary.end_id
+        model, streams = build_model(config.model, VOCAB_SIZE), Streams(ids, STREAMS, end_id=end_id)
+        step = harness.training_step(config, model)
+        for _, window in zip(range(windows), streams.windows(STEPS), strict=False):
+            step(*window)
+        perplexity(model, ids[-SCORED_WORDS:], end_id=end_id, unknown_id=0)
+        for _ in streams.windows(STEPS):
+            pass
+    return {"peak": harness.peak_memory_mib(), "seconds": time.monotonic() - start}
 
 
 def step_seconds(all_words: list[int], folder: Path, windows: int) -> dict[int, list[float]]:
@@ -138,8 +111,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         own, base, encode = training[words], training[first], encoding[words]
         speed, relative = STREAMS * STEPS / median(seconds[words]), harness.ratio(seconds[first], seconds[words])
         values = (words, VOCAB_SIZE, len(seconds[words]), f"{speed:.0f}", relative)
-        values += (f"{own['peak']:.1f}", own["peak"] / base["peak"])
-        values += (f"{own['anonymous']:.1f}", own["anonymous"] / base["anonymous"], f"{encode['peak']:.1f}")
+        values += (f"{own['peak']:.1f}", own["peak"] / base["peak"], f"{encode['peak']:.1f}")
         yield harness.row(COLUMNS, *values, f"{words / encode['seconds']:.0f}")
 
 

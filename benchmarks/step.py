@@ -1,11 +1,11 @@
 """Seconds and peak memory of one training step of `ptb-SIZE-*`, beside a plain PyTorch LSTM of the same size.
 
     python benchmarks/step.py --rounds 40 --threads 2           # appends to results/step.csv
-    python benchmarks/step.py --sizes small medium large --parts
+    python benchmarks/step.py --sizes medium large
     python benchmarks/step.py --freed-memory --threads 1        # appends to results/kept_memory.csv
 
-Variants take turns in one process; peak memory is that of a process of its own. `--parts` prints where a step's time
-goes. `--freed-memory` measures what `tiedlm train` gains on a CPU by keeping the memory that it frees.
+Variants take turns in one process; peak memory is that of a process of its own. `--freed-memory` measures
+what `tiedlm train` gains on a CPU by keeping the memory that it frees.
 """
 
 from __future__ import annotations
@@ -26,14 +26,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import harness
-from harness import FACTS, STEPS, STREAMS, VOCAB_SIZE, WARM_UP, Row, Window
-from tiedlm import RunConfig, linear_augmented_cross_entropy
+from harness import FACTS, STREAMS, VOCAB_SIZE, WARM_UP, Row
+from tiedlm import RunConfig
 from tiedlm.layers.precision import has_lstm_kernel
-from tiedlm.models.build import build_model
 from tiedlm.native.device import keep_freed_memory
 from tiedlm.recipes import recipe
-from tiedlm.seeding import generator
-from tiedlm.training.update import descend
 
 Step = Callable[[Tensor, Tensor], float]
 SIZES = ("small", "medium", "large")
@@ -67,20 +64,20 @@ def config_of(name: str, precision: str, gradient: str = "") -> RunConfig:
     return replace(config, loss=loss, runtime=replace(config.runtime, precision=precision))
 
 
-def plain_step(size: str, precision: str, device: str = "cpu") -> Step:
+def plain_step(size: str, precision: str) -> Step:
     """Return a step of stock parts: tied two-layer `nn.LSTM`, cross-entropy, no dropout, the same clipping and SGD."""
     config = recipe(f"ptb-{size}-re")
     units, layers = config.model.units, config.model.layers
-    table, lstm = nn.Embedding(VOCAB_SIZE, units, device=device), nn.LSTM(units, units, layers, device=device)
+    table, lstm = nn.Embedding(VOCAB_SIZE, units), nn.LSTM(units, units, layers)
     parameters = [*table.parameters(), *lstm.parameters()]
     for parameter in parameters:
         nn.init.uniform_(parameter, -config.model.init_range, config.model.init_range)
     optimizer = torch.optim.SGD(parameters, lr=config.training.learning_rate)
-    state = (torch.zeros(layers, STREAMS, units, device=device), torch.zeros(layers, STREAMS, units, device=device))
+    state = (torch.zeros(layers, STREAMS, units), torch.zeros(layers, STREAMS, units))
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         nonlocal state
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             features, (hidden, cell) = lstm(table(inputs), state)
             loss = F.cross_entropy(F.linear(features.flatten(0, 1), table.weight), targets.flatten(), reduction="sum")
         optimizer.zero_grad()
@@ -106,14 +103,8 @@ def step_rows(size: str, options: argparse.Namespace) -> Iterator[Row]:
         if model == PLAIN and size != "small":
             model = f"{PLAIN}-{size}"
         relative = harness.ratio(times, next(iter(seconds.values())))
-        figures = (
-            f"{median(times):.5f}",
-            f"{min(times):.5f}",
-            f"{relative:.3f}",
-            f"{peak:.0f}",
-            f"{peak - before:.0f}",
-        )
-        yield harness.row(COLUMNS, words, options.rounds, model, *others, *figures)
+        figures = (f"{median(times):.5f}", f"{min(times):.5f}", f"{relative:.3f}", f"{peak:.0f}")
+        yield harness.row(COLUMNS, words, options.rounds, model, *others, *figures, f"{peak - before:.0f}")
 
 
 def memory_of(size: str, name: str, folder: Path | None) -> tuple[float, float]:
@@ -122,37 +113,6 @@ def memory_of(size: str, name: str, folder: Path | None) -> tuple[float, float]:
     for window in harness.windows(WARM_UP, folder)[1]:
         step(*window)
     return before, harness.peak_memory_mib()
-
-
-def part_seconds(config: RunConfig, batches: list[Window]) -> dict[str, float]:
-    """Return part of a step -> its median seconds; "rest" is what the other parts leave of the step."""
-    model, loss = build_model(config.model, VOCAB_SIZE), config.loss
-    state, masks = model.initial_state(STREAMS), model.draw_masks(STREAMS, generator(0, "masks"))
-    features = 0.3 * torch.randn(STEPS, STREAMS, model.classifier.shape[1], generator=generator(0, "features"))
-    out_grad = torch.randn(features.shape, generator=generator(0, "gradients"))
-    step = harness.training_step(config)
-    loss_options = {"gamma": loss.gamma, "temperature": loss.temperature or 1.0, "detach_target": loss.detach_target}
-
-    def body(number: int) -> None:
-        model.zero_grad()
-        model(batches[number][0], state, masks)[0].backward(out_grad)
-
-    def loss_alone(number: int) -> None:
-        rows, table, bias = features.detach().requires_grad_(), model.tables.separate_vectors, model.bias
-        linear_augmented_cross_entropy(
-            rows, model.classifier, batches[number][1], table=table, bias=bias, reduction="sum", **loss_options
-        ).backward()
-
-    timed = {
-        "step": lambda number: step(*batches[number]),
-        "forward": lambda number: model(batches[number][0], state, masks),
-        "forward and backward": body,
-        "loss": loss_alone,
-        "update": lambda _: descend(model.parameters(), 1e-9, config.training.clip_norm),
-    }
-    medians = {name: median(times) for name, times in harness.time_in_turns(timed, len(batches) - WARM_UP).items()}
-    rest = medians["step"] - medians["forward and backward"] - medians["loss"] - medians["update"]
-    return {**medians, "rest": rest}
 
 
 def freed_memory_of(name: str, kind: str, vocab_size: int) -> dict[str, float]:
@@ -190,7 +150,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, append."""
     parser = harness.parser_of(__doc__, "step.csv", rounds=40)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["small"], help="networks (default: small)")
-    parser.add_argument("--parts", action="store_true", help="print the parts of a step instead")
     parser.add_argument("--freed-memory", action="store_true", help="measure freed memory kept and given back instead")
     parser.add_argument("--data-dir", type=Path, help="folder with the Penn Treebank (default: the data folder)")
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
@@ -208,14 +167,6 @@ def main(arguments: list[str] | None = None) -> None:
         output = options.output.with_name("kept_memory.csv")
         harness.open_csv(output, MEMORY_COLUMNS)
         harness.write_rows(output, freed_memory_rows(options.rounds))
-    elif options.parts:
-        for size in options.sizes:
-            for kind in ("re", "real"):
-                batches = harness.windows(WARM_UP + options.rounds, options.data_dir)[1]
-                seconds = part_seconds(recipe(f"ptb-{size}-{kind}"), batches)
-                print(f"parts of a step of ptb-{size}-{kind}:")
-                for part, own in seconds.items():
-                    print(f"  {part:<22}{1000 * own:8.1f} ms {own / seconds['step']:7.1%}", flush=True)
     else:
         harness.open_csv(options.output, COLUMNS)
         for size in options.sizes:

@@ -28,7 +28,7 @@ import os, sys, types
 number, moment = sys.argv.pop(), sys.argv.pop()
 def kill(): os.kill(os.getpid(), int(number))
 def command(words): return exec("kill()", {"kill": kill}) if moment == "running" else 0
-sys.modules["tiedlm.cli.recipes"] = types.SimpleNamespace(main=command)
+sys.modules["tiedlm.cli.setup"] = types.SimpleNamespace(recipes=command)
 class Finder:
     def find_spec(name, *_): return kill() if name == "tiedlm.cli.main" else None
 if moment == "importing": sys.meta_path.insert(0, Finder)

@@ -1,17 +1,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.small_text import write_texts
 from support.tiny_run import train_tiny_run
 from tiedlm.cli.main import main
+from tiedlm.training import loop
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command gave."""
+    """What a command printed, and its exit status."""
 
     status: int
     output: str
@@ -54,3 +56,15 @@ def tiedlm(tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         return Answer(status, output, error)
 
     return call
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Records the trainings that would be started, instead of training."""
+    calls: list[dict[str, Any]] = []
+
+    def train(config: Any, run_dir: Path, **options: Any) -> None:
+        calls.append({"config": config, "run_dir": run_dir, **options})
+
+    monkeypatch.setattr(loop, "train", train)
+    return calls

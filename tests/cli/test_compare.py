@@ -1,10 +1,85 @@
+"""`tiedlm compare` and `analyze`. Mistakes: golden/errors.txt."""
+
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
-from tiedlm.cli import run_summary
+import numpy as np
+import pytest
+import torch
+
+from support.small_text import small_config
+from support.stub_model import BigramModel
+from support.tiny_run import Silence, quick_config
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.checkpoint.load import load_run
+from tiedlm.cli import compare
+from tiedlm.cli.compare import is_changed, parameter_count, print_analyses, summarize
+from tiedlm.config import to_json
+from tiedlm.data.text import Vocabulary
+from tiedlm.evaluation.analysis import Analysis, analyze
 from tiedlm.evaluation.perplexity import PROTOCOL
+from tiedlm.models.config import LSTMConfig
+from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.paper.published import PUBLISHED
+from tiedlm.recipes import recipe, recipe_names
+from tiedlm.training import loop
+
+
+def scores(run: Path):
+    return json.loads(next(run.glob("scores-*.json")).read_text())
+
+
+def make(path, config, *, scored=None):
+    vocabulary = Vocabulary.from_counts({"<eos>": 3, "the": 2})
+    state = {"version": 1, "generation": 2, "epoch": 5, "best_epoch": 3, "best_valid_perplexity": 90.5, "seconds": 1.5}
+    contents = {
+        "config": to_json(config),
+        "vocabulary": vocabulary.to_json(),
+        "environment": {},
+        "progress": state | {"total_seconds": 60.0},
+    }
+    if scored:
+        contents["scores"] = scored
+    return RunFolder.create(path, {role: json.dumps(value).encode() for role, value in contents.items()}).path
+
+
+def test_a_finished_run_is_summarized_without_its_weights(tmp_path):
+    scored = {"valid": {"perplexity": 90.0}, "test": {"perplexity": 86.0}, "protocol": "every word"}
+    run = summarize(make(tmp_path / "run", replace(recipe("ptb-small-re"), seed=4), scored=scored))
+    published = PUBLISHED["ptb-small-re"]
+    assert (run.recipe, run.changed, run.seed, run.trainings) == ("ptb-small-re", False, 4, 2)
+    assert (run.valid, run.test, run.protocol) == (90.0, 86.0, "every word")
+    assert (run.paper_valid, run.paper_test) == (published.valid, published.test) == (89.9, 85.1)
+    assert (run.epochs, run.best_epoch, run.seconds) == (4, 3, 61.5)
+    # three words of 200, two layers of (200 + 200 inputs, 1 bias) x 4 x 200
+    assert run.parameters == 3 * 200 + 2 * (400 + 1) * 800
+
+
+def test_a_run_in_progress_has_no_test_score_and_a_changed_one_no_published_figures(tmp_path):
+    config = recipe("ptb-small-re")
+    run = summarize(make(tmp_path / "run", config))
+    assert (run.valid, run.test, run.protocol) == (90.5, None, None)
+    run = summarize(make(tmp_path / "changed", replace(config, training=replace(config.training, epochs=3))))
+    assert run.changed
+    assert (run.paper_valid, run.paper_test, run.paper_trainings) == (None, None, None)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_seed_and_machine_do_not_change_a_recipe(name):
+    config = recipe(name)
+    assert not is_changed(replace(config, seed=9, runtime=replace(config.runtime, threads=7, save_seconds=1.0)))
+    assert is_changed(replace(config, model=replace(config.model, units=3)))
+    assert is_changed(replace(config, recipe="unheard-of"))
+
+
+def test_parameters_are_those_of_the_model_counted_without_allocating_them(tiny, tmp_path):
+    assert summarize(tiny / "run").parameters == load_run(tiny / "run").model.parameter_count()
+    config = replace(small_config(tmp_path), model=LSTMConfig(units=100_000, layers=2))
+    assert parameter_count(config, 1_000_000) > 3e11
 
 
 def test_runs_stand_below_each_other_under_one_protocol(tiedlm, tiny):
@@ -14,41 +89,96 @@ def test_runs_stand_below_each_other_under_one_protocol(tiedlm, tiny):
     assert heading.split()[:4] == ["run", "recipe", "parameters", "trainings"]
     assert first == second
     assert protocol == f"protocol: {PROTOCOL}"
-    kept = json.loads(next((tiny / "run").glob("scores-*.json")).read_text())
-    assert f"{kept['valid']['perplexity']:.2f}" in first
-    assert f"{kept['test']['perplexity']:.2f}" in first
+    recorded = scores(tiny / "run")
+    for split in ("valid", "test"):
+        assert f"{recorded[split]['perplexity']:.2f}" in first
     assert first.split()[-1] == "-"
+    (run,) = json.loads(tiedlm("compare", tiny / "run", "--json").output)
+    assert (run["valid"], run["test"]) == (recorded["valid"]["perplexity"], recorded["test"]["perplexity"])
+    assert (run["recipe"], run["seed"], run["epochs"], run["paper_test"]) == ("small", 3, 2, None)
 
 
-def test_the_papers_figures_stand_beside_those_of_its_recipe(tiedlm, tiny, monkeypatch):
-    original = run_summary.summarize
+def test_published_figures_stand_beside_their_recipe_and_protocols_are_not_mixed(tiedlm, tiny, monkeypatch):
     published = {"recipe": "ptb-small-re", "changed": False, "paper_valid": 89.9, "paper_test": 85.1}
-    for trainings, told in ((1, True), (2, False)):
-        numbers = published | {"trainings": trainings, "paper_trainings": 2}
-        monkeypatch.setattr(run_summary, "summarize", lambda path, n=numbers: replace(original(path), **n))
+    for trainings in (1, 2):
+        fields = published | {"trainings": trainings, "paper_trainings": 2}
+        monkeypatch.setattr(compare, "summarize", lambda path, fields=fields: replace(summarize(path), **fields))
         output = tiedlm("compare", tiny / "run").output
         assert output.splitlines()[1].endswith(" 89.9 / 85.1")
-        assert (f"{tiny / 'run'}: one training; the paper's figures: 2 trainings" in output) == told
-        assert ("the paper's figures" in output) == told
-
-
-def test_as_json_with_all_digits(tiedlm, tiny):
-    (found,) = json.loads(tiedlm("compare", tiny / "run", "--json").output)
-    kept = json.loads(next((tiny / "run").glob("scores-*.json")).read_text())
-    assert (found["valid"], found["test"]) == (kept["valid"]["perplexity"], kept["test"]["perplexity"])
-    assert (found["recipe"], found["seed"], found["epochs"], found["paper_test"]) == ("small", 3, 2, None)
-
-
-def test_scores_of_several_protocols_are_not_passed_over(tiedlm, tiny, monkeypatch):
-    original, numbers = run_summary.summarize, iter("12")
-    monkeypatch.setattr(run_summary, "summarize", lambda path: replace(original(path), protocol=next(numbers)))
+        assert (f"{tiny / 'run'}: one training; the paper's figures: 2 trainings" in output) == (trainings == 1)
+        assert ("the paper's figures" in output) == (trainings == 1)
+    numbers = iter("12")
+    monkeypatch.setattr(compare, "summarize", lambda path: replace(summarize(path), protocol=next(numbers)))
     answer = tiedlm("compare", tiny / "run", tiny / "run")
     assert answer.output.splitlines()[-2:] == ["protocol: 1", "protocol: 2"]
     assert "their figures do not compare" in answer.error
 
 
-def test_without_a_run_or_with_a_folder_that_is_none(tiedlm, tiny, tmp_path):
-    assert "Name the runs to compare" in tiedlm("compare").error
-    answer = tiedlm("compare", tiny / "run", tmp_path)
+def test_the_analysis_as_json_and_as_tables(tiedlm, tiny):
+    report = json.loads(tiedlm("analyze", tiny / "run", "--json", "--neighbours", "2").output)
+    assert (report["split"], report["protocol"], report["less_first_run"]) == ("test", PROTOCOL, {})
+    run = report["runs"][str(tiny / "run")]
+    assert run["score"] == scores(tiny / "run")["test"]
+    assert set(run["probability"]) >= {"<unk>", "target", f"2 nearest by {tiny / 'run'}"}
+    assert sum(band["targets"] for band in run["bands"]) == run["score"]["words"]
+    lines = tiedlm("analyze", tiny / "run", "--split", "valid").output.splitlines()
+    assert f"mean probability, {tiny / 'run'}" in lines
+    assert any(line.startswith(f"10 nearest by {tiny / 'run'}") for line in lines)
+    assert lines[-3] == "split: valid"
+    assert lines[-1] == f"protocol: {PROTOCOL}"
+
+
+def test_a_run_less_itself_is_nothing(tiedlm, tiny, tmp_path):
+    shutil.copytree(tiny / "run", tmp_path / "copy")
+    report = json.loads(tiedlm("analyze", tiny / "run", tmp_path / "copy", "--json", "--neighbours", "1").output)
+    (differences,) = report["less_first_run"].values()
+    assert {estimate["mean"] for estimate in differences.values() if estimate} == {0}
+    output = tiedlm("analyze", tiny / "run", tmp_path / "copy").output
+    assert f"\nmean probability, {tmp_path / 'copy'} less {tiny / 'run'}\n" in output
+
+
+def test_runs_on_different_texts_are_refused(tiedlm, tiny, tmp_path):
+    config = quick_config(tmp_path)
+    with (tmp_path / "test.txt").open("a") as file:
+        file.write("a dog sees the cat\n")
+    other = loop.train(config, tmp_path / "run", cache_dir=tmp_path / "cache", display=Silence()).path
+    answer = tiedlm("analyze", tiny / "run", other)
     assert (answer.status, answer.output) == (2, "")
-    assert str(tmp_path) in answer.error
+    assert f"{other} and {tiny / 'run'} were trained on different texts" in answer.error
+
+
+WORDS = Vocabulary.from_counts({f"w{k:02}": 40 - k for k in range(10)} | {"<eos>": 99, "a": 50, "<unk>": 1})
+IDS = np.random.default_rng(3).integers(0, 10, 300)  # never one of the three rarest
+
+
+@pytest.fixture
+def analyses() -> dict[str, Analysis]:
+    """A tied model and an untied one."""
+    rows = torch.rand(13, 13, generator=torch.Generator().manual_seed(1)) + 0.1
+    untied = LSTMLanguageModel(LSTMConfig(units=4, layers=1, init_range=1.0), 13)
+    untied.reset_parameters(torch.Generator().manual_seed(2))
+    models = {"one": BigramModel(rows / rows.sum(1, keepdim=True)), "two": untied.eval()}
+    return {name: analyze(model, WORDS, IDS, {}) for name, model in models.items()}
+
+
+def test_every_run_stands_in_every_table_with_its_figures(analyses, capsys):
+    print_analyses(analyses)
+    lines = capsys.readouterr().out.splitlines()
+
+    def rows(title):
+        first = lines.index(title) + 1
+        return [line.split() for line in lines[first : [*lines, ""].index("", first)]]
+
+    headings, *bands = rows("by frequency of the target")
+    assert headings == ["run", "ranks", "targets", "nats", "|l|^2", "|w|^2"]
+    assert [row[:3] for row in bands] == [
+        [run, *rest] for run in analyses for rest in (["1-10", "300"], ["11-13", "0"])
+    ]
+    assert (bands[1][3], bands[1][5]) == ("-", "-")  # none of these words came; the model is tied
+    assert bands[2][5] == f"{analyses['two'].bands[0].classifier_squared_norm:.3f}"
+    _, tied, untied = rows("features, word vectors, and the distance of vectors and classifier")
+    assert tied[-2:] == ["-", "-"]
+    assert untied[-2] == f"{analyses['two'].geometry.subspaces.distance:.3f}"
+    one = analyses["one"].mass.estimates()["a"]
+    (row,) = [row for row in rows("mean probability, one") if row[0] == "a"]
+    assert row == ["a", *(f"{value:.6f}" for value in (one.mean, *one.interval)), str(one.words)]

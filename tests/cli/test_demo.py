@@ -7,7 +7,7 @@ import pytest
 
 from support.launch_here import launch_here
 from support.tiny_run import quick_config
-from tiedlm import recipes
+from tiedlm import launching, recipes
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
@@ -28,7 +28,7 @@ def short(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(recipes, "recipe", recipe)
-    monkeypatch.setattr(demo, "launch", launch_here)
+    monkeypatch.setattr(launching, "launch", launch_here)
     monkeypatch.setattr(demo, "PHRASES", ("the cat", "a dog sees"))
 
 
@@ -69,7 +69,7 @@ def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
     monkeypatch.setattr(loop.Training, "end_epoch", cut)
     answer = tiedlm("demo", "--runs", "here")
     assert answer.status == INTERRUPTED
-    assert answer.error.splitlines()[-1] == "tiedlm: interrupted; `tiedlm demo --runs here` goes on where it stopped"
+    assert answer.error.splitlines()[-1] == "tiedlm: interrupted; `tiedlm demo --runs here` resumes"
     monkeypatch.setattr(loop.Training, "end_epoch", original)
     answer = tiedlm("demo", "--runs", "here")
     assert answer.status == 0

@@ -45,7 +45,7 @@ def test_check_writes_nothing_and_fails_where_something_differs(tiedlm, project)
         (("--json",), "Name what to reproduce"),
         (("table1", "--check"), "--check has no effect without --list or --render"),
         (("--list", "--budget", "9m"), "--budget has no effect with --list"),
-        (("table1", "--budget", "soon"), "--budget is 'soon', but must be hours, minutes, seconds"),
+        (("table1", "--budget", "soon"), "write hours, minutes and seconds as in 9m"),
         (("table1", "--seeds", "0-"), "seeds"),
         (("--list", "--render"), "Give either --list"),
         (("--list", "--check"), "--check has no effect with --list"),

@@ -76,7 +76,7 @@ def test_an_interrupt_is_told(tiedlm, asked, tmp_path):
         (("figure1", "--list", "--only", "small"), "--only has no effect with --list"),
         (("figure1", "--list", "--precision", "bfloat16"), "--precision has no effect with --list"),
         (("figure1", "--seeds", "4-0"), "the range 4-0 runs down"),
-        (("figure1", "--budget", "9s"), "trainings need 60s or more"),
+        (("figure1", "--budget", "9s"), "give 60s or more"),
         (("figure3",), "Did you mean 'figure2'"),
         (("figur1",), "Did you mean 'figure1'"),
     ],

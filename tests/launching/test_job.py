@@ -12,13 +12,14 @@ import pytest
 from support.finished_run import make_run
 from support.small_text import small_config
 from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.cli import train, training_run
+from tiedlm.cli import train
 from tiedlm.config import to_json
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.launching.job import Job
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
+from tiedlm.training import loop
 
 PROGRAM = [sys.executable, "-m", "tiedlm", "train"]
 TEXT = CorpusConfig(train="/a/train.txt", valid="/a/v.txt", test="/a/t.txt", vocabulary_size=100)
@@ -34,11 +35,16 @@ def changed(name: str, **sections) -> RunConfig:
 def read_back(monkeypatch):
     """Read a command line as `tiedlm train` does, and return what it would train."""
     found = []
-    monkeypatch.setattr(training_run, "begin", lambda config, **options: found.append((config, options)) or 0)
+
+    def keep(config, run_dir, **options):
+        found.append((config, {"run_dir": run_dir, **{name: options[name] for name in ("start_from", "data_dir")}}))
+
+    monkeypatch.setattr(loop, "train", keep)
+    monkeypatch.setattr(train, "run_config", lambda run: recipe("demo-vd"))
 
     def read(command):
         assert command[:4] == PROGRAM
-        assert train.main(command[4:]) == 0
+        assert train.train(command[4:]) == 0
         return found[-1]
 
     return read

@@ -11,7 +11,7 @@ import pytest
 
 from support.figure1_record import record
 from support.published_results import reseal
-from tiedlm.cli.reproduce import Arguments
+from tiedlm.cli.reproduce import ReproduceArgs
 from tiedlm.config import to_json
 from tiedlm.errors import RunError
 from tiedlm.launching import parse_seeds
@@ -66,7 +66,7 @@ def test_config_environments_and_command_stand_beside_them(folder):
     assert told["training_seconds"] == 60.0 * 3 * len(settings())
     program, command, *words = shlex.split(told["command"])
     assert (program, command, words) == ("tiedlm", "reproduce", ["figure1", "--seeds", "0-2"])
-    assert hasattr(Arguments, "seeds")
+    assert hasattr(ReproduceArgs, "seeds")
     assert parse_seeds(words[-1]) == [0, 1, 2]
 
 

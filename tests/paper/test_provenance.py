@@ -10,11 +10,12 @@ import pytest
 
 from support.finished_run import RECIPE, environment, journal, recipe_config
 from support.published_results import move_to
-from tiedlm.cli import train, training_run
+from tiedlm.cli import train
 from tiedlm.config import to_json
 from tiedlm.data.sources import PTB
 from tiedlm.paper.layout import checksum
 from tiedlm.paper.provenance import commands, provenance
+from tiedlm.training import loop
 
 
 @pytest.fixture
@@ -23,14 +24,15 @@ def asked(monkeypatch):
 
     def understand(line: str):
         calls = []
-        monkeypatch.setattr(
-            training_run,
-            "begin",
-            lambda config, run_dir, start_from, data_dir: calls.append((config, run_dir, start_from)) or 0,
-        )
+
+        def keep(config, run_dir, *, start_from, **_):
+            calls.append((config, run_dir, start_from))
+
+        monkeypatch.setattr(loop, "train", keep)
+        monkeypatch.setattr(train, "run_config", lambda run: recipe_config(name="demo-real"))
         program, command, *words = shlex.split(line)
         assert (program, command) == ("tiedlm", "train")
-        assert train.main(words) == 0
+        assert train.train(words) == 0
         return calls[0]
 
     return understand

@@ -1,81 +1,286 @@
-"""`tiedlm compare`: runs side by side, and beside the paper where it has the row."""
+"""Commands that set runs side by side: `compare` by their results, `analyze` by what their models do on one text."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from tiedlm.cli.arguments import Directory, Integer, Switch, parse
 from tiedlm.cli.output import print_json, print_table, say
-from tiedlm.cli.parsing import Switch, parse
+from tiedlm.errors import ArgumentError, ConfigError
+from tiedlm.runs.config import RunConfig
 
 if TYPE_CHECKING:
-    from tiedlm.cli.run_summary import RunSummary
+    from tiedlm.evaluation.analysis import Analysis
+    from tiedlm.evaluation.blocks import Estimate
 
-HEADINGS = ("run", "recipe", "parameters", "trainings", "best epoch", "time", "valid", "test", "paper's two")
+RunPaths = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class RunSummary:
+    """A run in numbers; None where there is none (yet)."""
+
+    run: str
+    """Its folder."""
+    recipe: str
+    changed: bool
+    """Whether its config differs from the recipe's in more than seed and machine."""
+    seed: int
+    trainings: int
+    """1, or 2 where it was started from a run's weights, ..."""
+    parameters: int
+    """Parameters of the model, a tied table counted once."""
+    epochs: int
+    """Epochs that are done."""
+    best_epoch: int | None
+    """The epoch whose weights are kept."""
+    valid: float | None
+    """Perplexity of the validation text: the best so far."""
+    test: float | None
+    """Perplexity of the test text, once the training is over."""
+    seconds: float
+    """Time of training, validation included."""
+    paper_valid: float | None
+    """The paper's figure for this recipe; None where the config was changed."""
+    paper_test: float | None
+    paper_trainings: int | None
+    """How many trainings are behind the paper's figures."""
+    protocol: str | None
+    """How the scores were made."""
+
+
+def summarize(path: Path) -> RunSummary:
+    """Return the summary of the run in the folder `path`; its weights are not read, so large runs are quick.
+
+    Raises:
+        RunError: the folder is missing, no run folder, or damaged.
+    """
+    from tiedlm.checkpoint.folder import RunFolder
+    from tiedlm.config import from_json
+    from tiedlm.data.text import Vocabulary
+    from tiedlm.paper.published import PUBLISHED
+    from tiedlm.training.state import read_progress
+
+    folder = RunFolder.open(path)
+    config = from_json(RunConfig, folder.read_json("config"))
+    vocab_size = len(Vocabulary.from_json(folder.read_json("vocabulary")))
+    progress = read_progress(folder)
+    scores = folder.read_json("scores") if folder.has("scores") else {}
+    changed = is_changed(config)
+    published = None if changed else PUBLISHED.get(config.recipe)
+    return RunSummary(
+        run=str(path),
+        recipe=config.recipe,
+        changed=changed,
+        seed=config.seed,
+        trainings=progress.generation,
+        parameters=parameter_count(config, vocab_size),
+        epochs=progress.epoch - 1,
+        best_epoch=progress.best_epoch,
+        valid=scores["valid"]["perplexity"] if scores else progress.best_valid_perplexity,
+        test=scores["test"]["perplexity"] if scores else None,
+        seconds=progress.total_seconds + progress.seconds,
+        paper_valid=published.valid if published else None,
+        paper_test=published.test if published else None,
+        paper_trainings=published.trainings if published else None,
+        protocol=scores.get("protocol"),
+    )
+
+
+def is_changed(config: RunConfig) -> bool:
+    """Return whether a config differs from that of its recipe, seed and machine aside."""
+    from tiedlm.recipes import recipe
+
+    try:
+        original = recipe(config.recipe)
+    except ConfigError:
+        return True
+    return replace(config, seed=original.seed, runtime=original.runtime) != original
+
+
+def parameter_count(config: RunConfig, vocab_size: int) -> int:
+    """Return the number of parameters of the model, without allocating them."""
+    import torch
+
+    from tiedlm.models.build import build_model
+
+    with torch.device("meta"):
+        return build_model(config.model, vocab_size).parameter_count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareArgs:
     """Set runs side by side: parameters, epochs, time, perplexities, and the paper's two for the recipe.
 
-    A run whose config was changed is not set against the paper. Of a training that goes on, the best validation so far
-    is shown.
+    A run whose config was changed is not set against the paper. For a training in progress the best validation
+    perplexity so far is shown.
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
+    runs: RunPaths
     """The run folders."""
     json: Switch = False
     """Print a JSON list, with all digits."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def compare(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
-    given = parse(Arguments, arguments, "compare")
-    from tiedlm.cli.run_summary import summarize
-    from tiedlm.errors import ArgumentError
-
-    if not given.runs:
+    args = parse(CompareArgs, argv, "compare")
+    if not args.runs:
         raise ArgumentError("Name the runs to compare: `tiedlm compare RUN RUN ...`.")
-    summaries = [summarize(path) for path in given.runs]
-    if given.json:
-        print_json([summary.to_json() for summary in summaries])
+    from tiedlm.training.duration import duration
+
+    summaries = [summarize(path) for path in args.runs]
+    if args.json:
+        print_json([asdict(summary) for summary in summaries])
         return 0
-    print_table(HEADINGS, [_row(summary) for summary in summaries], align="llr")
-    for summary in summaries:
-        if summary.paper_trainings not in (None, summary.trainings):
-            say(f"{summary.run}: {_times(summary.trainings)}; the paper's figures: {_times(summary.paper_trainings)}")
-    protocols = dict.fromkeys(summary.protocol for summary in summaries if summary.protocol)
+    rows = [
+        [
+            run.run,
+            f"{run.recipe} (changed)" if run.changed else run.recipe,
+            str(run.parameters),
+            str(run.trainings),
+            "-" if run.best_epoch is None else f"{run.best_epoch} of {run.epochs}",
+            duration(run.seconds),
+            _number(run.valid, 2),
+            _number(run.test, 2),
+            "-" if run.paper_test is None else f"{run.paper_valid} / {run.paper_test}",
+        ]
+        for run in summaries
+    ]
+    headings = ("run", "recipe", "parameters", "trainings", "best epoch", "time", "valid", "test", "paper's two")
+    print_table(headings, rows, align="llr")
+    for run in summaries:
+        if run.paper_trainings not in (None, run.trainings):
+            ours, paper = (
+                "one training" if n == 1 else f"{n} trainings, each from the weights of the one before"
+                for n in (run.trainings, run.paper_trainings)
+            )
+            say(f"{run.run}: {ours}; the paper's figures: {paper}")
+    protocols = dict.fromkeys(run.protocol for run in summaries if run.protocol)
     for protocol in protocols:
         say(f"protocol: {protocol}")
     if len(protocols) > 1:
-        say("The runs were scored under several protocols: their figures do not compare.", file=sys.stderr)
+        say("The runs were scored under several protocols: their figures do not compare.", sys.stderr)
     return 0
 
 
-def _row(summary: RunSummary) -> list[str]:
-    from tiedlm.training.duration import duration
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeArgs:
+    """Report cross-entropy by word frequency, embedding norms, subspace distance and probability mass.
 
-    return [
-        summary.run,
-        f"{summary.recipe} (changed)" if summary.changed else summary.recipe,
-        str(summary.parameters),
-        str(summary.trainings),
-        "-" if summary.best_epoch is None else f"{summary.best_epoch} of {summary.epochs}",
-        duration(summary.seconds),
-        _perplexity(summary.valid),
-        _perplexity(summary.test),
-        "-" if summary.paper_test is None else f"{summary.paper_valid} / {summary.paper_test}",
+    The probabilities are means over the whole split, with 95 % intervals over blocks of it: of <unk>, "a", "an" and
+    "the" where they are not the next word, of the words nearest to the next word in each run's word vectors, and of
+    the next word itself. With several runs, each is also set against the first.
+    """
+
+    runs: RunPaths
+    """The run folders, all of one corpus."""
+    split: Literal["valid", "test", "train"] = "test"
+    """Split of the runs' corpus."""
+    neighbours: Annotated[Integer, tyro.conf.arg(metavar="K")] = None
+    """Number of words that count as near to a word. Default: 10, or all others of a smaller vocabulary."""
+    json: Switch = False
+    """Print JSON, with all digits."""
+    data_dir: Directory = None
+    """Folder of the runs' corpus. Default: TIEDLM_DATA_DIR."""
+
+
+def analyze(argv: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    args = parse(AnalyzeArgs, argv, "analyze")
+    if not args.runs:
+        raise ArgumentError("Name the runs to analyze: `tiedlm analyze RUN [RUN ...]`.")
+    from tiedlm.checkpoint.load import load_run
+    from tiedlm.evaluation import analysis
+    from tiedlm.evaluation.neighbours import nearest_words
+    from tiedlm.evaluation.perplexity import PROTOCOL
+    from tiedlm.evaluation.run_corpus import run_corpus
+
+    runs = [load_run(path) for path in args.runs]
+    corpora = [run_corpus(run.folder, args.data_dir) for run in runs]
+    texts = [corpus.provenance["splits"][args.split]["text_sha256"] for corpus in corpora]
+    for run, text in zip(runs, texts, strict=True):
+        if text != texts[0] or run.vocabulary.words != runs[0].vocabulary.words:
+            raise ArgumentError(
+                f"{run.folder.path} and {runs[0].folder.path} were trained on different texts or vocabularies, so "
+                "their figures do not compare. Analyze them one by one."
+            )
+    ids = corpora[0].splits[args.split].ids
+    count = min(10, len(runs[0].vocabulary) - 1) if args.neighbours is None else args.neighbours
+    near = {
+        f"{count} nearest by {path}": nearest_words(run.model.table, count)
+        for path, run in zip(args.runs, runs, strict=True)
+    }
+    analyses = {
+        str(path): analysis.analyze(run.model, run.vocabulary, ids, near)
+        for path, run in zip(args.runs, runs, strict=True)
+    }
+    first = next(iter(analyses))
+    differences = {
+        run: one.mass.differences(analyses[first].mass) for run, one in analyses.items() if one is not analyses[first]
+    }
+    if args.json:
+        report = {
+            "split": args.split,
+            "protocol": PROTOCOL,
+            "runs": {run: one.to_json() for run, one in analyses.items()},
+            "less_first_run": {run: analysis.estimates_to_json(rows) for run, rows in differences.items()},
+        }
+        print_json(report)
+        return 0
+    print_analyses(analyses)
+    for run, estimates in differences.items():
+        _print_estimates(f"\nmean probability, {run} less {first}", estimates)
+    say(f"\nsplit: {args.split}\nintervals: 95 %, over blocks of the split; they say nothing of other seeds")
+    say(f"protocol: {PROTOCOL}")
+    return 0
+
+
+def print_analyses(analyses: Mapping[str, Analysis]) -> None:
+    """Print one table on frequency and one on geometry, each over all runs, and one on probability for each run."""
+    bands = [
+        [
+            run,
+            band.ranks,
+            str(band.targets),
+            _number(band.nll_nats),
+            _number(band.squared_norm),
+            _number(band.classifier_squared_norm),
+        ]
+        for run, one in analyses.items()
+        for band in one.bands
     ]
+    headings = ("run", "ranks", "targets", "nats", "|l|^2", "|w|^2")
+    print_table(headings, bands, align="lr", title="by frequency of the target")
+    geometry = []
+    for run, one in analyses.items():
+        vectors, subspaces = one.geometry.vectors, one.geometry.subspaces
+        numbers = [f"{one.score.perplexity:.2f}", _number(one.feature_norm_squared), _number(vectors.mean_norm)]
+        numbers += [f"{vectors.mean_cosine:.4f}", f"{vectors.effective_directions:.1f}"]
+        distances = (subspaces.distance, subspaces.chance) if subspaces else (None, None)
+        geometry.append([run, *numbers, *map(_number, distances)])
+    headings = ("run", "perplexity", "|h|^2", "mean |l|", "mean cosine", "directions", "distance", "chance")
+    title = "\nfeatures, word vectors, and the distance of vectors and classifier"
+    print_table(headings, geometry, align="lr", title=title)
+    for run, one in analyses.items():
+        _print_estimates(f"\nmean probability, {run}", one.mass.estimates())
 
 
-def _times(trainings: int | None) -> str:
-    return "one training" if trainings == 1 else f"{trainings} trainings, each from the weights of the one before"
+def _print_estimates(title: str, estimates: Mapping[str, Estimate | None]) -> None:
+    rows = [
+        [name, "-", "-", "-", "0"]
+        if one is None
+        else [name, *(_number(value, 6) for value in (one.mean, *one.interval)), str(one.words)]
+        for name, one in estimates.items()
+    ]
+    print_table(("of", "mean", "from", "to", "words"), rows, align="lr", title=title)
 
 
-def _perplexity(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -9,11 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from tiedlm.cli.budget import budget_seconds
+from tiedlm.cli.arguments import Budget, Device, Directory, Integer, RunPath, Seeds, Switch, parse
 from tiedlm.cli.output import say
-from tiedlm.cli.parsing import Directory, Switch, parse
 from tiedlm.errors import ArgumentError, RunError
-from tiedlm.launching import parse_seeds
 from tiedlm.paper.figure1_records import RUNS
 from tiedlm.paper.plan import FIGURE_1, SEEDS
 from tiedlm.runs.config import Precision
@@ -25,7 +23,7 @@ OF_FIGURE_1 = ("--seeds", "--budget", "--data-dir")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments:
+class ReproduceArgs:
     """Train what the paper's rows lack, show how far they are, or make tables and figures anew from the results.
 
     With targets alone it trains: cheapest first, several at once, going on with what was cut, and publishes what is
@@ -43,11 +41,11 @@ class Arguments:
     """Only rows with these parts in their names, such as `small` or `real`."""
     json: Switch = False
     """List as JSON, with every missing training and its command."""
-    seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
+    seeds: Seeds = None
     """Train these seeds, as in 0-2 or 0,2,5; without it 0-2. For figure1, these runs of each point; without it 0-4."""
-    budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
+    budget: Budget = None
     """Stop training after so long, as in 9m or 1h30m; the same command again goes on."""
-    jobs: int | None = None
+    jobs: Integer = None
     """How many trainings at once; without it as many as there are cores, on a GPU at most 4."""
     precision: Precision | None = None
     """Precision of the trainings that are begun, or whose costs are listed; without it the recipe's."""
@@ -63,9 +61,9 @@ class Arguments:
     """Folder of the project, which holds `results/`, `docs/` and `README.md`."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def reproduce(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
-    given = parse(Arguments, arguments, "reproduce")
+    given = parse(ReproduceArgs, arguments, "reproduce")
     _check(given)
     if given.render:
         _render(given.project, check=given.check)
@@ -78,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check(given: Arguments) -> None:
+def _check(given: ReproduceArgs) -> None:
     """Refuse options that have no effect on each other."""
     if given.list and given.render:
         raise ArgumentError("Give either --list, to see what stands and what is missing, or --render.")
@@ -97,7 +95,7 @@ def _check(given: Arguments) -> None:
         raise ArgumentError(f"{', '.join(useless)} has no effect {doing}. Leave it out.")
 
 
-def _what_has_effect(given: Arguments) -> tuple[str, tuple[str, ...]]:
+def _what_has_effect(given: ReproduceArgs) -> tuple[str, tuple[str, ...]]:
     """Return what is done, in words, and the options that go with it."""
     if given.render:
         return "with --render", ("--check",)
@@ -109,36 +107,34 @@ def _what_has_effect(given: Arguments) -> tuple[str, tuple[str, ...]]:
     return "without --list or --render", ("TARGET", "--only", *TRAINING)
 
 
-def _options(given: Arguments) -> dict[str, object]:
+def _options(given: ReproduceArgs) -> dict[str, object]:
     """Return the name of each option that does not go with everything, and its value."""
     fields = {"TARGET": given.targets, "--only": given.only, "--json": given.json, "--check": given.check}
     return fields | {name: getattr(given, name.removeprefix("--").replace("-", "_")) for name in TRAINING}
 
 
-def _train(given: Arguments) -> int:
-    budget = None if given.budget is None else budget_seconds(given.budget)
-    seeds = None if given.seeds is None else parse_seeds(given.seeds)
+def _train(given: ReproduceArgs) -> int:
     if given.targets == (FIGURE_1,):
         from tiedlm.cli.reproduce_figure1 import reproduce_figure1
 
         return reproduce_figure1(
-            given.project / "results", seeds or RUNS, budget_seconds=budget, data_dir=given.data_dir
+            given.project / "results", given.seeds or RUNS, budget_seconds=given.budget, data_dir=given.data_dir
         )
-    from tiedlm.cli.reproduce_train import Wanted, reproduce
+    from tiedlm.cli.reproduce_train import Wanted, train_missing
 
     wanted = Wanted(
         targets=given.targets,
         only=given.only,
-        seeds=seeds or SEEDS,
-        budget_seconds=budget,
+        seeds=given.seeds or SEEDS,
+        budget_seconds=given.budget,
         at_once=given.jobs,
         runtime=_runtime(given),
         data_dir=given.data_dir,
     )
-    return reproduce(given.project / "results", wanted)
+    return train_missing(given.project / "results", wanted)
 
 
-def _runtime(given: Arguments) -> dict[str, str]:
+def _runtime(given: ReproduceArgs) -> dict[str, str]:
     """Return the fields of the runtime that are asked for."""
     asked = {"precision": given.precision, "device": given.device}
     return {name: value for name, value in asked.items() if value is not None}
@@ -160,3 +156,33 @@ def _render(project: Path, *, check: bool) -> None:
             "matplotlib and pillow in constraints.txt."
         )
     say("Every table and figure is as the results make it.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishArgs:
+    """Write a finished run's config, environment, thinned metrics, scores and provenance to its results folder.
+
+    Its weights are measured in one more pass over the test text, as `tiedlm analyze` does, and that is written too. No
+    weights are written. Only the recipes as they are have results: seed and runtime may differ, nothing else.
+    """
+
+    run: RunPath
+    """The run folder."""
+    results: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results")
+    """The folder of all results."""
+    replace: Switch = False
+    """Put this result in the place of another one of its recipe and seed."""
+    data_dir: Directory = None
+    """Where the run's corpus is, if not in the usual data folder."""
+    device: Device = "cpu"
+    """Device to measure the weights on: `cpu`, `cuda`, or another that PyTorch names."""
+
+
+def publish(arguments: Sequence[str]) -> int:
+    """Run the command and return the exit status."""
+    given = parse(PublishArgs, arguments, "publish")
+    from tiedlm.paper import publish as publishing
+
+    options = {"replace": given.replace, "data_dir": given.data_dir, "device": given.device}
+    say(publishing.publish(given.run, given.results, **options))
+    return 0

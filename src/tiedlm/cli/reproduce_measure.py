@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.cli.training_run import default_run_dir
+from tiedlm.cli.train import default_run_dir
 from tiedlm.paper.collect import Row, stages
 from tiedlm.paper.layout import Result
 from tiedlm.recipes import recipe

@@ -14,9 +14,7 @@ from tiedlm.cli.reproduce_list import machine
 from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_publish import Publishing
 from tiedlm.cli.reproduce_trainings import Training, trainings
-from tiedlm.cli.slow_products import tell_slow_products
-from tiedlm.cli.train_seeds import check_finished
-from tiedlm.cli.training_run import config_of
+from tiedlm.cli.train import require_finished, run_config, warn_slow_bfloat16
 from tiedlm.config import to_json
 from tiedlm.launching import Job, State, launch
 from tiedlm.paper.collect import Row, collect
@@ -41,7 +39,7 @@ class Wanted:
     data_dir: Path | None
 
 
-def reproduce(results: Path, wanted: Wanted) -> int:
+def train_missing(results: Path, wanted: Wanted) -> int:
     """Measure, train and publish what rows lack, and return the exit status.
 
     Args:
@@ -64,7 +62,7 @@ def reproduce(results: Path, wanted: Wanted) -> int:
         return 0
     jobs = [_job(one, wanted) for one in found]
     begun = [job for job in jobs if not job.run_dir.exists()]
-    tell_slow_products((job.config for job in begun), "--precision")
+    warn_slow_bfloat16((job.config for job in begun), "--precision")
     _tell_repeated(begun, rows)
     publishing = Publishing(
         lambda job: publish(job.run_dir, results, data_dir=wanted.data_dir, device=job.config.runtime.device)
@@ -80,14 +78,14 @@ def reproduce(results: Path, wanted: Wanted) -> int:
     except KeyboardInterrupt:
         say("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
-    check_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
+    require_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
     done = sum(outcome.state is State.FINISHED for outcome in outcomes)
     say(f"{done} trainings are finished, {len(outcomes) - done} are not: the same command goes on with them.")
     return ERROR if refused else 0
 
 
 def _job(training: Training, wanted: Wanted) -> Job:
-    config = config_of(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.runtime)
+    config = run_config(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.runtime)
     check_is_recipe(to_json(config))
     return Job(config=config, run_dir=training.run_dir, start_from=training.start_from, data_dir=wanted.data_dir)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 
 from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.cli.training_run import default_run_dir
+from tiedlm.cli.train import default_run_dir
 from tiedlm.paper.plan import Step
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig

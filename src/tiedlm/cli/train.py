@@ -1,147 +1,345 @@
-"""`tiedlm train`: a recipe by name, with any field of its config changed; a run that goes on; or many seeds at once."""
+"""`tiedlm train`: a recipe with any field of its config changed, with one seed or many; a run resumed or made longer.
+
+The line is parsed once, into the few values that were given; the rest is code on configs. `train` is read from top to
+bottom: which config, which run folder, then one of `_start`, `_resume` or `_train_seeds`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shlex
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tiedlm.cli.parsing import Directory, parse
-from tiedlm.cli.recipe_config import SECTIONS, recipe_config, switches, with_absolute_paths, with_corpus, with_loss
-from tiedlm.cli.words import Words, split_words
-from tiedlm.data.sources import CorpusConfig
-from tiedlm.errors import ConfigError
-from tiedlm.models.config import ModelConfig
+from tiedlm import locations
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.cli.arguments import (
+    Directory,
+    Integer,
+    OtherRun,
+    Seeds,
+    base_config,
+    config_file,
+    overrides_type,
+    parse,
+    refuse_unused,
+    with_overrides,
+)
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.output import print_table, say
+from tiedlm.errors import ConfigError, RanksError, RunError
 from tiedlm.recipes import recipe_names
-from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
+from tiedlm.runs.config import RunConfig
 
-FOLDERS = ("resume", "from", "run-dir", "data-dir")
-"""Options that name a folder."""
-Run = Annotated[Path | None, tyro.conf.arg(metavar="RUN")]
+if TYPE_CHECKING:
+    from tiedlm.launching import Outcome
+    from tiedlm.native.ranks import Ranks
+    from tiedlm.training.display import Display
+
+MIN_SLOWDOWN = 1.5
+"""Slowdown of bfloat16 products that is worth a message; less may be other work on the machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class TrainArgs:
     """Train a recipe to its end: the weights that are best on validation are kept and scored on validation and test.
 
     Any field of the recipe's config can be changed, as in --training.epochs 3 or --loss.gamma 0.7, and the text by
-    giving --corpus.train, --corpus.valid and --corpus.test. All fields, with the values they have in a recipe, are
-    listed by `tiedlm train RECIPE --help`, and what each recipe is by `tiedlm recipes`.
+    giving --corpus.train, --corpus.valid and --corpus.test. `tiedlm train RECIPE --help` lists all fields with the
+    recipe's values; `tiedlm recipes` lists the recipes.
     """
 
-    recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE"), tyro.conf.Positional] = None
-    """Name of a recipe, or of a JSON file with a config; with --resume it may be left out, with --seeds be several."""
-    seed: int = 0
-    """Seed of the initial weights and of every mask."""
+    recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[RECIPE ...]"), tyro.conf.Positional] = ()
+    """Name of a recipe, or of a JSON file with a config; several with --seeds, none with --resume."""
+    seed: Integer = None
+    """Seed of the initial weights and of every mask; without it the recipe's, which is 0."""
     run_dir: Directory = None
-    """Run folder to make; without it RECIPE-seed-SEED in the folder for runs, and beside --resume RUN-N-epochs."""
-    start_from: Annotated[Run, tyro.conf.arg(name="from")] = None
+    """Run folder to make. Default: RECIPE-seed-SEED in the folder for runs, with --resume RUN-N-epochs."""
+    start_from: Annotated[OtherRun, tyro.conf.arg(name="from")] = None
     """Run folder whose weights to start from: a second training."""
-    resume: Run = None
-    """Run folder to go on with, exactly where it stopped. Its config is fixed, but for --runtime options; with more
-    --training.epochs it goes on for longer in a copy, finished or not."""
-    seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
-    """Train each of these seeds, as in 0-4 or 0,2,5, several at once; the same command goes on with what was cut."""
-    jobs: int | None = None
-    """With --seeds, how many trainings at once; without it as many as there are cores, on a GPU at most 4."""
+    resume: OtherRun = None
+    """Run folder to resume exactly where it stopped. Its config is fixed, but for --runtime options; with more
+    --training.epochs a copy of it is trained for longer, finished or not."""
+    seeds: Seeds = None
+    """Train each of these seeds, as in 0-4 or 0,2,5, several at once. Run the same command again to resume."""
+    jobs: Integer = None
+    """With --seeds, how many trainings at once. Default: as many as there are cores, on a GPU at most 4."""
     data_dir: Directory = None
-    """Folder in which the corpus is, or to which it is downloaded; without it the usual data folder."""
+    """Data folder, downloaded to if needed. Default: TIEDLM_DATA_DIR."""
+    overrides: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Arguments(Options):
-    """Train a recipe to its end, with any field of its config changed; the defaults are the recipe's."""
-
-    corpus: CorpusConfig
-    model: tyro.conf.AvoidSubcommands[ModelConfig]  # the recipe says of which kind
-    loss: LossConfig
-    training: TrainingConfig
-    runtime: RuntimeConfig
-
-
-def main(arguments: Sequence[str]) -> int:
+def train(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
-    words = split_words(arguments, switches())
-    _check_folders(words)
-    resumed = words.options.get("resume")
-    if not words.others and not resumed:
-        recipes = f"Recipes: {', '.join(recipe_names())}."
-        parse(Options, arguments, "train", more=recipes)
-        raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. {recipes}")
-    if "seeds" in words.options:
-        return _train_seeds(words)
-    from tiedlm.cli import train_longer, train_resume, training_run  # here, so that the help above does not wait for it
-
-    if resumed:
-        run = Path(resumed)
-        config = training_run.config_of(run)
-        given = parse(Arguments, arguments, f"train --resume {run}", _defaults(config))
-        _check_one_run(words)
-        train_resume.check_nothing_else_changes(words, config, run)
-        runtime = train_resume.other_runtime(words, config, given.runtime, run)
-        if train_resume.LONGER in words.options:
-            longer_run, epochs = given.run_dir, given.training.epochs
-            return train_longer.go_on_longer(run, config, epochs, longer_run, given.data_dir, runtime)
-        return training_run.go_on(run, config, given.data_dir, runtime)
-    name = words.others[0]
-    config, given = _asked(name, [name, *words.rest], words)
-    _check_one_run(words)
-    return training_run.begin(config, run_dir=given.run_dir, start_from=given.start_from, data_dir=given.data_dir)
-
-
-def _train_seeds(words: Words) -> int:
-    from tiedlm.cli import train_seeds
-
-    train_seeds.check_words(words)
-    asked = {name: _asked(name, [name, *words.rest], words) for name in words.others}
-    given = next(given for _, given in asked.values())
-    configs = {name: config for name, (config, _) in asked.items()}
-    return train_seeds.train_seeds(configs, given.seeds or "", at_once=given.jobs, data_dir=given.data_dir)
-
-
-def _asked(name: str, arguments: Sequence[str], words: Words) -> tuple[RunConfig, Arguments]:
-    """Return the config of a recipe as the arguments change it, and the arguments read."""
-    config = with_loss(with_corpus(recipe_config(name), words), words)
-    given = parse(Arguments, arguments, f"train {name}", _defaults(config))
-    return _changed(config, given), given
-
-
-def _defaults(config: RunConfig) -> Arguments:
-    return Arguments(
-        recipe=config.recipe,
-        seed=config.seed,
-        corpus=config.corpus,
-        model=config.model,
-        loss=config.loss,
-        training=config.training,
-        runtime=config.runtime,
-    )
-
-
-def _changed(config: RunConfig, given: Arguments) -> RunConfig:
-    sections = {name: getattr(given, name) for name in SECTIONS}
-    return replace(config, seed=given.seed, **{**sections, "corpus": with_absolute_paths(given.corpus)})
-
-
-def _check_folders(words: Words) -> None:
-    """Refuse an empty path: as a `Path` it would be the folder that the user is in, or count as not given."""
-    empty = next((name for name in FOLDERS if words.options.get(name) == ""), None)
-    if empty is not None:
+    args = _parse(argv)
+    if not args.recipes and args.resume is None:
+        raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. Recipes: {', '.join(recipe_names())}.")
+    if args.seeds is not None:
+        refuse_unused(args, "with --seeds", ("recipes", "seeds", "jobs", "data_dir", "overrides"))
+        return _train_seeds(args)
+    if args.jobs is not None:
+        raise ConfigError("--jobs has no effect without --seeds. Leave it out, or name seeds, as in --seeds 0-4.")
+    if len(args.recipes) > 1:
         raise ConfigError(
-            f"--{empty} is empty, but must name a folder: name one, or leave --{empty} out. (A shell variable that is "
-            "not set is empty.)"
-        )
-
-
-def _check_one_run(words: Words) -> None:
-    if "jobs" in words.options:
-        raise ConfigError("--jobs has no effect without --seeds: leave it out, or name seeds, as in --seeds 0-4.")
-    if len(words.others) > 1:
-        raise ConfigError(
-            f"One training has one recipe, but {len(words.others)} are named: {', '.join(words.others)}. Leave all but "
+            f"One training has one recipe, but {len(args.recipes)} are named: {', '.join(args.recipes)}. Leave all but "
             "one out, or train each of them with --seeds, as in --seeds 0."
         )
+    return _start(args) if args.resume is None else _resume(args, args.resume)
+
+
+def _parse(argv: Sequence[str]) -> TrainArgs:
+    """Return the arguments. The help shows the values of the recipe that stands on the line, or no fields at all."""
+    shown, command = None, "train"
+    if {"-h", "--help"} & set(argv):
+        names = [word for word in argv if word in recipe_names() or word.endswith(".json")]
+        if not names:
+            return parse(TrainArgs, argv, "train", more=f"Recipes: {', '.join(recipe_names())}.")
+        shown, command = base_config(names[0]), f"train {names[0]}"
+    overrides = Annotated[overrides_type(shown), tyro.conf.arg(name="")]
+    fields = [("overrides", overrides, field(default_factory=dict))]
+    kind = make_dataclass("TrainArgs", fields, bases=(TrainArgs,), frozen=True, kw_only=True)
+    kind.__doc__ = TrainArgs.__doc__
+    return parse(kind, argv, command)
+
+
+def _start(args: TrainArgs) -> int:
+    """Train one recipe in a new run folder."""
+    config = with_overrides(base_config(args.recipes[0]), args.overrides)
+    if args.seed is not None:
+        config = replace(config, seed=args.seed)
+    run = args.run_dir or default_run_dir(config, second=args.start_from is not None)
+    _require_absent(run, args.data_dir)
+    if args.start_from is not None:
+        first = run_config(args.start_from)
+        if first.recipe == config.recipe and first.seed != config.seed:
+            _say_once(
+                f"tiedlm: {args.start_from} has seed {first.seed}, but this training has seed {config.seed}. A result "
+                "has one seed, so this run cannot be published. To use the seed of the first training: "
+                f"--seed {first.seed}.",
+                error=True,
+            )
+
+    def work(ranks: Ranks, display: Display | None) -> None:
+        from tiedlm.training import loop
+
+        loop.train(config, run, start_from=args.start_from, data_dir=args.data_dir, display=display, ranks=ranks)
+
+    return _run_training(config, run, args.data_dir, work, is_new=True)
+
+
+def _resume(args: TrainArgs, run: Path) -> int:
+    """Resume a run where it stopped, perhaps with another runtime, or for more epochs in a copy."""
+    config = run_config(run)
+    _check_resumable(args, run, config)
+    resumed = with_overrides(config, args.overrides)
+    target, before = run, []
+    if (epochs := resumed.training.epochs) != config.training.epochs:
+        from tiedlm.training.longer import check_longer, lengthen
+
+        check_longer(run, config.training.epochs, epochs)
+        target = args.run_dir or default_longer_run(run.resolve(), epochs)
+        _require_absent(target, args.data_dir)
+        before.append(lambda: lengthen(run, epochs, target))
+    elif (folder := RunFolder.open(run)).has("scores"):
+        folder.check_whole()
+        if resumed.runtime != config.runtime:
+            raise RunError(f"{run} is finished: there is nothing left to train. Leave --runtime options out.")
+        _say_once(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
+        return 0
+    if resumed.runtime != config.runtime:
+        from tiedlm.training.moves import move
+
+        before.append(lambda: move(target, resumed.runtime))
+
+    def work(ranks: Ranks, display: Display | None) -> None:
+        from tiedlm.training import loop
+
+        for step in before:
+            ranks.on_rank0(step)
+        loop.resume(target, data_dir=args.data_dir, display=display, ranks=ranks)
+
+    return _run_training(resumed, target, args.data_dir, work, is_new=bool(before))
+
+
+def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
+    """Refuse what cannot be changed in a run: all but its runtime and a larger number of epochs."""
+    fixed = [f"--{name}" for name in ("seed", "from") if getattr(args, name.replace("from", "start_from")) is not None]
+    fields = [f"{section}.{name}" for section, values in args.overrides.items() for name in values]
+    fixed += [f"--{name}".replace("_", "-") for name in fields if not name.startswith("runtime.")]
+    longer = "--training.epochs" in fixed
+    fixed = [name for name in fixed if name != "--training.epochs"]
+    if fixed:
+        raise ConfigError(
+            f"{fixed[0]} cannot be changed when resuming {run}. Leave it out, or start a new run without --resume."
+        )
+    if args.run_dir is not None and not longer:
+        raise ConfigError(
+            f"--run-dir has no effect with --resume unless --training.epochs is larger: the training continues in "
+            f"{run}. Leave it out."
+        )
+    if args.recipes and base_config(args.recipes[0]).recipe != config.recipe:
+        raise ConfigError(
+            f"{run} is a run of the recipe {config.recipe!r}, not of {args.recipes[0]!r}. Leave the recipe out, or "
+            "resume another run."
+        )
+
+
+def _train_seeds(args: TrainArgs) -> int:
+    """Train every recipe with every seed, several at once, then print mean and spread of the validation perplexity."""
+    from tiedlm.launching import Job, State, launch
+
+    twice = next((name for name in args.recipes if args.recipes.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"The recipe {twice!r} is named twice. Name it once; --seeds says how often it is trained.")
+    configs = {name: with_overrides(base_config(name), args.overrides) for name in args.recipes}
+    jobs = [
+        Job(
+            config=(config := replace(configs[name], seed=seed)),
+            run_dir=default_run_dir(config, second=False),
+            data_dir=args.data_dir,
+            config_file=config_file(name),
+        )
+        for seed in args.seeds or ()
+        for name in args.recipes
+    ]
+    warn_slow_bfloat16((job.config for job in jobs if not job.run_dir.exists()), "--runtime.precision")
+    try:
+        outcomes = launch(jobs, slots=args.jobs)
+    except KeyboardInterrupt:
+        say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
+        return INTERRUPTED
+    rows = []
+    for config in configs.values():
+        done = [o.job for o in outcomes if o.state is State.FINISHED and o.job.config.recipe == config.recipe]
+        values = {
+            job.config.seed: RunFolder.open(job.run_dir).read_json("scores")["valid"]["perplexity"] for job in done
+        }
+        mean = f"{statistics.mean(values.values()):.2f}" if values else "-"
+        sd = f"{statistics.stdev(values.values()):.2f}" if len(values) > 1 else "-"
+        each = ", ".join(f"{seed}: {value:.2f}" for seed, value in values.items())
+        rows.append([config.recipe, str(len(values)), mean, sd, each])
+    say()
+    print_table(("recipe", "n", "valid perplexity, mean", "sample sd", "of each seed"), rows, align="lrrrl")
+    require_finished([outcome for outcome in outcomes if outcome.state is not State.FINISHED], len(outcomes))
+    return 0
+
+
+def _run_training(
+    config: RunConfig, run: Path, data_dir: Path | None, work: Callable[[Ranks, Display | None], None], *, is_new: bool
+) -> int:
+    """Do the work of a training, alone or as one of torchrun's processes, and return the exit status.
+
+    Args:
+        config: of the training.
+        run: its run folder, which the work may make.
+        data_dir: folder with corpora, for the command that resumes.
+        work: called with the processes of the group and where to report to.
+        is_new: whether anything was chosen that the user may want to choose otherwise.
+    """
+    from tiedlm.launching.lifeline import hold_on
+    from tiedlm.training import torchrun
+
+    hold_on()
+    if config.runtime.device == "cpu":
+        from tiedlm.native.device import keep_freed_memory  # here, since it loads torch
+
+        keep_freed_memory()
+    words = [*torchrun.program(), "train", "--resume", str(run)]
+    resume_command = shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
+    try:
+        from tiedlm.training.display import for_stream
+
+        with torchrun.joined(config.runtime.device) as ranks:
+            _say_once(f"run: {run}")
+            if is_new and ranks.is_main:
+                warn_slow_bfloat16([config], "--runtime.precision")
+            work(ranks, for_stream() if ranks.is_main else None)
+    except KeyboardInterrupt:
+        saved = f"interrupted; progress is saved. Resume with: {resume_command}"
+        _say_once(f"tiedlm: {saved if run.exists() else 'interrupted before the training began'}", error=True)
+        return INTERRUPTED
+    except RanksError as error:
+        if not run.exists():
+            raise
+        raise RanksError(f"{error} Resume from the state that was saved last: {resume_command}") from error
+    return 0
+
+
+def run_config(run: Path) -> RunConfig:
+    """Return the config of a run folder, with the runtime that its training has now; imports no torch.
+
+    Raises:
+        RunError: the folder is missing, no run folder, or damaged.
+    """
+    from tiedlm.training.moves import current_config
+
+    return current_config(RunFolder.open(run))
+
+
+def default_run_dir(config: RunConfig, *, second: bool) -> Path:
+    """Return the run folder of a training for which none was named: by recipe and seed, in the folder for runs."""
+    return locations.runs_dir() / f"{config.recipe}-seed-{config.seed}{'-second' if second else ''}"
+
+
+def default_longer_run(run: Path, epochs: int) -> Path:
+    """Return the run folder of a longer training for which none was named: beside that of the shorter one."""
+    return run.with_name(f"{run.name}-{epochs}-epochs")
+
+
+def warn_slow_bfloat16(configs: Iterable[RunConfig], option: str) -> None:
+    """Print to stderr, once, that trainings in bfloat16 are about to start on a CPU where it is slow; else nothing."""
+    if not any(config.runtime.precision == "bfloat16" and config.runtime.device == "cpu" for config in configs):
+        return
+    import torch
+
+    from tiedlm.native import device
+
+    slowdown = device.matmul_slowdown(torch.bfloat16)
+    if slowdown > MIN_SLOWDOWN:
+        say(
+            f"tiedlm: bfloat16 products take about {slowdown:.0f} times as long as float32 ones on this processor. "
+            f"{option} float32 is the faster choice here.",
+            sys.stderr,
+        )
+
+
+def require_finished(unfinished: Sequence[Outcome], total: int) -> None:
+    """Raise a RunError where trainings are left of so many: says why each is, and where its log is."""
+    if unfinished:
+        reasons = "; ".join(f"{outcome.job.name} {outcome.state}: {outcome.reason}" for outcome in unfinished)
+        logs = ", ".join(str(outcome.log) for outcome in unfinished if outcome.log is not None)
+        raise RunError(
+            f"{len(unfinished)} of {total} trainings are not finished. {reasons}. Logs: {logs}. Once the cause is "
+            "gone, run the same command again to resume."
+        )
+
+
+def _require_absent(run: Path, data_dir: Path | None) -> None:
+    """Raise a RunError where a new run folder cannot be made, with how to resume where it is a run."""
+    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+        return
+    other = "choose another folder with --run-dir DIR."
+    try:
+        holder = RunFolder.open(run).holder()
+    except RunError as error:
+        raise RunError(f"{run} exists and is not a run folder: {other}") from error
+    if holder is not None:
+        raise RunError(f"{run} is being trained by {holder}. Wait until it has ended, or {other}")
+    from tiedlm.training import torchrun
+
+    words = [*torchrun.program(), "train", "--resume", str(run)]
+    command = shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
+    raise RunError(f"{run} exists already. Resume it with `{command}`, or {other}")
+
+
+def _say_once(text: str, *, error: bool = False) -> None:
+    """Print a line, once for all processes that train together."""
+    from tiedlm.training import torchrun
+
+    if torchrun.speaks():
+        say(text, sys.stderr if error else None)

@@ -1,0 +1,108 @@
+"""`tiedlm train --resume`: as it was, with another runtime, or for more epochs in a copy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from support.small_text import small_config
+from support.tiny_run import train_tiny_run
+from tiedlm.checkpoint import RunFolder
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.train import run_config
+from tiedlm.config import to_json
+from tiedlm.training.moves import moves_of
+from tiedlm.training.start import started
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.iterdir() if not path.name.startswith(".")}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
+    return train_tiny_run(tmp_path).path
+
+
+def test_a_finished_run_stays_as_it_is(tiedlm, tiny):
+    before = contents(tiny / "run")
+    for same in ((), ("--training.epochs", 2), ("--runtime.device", "cpu")):
+        answer = tiedlm("train", "--resume", tiny / "run", *same)
+        assert answer.status == 0
+        assert "is finished already" in answer.output
+    assert contents(tiny / "run") == before
+
+
+@pytest.mark.parametrize("pattern", ["weights-*", "vocabulary.json", "journal.jsonl"])
+def test_a_damaged_run_is_not_called_finished(tiedlm, tiny, tmp_path, pattern):
+    shutil.copytree(tiny / "run", tmp_path / "run")
+    (damaged,) = (tmp_path / "run").glob(pattern)
+    damaged.write_bytes(damaged.read_bytes()[:-2])
+    answer = tiedlm("train", "--resume", tmp_path / "run")
+    assert (answer.status, answer.output) == (2, "")
+    assert f"{damaged} is damaged" in answer.error
+
+
+def test_a_run_continues_with_another_runtime_and_keeps_it(tiedlm, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
+    run = started(small_config(tmp_path / "text"), tmp_path / "run", None, None, tmp_path / "cache").path
+    answer = tiedlm("train", "--resume", run, "--runtime.precision", "bfloat16")
+    assert answer.status == 0, answer.error
+    folder = RunFolder.open(run)
+    assert folder.has("scores")
+    assert run_config(run).runtime.precision == "bfloat16"
+    assert len(moves_of(folder)) == 1
+    assert folder.read_json("config")["runtime"]["precision"] == "float32"
+    assert tiedlm("train", "--resume", run, "--runtime.precision", "bfloat16").status == 0
+    assert "nothing left to train" in tiedlm("train", "--resume", run, "--runtime.precision", "float32").error
+
+
+def test_a_finished_run_is_trained_for_longer_in_a_copy(tiedlm, run):
+    before = contents(run)
+    answer = tiedlm("train", "--resume", run, "--training.epochs", 3)
+    assert answer.status == 0, answer.error
+    assert answer.output.startswith(f"run: {run}-3-epochs\n")
+    assert "epoch 3/3" in answer.output
+    assert "epoch 2/3" not in answer.output
+    longer = RunFolder.open(Path(f"{run}-3-epochs"))
+    assert longer.has("scores")
+    assert run_config(longer.path).training.epochs == 3
+    assert contents(run) == before
+    again = tiedlm("train", "--resume", run, "--training.epochs", 3)
+    assert (again.status, again.output) == (2, "")
+    assert f"{run}-3-epochs exists already. Resume it with `" in again.error
+
+
+def test_the_copy_may_have_another_folder_and_runtime(tiedlm, run, tmp_path):
+    options = ("--training.epochs", 3, "--run-dir", tmp_path / "longer", "--runtime.precision", "bfloat16")
+    answer = tiedlm("train", "--resume", run, *options)
+    assert answer.status == 0, answer.error
+    assert [move["epoch"] for move in moves_of(RunFolder.open(tmp_path / "longer"))] == [3]
+    assert run_config(tmp_path / "longer").runtime.precision == "bfloat16"
+    assert run_config(run).runtime.precision == "float32"
+
+
+def test_an_interrupt_ends_with_130_and_the_run_can_be_resumed(tmp_path, tiedlm):
+    config = small_config(tmp_path)
+    config = replace(config, training=replace(config.training, epochs=10_000))
+    (tmp_path / "long.json").write_text(json.dumps(to_json(config)))
+    command = [sys.executable, "-m", "tiedlm.cli.main", "train", tmp_path / "long.json", "--run-dir", tmp_path / "run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("epoch 1/"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    assert process.returncode == INTERRUPTED
+    assert error.startswith("tiedlm: interrupted; progress is saved. Resume with: tiedlm train --resume ")
+    progress = json.loads(next((tmp_path / "run").glob("progress-*.json")).read_text())
+    assert progress["epoch"] > 1
+    assert tiedlm("compare", tmp_path / "run").status == 0

@@ -1,0 +1,193 @@
+"""`tiedlm recipes`, `prepare` and `doctor`. Mistakes: golden/errors.txt."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tiedlm import __version__
+from tiedlm.cli import setup
+from tiedlm.cli.setup import Folder
+from tiedlm.config import from_json
+from tiedlm.data.sources import SOURCES
+from tiedlm.native import device
+from tiedlm.paper.published import PUBLISHED
+from tiedlm.recipes import recipe, recipe_names
+from tiedlm.runs.config import RunConfig
+
+SPLITS = ("train", "valid", "test")
+
+
+def test_every_recipe_is_a_row(tiedlm):
+    _, *rows = tiedlm("recipes").output.splitlines()
+    assert [row.split()[0] for row in rows] == recipe_names()
+    for name, row in zip(recipe_names(), rows, strict=True):
+        config = recipe(name)
+        assert config.corpus.name in row
+        assert config.model.network in row
+        assert ("AL" in row) == (config.loss.gamma > 0)
+        figure = PUBLISHED[name].test if name in PUBLISHED else None
+        assert row.endswith(f" {config.training.epochs}" if figure is None else f" {figure:.1f}")
+
+
+def test_recipes_as_json_are_whole_configs(tiedlm):
+    configs = json.loads(tiedlm("recipes", "--json").output)
+    assert {name: from_json(RunConfig, value) for name, value in configs.items()} == {
+        name: recipe(name) for name in recipe_names()
+    }
+    one = json.loads(tiedlm("recipes", "ptb-small-real", "--json").output)
+    assert from_json(RunConfig, one) == recipe("ptb-small-real")
+
+
+@pytest.fixture
+def own_texts(tiny):
+    return [word for split in SPLITS for word in (f"--corpus.{split}", tiny / f"{split}.txt")]
+
+
+def test_own_text_is_counted(tiedlm, tiny, own_texts):
+    answer = tiedlm("prepare", *own_texts)
+    assert answer.status == 0
+    values = answer.values()
+    assert values["corpus"] == "text"
+    words = set((tiny / "train.txt").read_text().split())
+    assert values["vocabulary"] == str(len(words) + 2)
+    rows = {row.split()[0]: row.split()[1:] for row in answer.output.splitlines()[-3:]}
+    for split in SPLITS:
+        content = (tiny / f"{split}.txt").read_text()
+        lines, count = content.count("\n"), len(content.split()) + content.count("\n")
+        unknown = len([word for word in content.split() if word not in words])
+        assert rows[split] == [str(lines), str(count), str(unknown), hashlib.sha256(content.encode()).hexdigest()]
+        assert len(np.load(f"{values['encoded in']}/{split}.npy")) == count
+    assert rows["test"][2] == "1"
+    report = json.loads(tiedlm("prepare", "text", *own_texts, "--json", "--corpus.vocabulary-size", 9).output)
+    assert report["vocabulary"]["size"] == 9
+    assert report["splits"]["train"]["unknown"] > 0
+
+
+def test_progress_is_on_stderr_and_only_where_there_is_work(tiedlm, tiny, own_texts, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path))
+    first = tiedlm("prepare", *own_texts)
+    assert f"Encoding {tiny / 'train.txt'}" in first.error
+    second = tiedlm("prepare", *own_texts)
+    assert (second.output, second.error) == (first.output, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "does not exist"),
+        (b"", "is empty"),
+        (b"\n\n", "no word"),
+        (b"\x89PNG\r\n\x1a\n\0", "binary"),
+        (b"a\0", "NUL"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named(tiedlm, own_texts, tmp_path, content, message):
+    path = tmp_path / "train.txt"
+    if content is not None:
+        path.write_bytes(content)
+    answer = tiedlm("prepare", *own_texts, "--corpus.train", path)
+    assert (answer.status, answer.output) == (2, "")
+    assert str(path) in answer.error
+    assert message in answer.error
+
+
+def test_a_published_corpus_with_its_licence(tiedlm, data_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path))
+    answer = tiedlm("prepare", "ptb", "--data-dir", data_dir)
+    assert answer.values()["vocabulary"] == "10000"
+    assert "LDC" in answer.values()["licence"]
+    assert [row.split()[:3] for row in answer.output.splitlines()[-3:]] == [
+        ["train", "42068", "929589"],
+        ["valid", "3370", "73760"],
+        ["test", "3761", "82430"],
+    ]
+
+
+def test_doctor_reports_what_is_here(tiedlm, tiny, tmp_path, monkeypatch):
+    rates = {torch.float32: 80.4, torch.bfloat16: 8.6}
+    monkeypatch.setattr(device, "matmul_gflops", rates.__getitem__)
+    answer = tiedlm("doctor")
+    assert (answer.status, answer.error) == (0, "")
+    values = answer.values()
+    expected = {"tiedlm": __version__, "torch": torch.__version__, "threads": str(torch.get_num_threads())}
+    expected |= {"problems": "none", "float32_gflops": "80", "bfloat16_gflops": "9"}
+    assert {name: values[name] for name in expected} == expected
+    for text in ("ptb", "wikitext-2", "builtin", "synthetic", str(tiny / "cache"), "TIEDLM_CACHE_DIR"):
+        assert text in answer.output
+    report = json.loads(tiedlm("doctor", "--json", "--data-dir", tmp_path).output)
+    assert report["versions"]["torch"] == torch.__version__
+    assert {"name": "data", "path": str(tmp_path), "set_by": "--data-dir"} in report["places"]
+    assert report["corpora"]["ptb"] == "not found"
+    assert report["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "message"), [(PackageNotFoundError(), "is not installed"), (ImportError("no libgomp"), "no libgomp")]
+)
+def test_a_package_that_is_missing_or_broken_is_a_problem(tiedlm, monkeypatch, error, message):
+    def version(name):
+        if name == "numpy":
+            raise error
+        return "1"
+
+    monkeypatch.setattr(setup, "version", version)
+    answer = tiedlm("doctor")
+    assert answer.status == 1
+    assert answer.values()["problems"].startswith("numpy ")
+    assert message in answer.values()["problems"]
+
+
+def test_a_folder_is_usable_where_it_can_be_written_or_made(tmp_path):
+    assert Folder("runs", tmp_path, "").state().endswith("GB free")
+    missing = Folder("runs", tmp_path / "a" / "b", "")
+    assert missing.is_usable()
+    assert missing.state().startswith("made when needed")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o700)
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert Folder("runs", path, "").state() == "cannot be written"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="an administrator may write anywhere")
+def test_a_folder_that_may_not_be_written_is_a_problem(tiedlm, tmp_path):
+    tmp_path.chmod(0o500)
+    answer = tiedlm("doctor", "--data-dir", tmp_path / "data")
+    assert answer.status == 1
+    assert f"{tmp_path / 'data'} cannot be written" in answer.values()["problems"]
+
+
+def test_folders_follow_options_and_variables(monkeypatch, tmp_path):
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("TIEDLM_RUNS_DIR", raising=False)
+    assert setup.folders(Path("mine")) == [
+        ("data", Path("mine"), "--data-dir"),
+        ("cache", tmp_path, "TIEDLM_CACHE_DIR"),
+        ("runs", Path("runs"), "default; TIEDLM_RUNS_DIR sets it"),
+    ]
+
+
+def test_corpora_are_found_whole_in_part_or_changed(monkeypatch, tmp_path, data_dir):
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
+    assert setup.corpora(data_dir)["ptb"] == "found, as published"
+    assert setup.corpora(tmp_path) == {
+        "ptb": "not found",
+        "wikitext-2": "not found",
+        "builtin": "made when needed",
+        "synthetic": "made when needed",
+    }
+    names = {split: file.names[-1] for split, file in SOURCES["ptb"].files.items()}
+    (tmp_path / names["test"]).symlink_to(data_dir / "ptb" / names["test"])
+    assert setup.corpora(tmp_path)["ptb"] == "found in part"
+    (tmp_path / names["train"]).write_text("something else")
+    assert setup.corpora(tmp_path)["ptb"] == "found, but a file is not as published"
+    (tmp_path / "cache" / "builtin-v1-python3").mkdir(parents=True)
+    assert setup.corpora(tmp_path)["builtin"] == "made: builtin-v1-python3"

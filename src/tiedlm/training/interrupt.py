@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -36,3 +37,27 @@ def interruptible() -> Iterator[Interrupt]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+EXIT_VARIABLE = "TIEDLM_STOPS_WITH_STDIN"
+"""Environment variable by which a launcher asks for `exit_with_parent`; elsewhere standard input may end any time."""
+
+
+def exit_with_parent() -> None:
+    """End as on SIGTERM when the launcher dies, where it asked for that by `EXIT_VARIABLE`; else do nothing.
+
+    The launcher holds the only writing end of a pipe that is this process's standard input, and never writes. However
+    it dies, the system closes that end. (Linux's death signal is bound to the thread that started the process, and
+    other systems have none.)
+    """
+    if os.environ.pop(EXIT_VARIABLE, None):  # removed, since processes that this one starts have another launcher
+        threading.Thread(target=_terminate_at_end_of_input, name="exit with parent", daemon=True).start()
+
+
+def _terminate_at_end_of_input() -> None:
+    with suppress(OSError):
+        while os.read(0, 1):
+            pass
+    main = threading.main_thread().ident
+    if main is not None:  # to that thread, which handles signals: one that this thread got would not wake it up
+        signal.pthread_kill(main, signal.SIGTERM)

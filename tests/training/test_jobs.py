@@ -1,0 +1,201 @@
+"""Jobs: their commands, where their runs are, what is refused before a process starts, and lists of seeds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.finished_run import EPOCHS, environment, make_run, recipe_config
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.config import to_json
+from tiedlm.data.corpus import prepare
+from tiedlm.errors import ArgumentError, ConfigError, CorpusError, RunError
+from tiedlm.training.jobs import EpochSummary, check_jobs, parse_seeds, prepare_corpora
+
+PROGRAM = [sys.executable, "-m", "tiedlm", "train"]
+
+
+def begun(job, *, parent=None, corpus=None, **changes):
+    """A run folder with the job's config, up to the changes."""
+    config = json.dumps(to_json(replace(job.config, **changes))).encode()
+    record = environment() | {"parent": parent} | ({} if corpus is None else {"corpus": corpus.provenance})
+    return RunFolder.create(job.run_dir, {"config": config, "environment": json.dumps(record).encode()})
+
+
+def test_a_new_job_begins_from_its_config_file(make_job, tmp_path):
+    job, file = make_job("a run"), tmp_path / ".logs" / "a run.json"
+    assert job.config_file == file
+    assert job.command() == [*PROGRAM, str(file), "--run-dir", str(job.run_dir)]
+    second = replace(make_job("b", start_from="a run"), data_dir=Path("data"))
+    assert second.command()[4:] == [
+        str(tmp_path / ".logs" / "b.json"),
+        *("--run-dir", str(second.run_dir), "--from", str(job.run_dir), "--data-dir", "data"),
+    ]
+
+
+def test_a_job_that_is_begun_resumes_and_one_that_is_scored_is_finished(make_job):
+    job = replace(make_job("run"), data_dir=Path("data"))
+    assert not job.is_begun()
+    job.run_dir.mkdir()
+    assert not job.is_begun()
+    assert not job.is_finished()
+    begun(job)
+    assert job.is_begun()
+    assert not job.is_finished()
+    assert job.command() == [*PROGRAM, "--resume", str(job.run_dir), "--data-dir", "data"]
+    done = make_job("done")
+    make_run(done.run_dir)
+    assert done.is_finished()
+
+
+def test_something_else_than_a_run_folder_is_refused_and_kept(make_job):
+    job = make_job("a")
+    job.run_dir.mkdir()
+    (job.run_dir / "mine").write_text("x")
+    with pytest.raises(RunError):
+        job.is_finished()
+    with pytest.raises(RunError):
+        check_jobs([job])
+    assert [path.name for path in job.run_dir.iterdir()] == ["mine"]
+
+
+def test_new_jobs_and_their_own_runs_pass(make_job):
+    jobs = [make_job("a"), make_job("b", seed=1), make_job("c", start_from="a")]
+    begun(jobs[1])
+    check_jobs(jobs)
+    begun(jobs[2], parent={"path": "a"})
+    check_jobs(jobs)
+    finished = replace(make_job("d"), config=recipe_config())
+    make_run(finished.run_dir)
+    check_jobs([finished])
+
+
+def test_no_job_and_two_of_one_folder_are_refused(make_job):
+    with pytest.raises(ArgumentError, match="nothing to train"):
+        check_jobs([])
+    twin = replace(make_job("a", seed=1), run_dir=make_job("b").run_dir / ".." / "a")
+    with pytest.raises(ArgumentError, match="2 trainings are to go to one run folder"):
+        check_jobs([make_job("a"), twin])
+
+
+def test_a_run_of_another_config_is_refused_with_what_differs(make_job):
+    job = make_job("a")
+    begun(job, loss=replace(job.config.loss, gamma=0.25))
+    moving = replace(job.config, training=replace(job.config.training, moving_windows=True))
+    message = (
+        r"a run of another config: loss\.gamma is 0\.25 there and 0\.5 here; "
+        r"training\.moving_windows is False there and True here\. Remove"
+    )
+    with pytest.raises(RunError, match=message):
+        check_jobs([make_job("b"), replace(job, config=moving)])
+
+
+def test_a_config_of_a_newer_version_is_refused_with_its_run(make_job):
+    job = make_job("a")
+    RunFolder.create(job.run_dir, {"config": json.dumps(to_json(job.config) | {"more": 1}).encode()})
+    with pytest.raises(ConfigError, match=r"a: config has no field 'more'"):
+        check_jobs([job])
+
+
+def test_first_and_second_trainings_are_not_mixed_up(make_job):
+    first, second = make_job("a"), make_job("b", start_from="a")
+    begun(first, parent={"path": "z"})
+    with pytest.raises(RunError, match="a holds a second training, but one from random weights is requested"):
+        check_jobs([first])
+    begun(second)
+    with pytest.raises(RunError, match="b holds one from random weights, but a second training is requested"):
+        check_jobs([second])
+
+
+def test_a_run_to_start_from_that_nobody_trains_is_refused(make_job):
+    with pytest.raises(RunError, match="There is no run folder"):
+        check_jobs([make_job("b", start_from="a")])
+
+
+def test_each_corpus_is_prepared_once(make_job, monkeypatch):
+    calls = []
+    monkeypatch.setattr("tiedlm.data.corpus.prepare", lambda corpus, **options: calls.append((corpus, options)))
+    jobs = [make_job("a"), make_job("b", seed=1), replace(make_job("c"), data_dir=Path("data"))]
+    prepare_corpora(jobs, print)
+    corpus = jobs[0].config.corpus
+    assert calls == [(corpus, {"data_dir": folder, "progress": print}) for folder in (None, Path("data"))]
+
+
+def test_a_text_that_has_changed_since_a_run_began_or_is_missing_is_refused(make_job, tmp_path):
+    jobs = [make_job("a"), make_job("b", seed=1)]
+    begun(jobs[0], corpus=prepare(jobs[0].config.corpus))
+    prepare_corpora(jobs, print)
+    with (tmp_path / "valid.txt").open("a") as text:
+        text.write("the cat sees a tree\n")
+    with pytest.raises(RunError, match=r"The valid text of .*valid\.txt, has changed since \S*a was trained"):
+        prepare_corpora(jobs, print)
+    (tmp_path / "valid.txt").unlink()
+    with pytest.raises(CorpusError, match=r"valid\.txt"):
+        prepare_corpora(jobs, print)
+
+
+def epoch(number: int, valid: float = 90.0) -> dict[str, Any]:
+    return {
+        "event": "epoch",
+        "epoch": number,
+        "train_cross_entropy_perplexity": 100.0 - number,
+        "valid_perplexity": valid,
+        "words_per_second": 1000.0 * number,
+        "seconds": 60.0,
+        "time_unix": 1000.0 + number,
+    }
+
+
+def test_a_summary_is_of_the_last_epoch_and_the_best_of_all(make_job):
+    folder = begun(make_job("a"))
+    assert EpochSummary.of_run(folder.path) is None
+    for record in ({"event": "start"}, epoch(1, 95.0), epoch(2, 85.0), epoch(3, 87.0), {"event": "resume"}):
+        folder.journal.append(record)
+    folder.commit({}, folder.journal)
+    folder.journal.append(epoch(4))  # not saved, so it does not count
+    summary = EpochSummary.of_run(folder.path)
+    assert summary is not None
+    assert (summary.epoch, summary.train_perplexity, summary.words_per_second) == (3, 97.0, 3000.0)
+    assert (summary.valid_perplexity, summary.best_valid_perplexity) == (87.0, 85.0)
+    # it ended at 1003, and an epoch takes 60 seconds
+    assert summary.seconds_left(10, since_unix=0.0, now_unix=1013.0) == 7 * 60 - 10
+    assert summary.seconds_left(10, since_unix=9000.0, now_unix=9005.0) == 7 * 60 - 5
+    assert summary.seconds_left(4, since_unix=0.0, now_unix=5000.0) == 0
+
+
+def test_a_summary_of_a_finished_run_has_its_best_perplexity(tmp_path):
+    summary = EpochSummary.of_run(make_run(tmp_path / "done").path)
+    assert summary is not None
+    assert (summary.epoch, summary.best_valid_perplexity) == (EPOCHS, 200.0 - EPOCHS)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("3", [3]),
+        ("0-4", [0, 1, 2, 3, 4]),
+        ("0,2,5", [0, 2, 5]),
+        ("5, 0-2", [5, 0, 1, 2]),
+        ("7-7", [7]),
+        ("0-999", list(range(1000))),
+    ],
+)
+def test_a_list_of_seeds_is_read_in_its_order(text: str, seeds: list[int]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a", "4-0", "0..4", "0 to 4", "0–4", "0-", "0,,2", "0;2", "[0, 2]", "-1", "1.5", "1,1,2", "0-3,2", "٣"),
+        *("0-1000", "0-999,1000", "0-999999999999999999", "9" * 5000),
+    ],
+)
+def test_another_list_is_refused_with_the_form(text: str) -> None:
+    with pytest.raises(ArgumentError, match=r"is not a list of seeds\. Write up to 1,000 different seeds .* 0-4 or"):
+        parse_seeds(text)

@@ -28,10 +28,9 @@ from torch import Tensor
 
 from harness import RESULTS, VOCAB_SIZE, Window, facts, peak_memory_mib, positive, training_step, windows
 from tiedlm.files import write_json
-from tiedlm.layers.lstm import LSTMWeights, lstm_loop
-from tiedlm.layers.lstm_stock import lstm_stock
-from tiedlm.layers.variational import draw_mask
-from tiedlm.models.build import build_model
+from tiedlm.nn.dropout import draw_mask
+from tiedlm.nn.lstm import LSTMWeights, lstm_loop, lstm_stock
+from tiedlm.nn.model import LanguageModel
 from tiedlm.recipes import recipe
 from tiedlm.training.replayed import ReplayedGradients
 from tiedlm.training.step import window_gradients
@@ -98,7 +97,7 @@ def time_steps(kind: str, size: str, precision: Any, batches: list[Window], devi
         config = recipe(f"ptb-{size}-{model}")
         config = replace(config, runtime=replace(config.runtime, precision=precision))
         gradients = ReplayedGradients() if kind == "replayed" else window_gradients
-        step = training_step(config, build_model(config.model, VOCAB_SIZE).to(device), gradients)
+        step = training_step(config, LanguageModel(config.model, VOCAB_SIZE).to(device), gradients)
         wait: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()

@@ -25,8 +25,7 @@ from tiedlm import CorpusConfig, RunConfig, prepare
 from tiedlm.data.sources import PTB
 from tiedlm.data.streams import Streams
 from tiedlm.locations import data_dir
-from tiedlm.models.build import build_model
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.seeding import generator
 from tiedlm.training.environment import describe
 from tiedlm.training.step import Gradients, train_window, window_gradients
@@ -168,7 +167,7 @@ def training_step(
     vocab_size: int = VOCAB_SIZE,
 ) -> Callable[[Tensor, Tensor], float]:
     """Return the step of `tiedlm train`: (inputs, targets) -> summed loss, with masks drawn and state carried."""
-    model = model or build_model(config.model, vocab_size)
+    model = model or LanguageModel(config.model, vocab_size)
     state, number = model.initial_state(STREAMS), 0
 
     def step(inputs: Tensor, targets: Tensor) -> float:

@@ -19,14 +19,11 @@ from torch import Tensor, nn
 
 import harness
 from harness import FACTS, STEPS, STREAMS, WARM_UP, Row
-from tiedlm.layers.gru import GRUWeights, gru_loop
-from tiedlm.layers.lstm import LSTMWeights, lstm_loop
-from tiedlm.layers.lstm_compiled import lstm_compiled
-from tiedlm.layers.lstm_stock import lstm_stock
-from tiedlm.layers.rhn import RHNWeights, rhn_loop
-from tiedlm.layers.rhn_batched import rhn_batched, rhn_compiled
-from tiedlm.layers.variational import draw_mask
 from tiedlm.native.build import compiler_unavailable
+from tiedlm.nn.dropout import draw_mask
+from tiedlm.nn.gru import GRUWeights, gru_loop
+from tiedlm.nn.lstm import LSTMWeights, lstm_compiled, lstm_loop, lstm_stock
+from tiedlm.nn.rhn import RHNWeights, rhn_batched, rhn_compiled, rhn_loop
 
 Pass = Callable[[Tensor], Tensor]
 """Inputs [T, B, units] -> outputs [T, B, units]."""

@@ -27,7 +27,7 @@ from harness import FACTS, STEPS, STREAMS, VOCAB_SIZE, WARM_UP, Row
 from tiedlm import CorpusConfig, perplexity, prepare
 from tiedlm.data.corpus import Corpus
 from tiedlm.data.streams import Streams
-from tiedlm.models.build import build_model
+from tiedlm.nn.model import LanguageModel
 from tiedlm.recipes import recipe
 
 RECIPE, LINE_WORDS, BLOCK_LINES, SCORED_WORDS = "ptb-small-real", 20, 10_000, 12_800
@@ -66,7 +66,7 @@ def memory_of(work: str, words: int, folder: Path, windows: int) -> dict[str, fl
     corpus, config = corpus_of(folder, words), recipe(RECIPE)
     if work == "train":
         ids, end_id = corpus.splits["train"].ids, corpus.vocabulary.end_id
-        model, streams = build_model(config.model, VOCAB_SIZE), Streams(ids, STREAMS, end_id=end_id)
+        model, streams = LanguageModel(config.model, VOCAB_SIZE), Streams(ids, STREAMS, end_id=end_id)
         step = harness.training_step(config, model)
         for _, window in zip(range(windows), streams.windows(STEPS), strict=False):
             step(*window)

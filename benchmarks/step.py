@@ -28,8 +28,8 @@ from torch import Tensor, nn
 import harness
 from harness import FACTS, STREAMS, VOCAB_SIZE, WARM_UP, Row
 from tiedlm import RunConfig
-from tiedlm.layers.precision import has_lstm_kernel
 from tiedlm.native.device import keep_freed_memory
+from tiedlm.nn.cells import has_lstm_kernel
 from tiedlm.recipes import recipe
 
 Step = Callable[[Tensor, Tensor], float]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiedlm.config import ABSENT, differing, from_json, later, to_json
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
-from tiedlm.models.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
+from tiedlm.nn.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
 from tiedlm.runs.config import LossConfig
 
 

@@ -21,11 +21,10 @@ SOURCE = PROJECT / "src"
 
 # From the bottom to the top; a folder imports from itself and from those below it.
 ROWS = (
-    ("errors", "config", "files", "seeding", "locations", "axes", "derivatives"),
-    ("native", "readings"),
+    ("errors", "config", "files", "seeding", "locations", "derivatives"),
+    ("native",),
     ("losses", "theory"),
-    ("layers", "tying"),
-    ("models", "nn"),
+    ("nn",),
     ("data",),
     ("checkpoint", "runs"),
     ("evaluation",),

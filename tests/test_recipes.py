@@ -9,8 +9,8 @@ import torch
 
 from tiedlm.config import differing, from_json, to_json
 from tiedlm.errors import ConfigError
-from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig, RHNConfig
+from tiedlm.nn.config import LSTMConfig, RHNConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.recipes import VARIANTS, recipe, recipe_names
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.schedule import learning_rate
@@ -70,7 +70,7 @@ def test_a_control_changes_one_thing_of_its_row(name: str, changed: set[str]) ->
 )
 def test_parameters(name: str, words: int, millions: float) -> None:
     with torch.device("meta"):
-        count = build_model(recipe(name).model, words).parameter_count()
+        count = LanguageModel(recipe(name).model, words).parameter_count()
     assert round(count / 1e6, 2) == millions
 
 

@@ -2,6 +2,23 @@
 
 The names in `__all__` are the public ones. Each is imported from its room at first use, so that `import tiedlm` and the
 command line's help load neither torch nor numpy.
+
+Letters for axes:
+
+| letter | axis |
+|---|---|
+| N | predictions (target positions) in a batch, N = T x B where both are flattened |
+| T | steps of a window |
+| B | streams: sequences that are trained side by side |
+| V | words of the vocabulary |
+| D | width of the features, of the word vectors and of the classifier's rows |
+| H | units of a recurrent layer |
+| U | distinct target words among the N targets |
+| K | layers |
+| C | rows of a chunk |
+
+A shape in a docstring is written `[T, B, D]`. Paper symbols: `h` features [N, D]; `W` classifier [V, D]; `L` word
+vectors, here always stored by rows as [V, D] (the paper writes its transpose); `z = W h` logits [N, V].
 """
 
 from __future__ import annotations
@@ -16,13 +33,11 @@ if TYPE_CHECKING:
     from tiedlm.losses.functional import augmented_cross_entropy
     from tiedlm.losses.linear import linear_augmented_cross_entropy
     from tiedlm.losses.module import AugmentedLoss
-    from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
-    from tiedlm.models.gru import GRULanguageModel
-    from tiedlm.models.lstm import LSTMLanguageModel
-    from tiedlm.models.rhn import RHNLanguageModel
+    from tiedlm.nn.config import GRUConfig, LSTMConfig, RHNConfig
+    from tiedlm.nn.model import LanguageModel
+    from tiedlm.nn.tables import TiedTable, UntiedTables
     from tiedlm.runs.config import LossConfig, RunConfig, TrainingConfig
     from tiedlm.training.loop import train
-    from tiedlm.tying import TiedTable, UntiedTables
 
     __version__: str
 
@@ -30,12 +45,10 @@ __all__ = [
     "AugmentedLoss",
     "CorpusConfig",
     "GRUConfig",
-    "GRULanguageModel",
     "LSTMConfig",
-    "LSTMLanguageModel",
+    "LanguageModel",
     "LossConfig",
     "RHNConfig",
-    "RHNLanguageModel",
     "RunConfig",
     "TiedTable",
     "TrainingConfig",
@@ -53,17 +66,15 @@ __all__ = [
 _HOMES = {
     "AugmentedLoss": "tiedlm.losses.module",
     "CorpusConfig": "tiedlm.data.sources",
-    "GRUConfig": "tiedlm.models.config",
-    "GRULanguageModel": "tiedlm.models.gru",
-    "LSTMConfig": "tiedlm.models.config",
-    "LSTMLanguageModel": "tiedlm.models.lstm",
+    "GRUConfig": "tiedlm.nn.config",
+    "LSTMConfig": "tiedlm.nn.config",
+    "LanguageModel": "tiedlm.nn.model",
     "LossConfig": "tiedlm.runs.config",
-    "RHNConfig": "tiedlm.models.config",
-    "RHNLanguageModel": "tiedlm.models.rhn",
+    "RHNConfig": "tiedlm.nn.config",
     "RunConfig": "tiedlm.runs.config",
-    "TiedTable": "tiedlm.tying",
+    "TiedTable": "tiedlm.nn.tables",
     "TrainingConfig": "tiedlm.runs.config",
-    "UntiedTables": "tiedlm.tying",
+    "UntiedTables": "tiedlm.nn.tables",
     "Vocabulary": "tiedlm.data.text",
     "augmented_cross_entropy": "tiedlm.losses.functional",
     "linear_augmented_cross_entropy": "tiedlm.losses.linear",

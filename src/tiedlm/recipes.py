@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError, suggestion
-from tiedlm.models.config import LSTMConfig, RHNConfig
+from tiedlm.nn.config import LSTMConfig, RHNConfig
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 VARIANTS = ("vd", "al", "re", "real")

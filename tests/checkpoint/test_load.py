@@ -10,8 +10,8 @@ from tiedlm.checkpoint.tensors import tensors_to_bytes
 from tiedlm.config import to_json
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import RunError
-from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 
 VOCABULARY = Vocabulary.from_counts({"<eos>": 3, "the": 5, "a": 4, "<unk>": 1})
 TIED = LSTMConfig(units=4, tied=True, keep_hidden=0.5)
@@ -19,7 +19,7 @@ TIED = LSTMConfig(units=4, tied=True, keep_hidden=0.5)
 
 def make(path, model_config=TIED, model=None, words=VOCABULARY, **changes):
     """A run folder with weights; `changes` replace the content of a role."""
-    model = model or build_model(model_config, len(VOCABULARY))
+    model = model or LanguageModel(model_config, len(VOCABULARY))
     contents = {
         "config": json.dumps({"seed": 3, "model": to_json(model_config)}).encode(),
         "vocabulary": json.dumps(words.to_json()).encode(),
@@ -38,7 +38,7 @@ def make(path, model_config=TIED, model=None, words=VOCABULARY, **changes):
     ],
 )
 def test_what_was_saved_is_loaded_to_the_bit(tmp_path, config):
-    model = build_model(config, len(VOCABULARY))
+    model = LanguageModel(config, len(VOCABULARY))
     folder = make(tmp_path / "run", config, model)
     run = load_run(folder.path)
     assert run.folder.path == folder.path
@@ -52,7 +52,7 @@ def test_what_was_saved_is_loaded_to_the_bit(tmp_path, config):
 
 
 def test_the_loaded_model_computes_what_the_saved_one_did(tmp_path):
-    model = build_model(TIED, len(VOCABULARY)).eval()
+    model = LanguageModel(TIED, len(VOCABULARY)).eval()
     run = load_run(make(tmp_path / "run", model=model).path)
     tokens = torch.tensor([[0, 1], [3, 2], [1, 1]])
     features, _ = model(tokens, model.initial_state(2))
@@ -104,6 +104,6 @@ def test_weights_of_another_model_are_named(tmp_path, part):
         make(tmp_path / "run", words=larger)
     else:
         changed = {"other width": {"units": 5}, "untied": {"tied": False}, "more layers": {"layers": 3}}[part]
-        make(tmp_path / "run", LSTMConfig(**(to_json(TIED) | changed)), build_model(TIED, len(VOCABULARY)))
+        make(tmp_path / "run", LSTMConfig(**(to_json(TIED) | changed)), LanguageModel(TIED, len(VOCABULARY)))
     with pytest.raises(RunError, match=r"The weights of .*run do not fit the model of its config and vocabulary: "):
         load_run(tmp_path / "run")

@@ -22,8 +22,8 @@ from tiedlm.config import to_json
 from tiedlm.data.text import Vocabulary
 from tiedlm.evaluation.analysis import Analysis, analyze
 from tiedlm.evaluation.perplexity import PROTOCOL
-from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.training import loop
@@ -155,7 +155,7 @@ IDS = np.random.default_rng(3).integers(0, 10, 300)  # never one of the three ra
 def analyses() -> dict[str, Analysis]:
     """A tied model and an untied one."""
     rows = torch.rand(13, 13, generator=torch.Generator().manual_seed(1)) + 0.1
-    untied = LSTMLanguageModel(LSTMConfig(units=4, layers=1, init_range=1.0), 13)
+    untied = LanguageModel(LSTMConfig(units=4, layers=1, init_range=1.0), 13)
     untied.reset_parameters(torch.Generator().manual_seed(2))
     models = {"one": BigramModel(rows / rows.sum(1, keepdim=True)), "two": untied.eval()}
     return {name: analyze(model, WORDS, IDS, {}) for name, model in models.items()}

@@ -18,8 +18,8 @@ from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import RanksError
 from tiedlm.launching import Outcome, State
-from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.native import device
+from tiedlm.nn.config import GRUConfig, RHNConfig
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import RunConfig
 from tiedlm.training import loop

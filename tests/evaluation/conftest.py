@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tiedlm.data.text import Vocabulary
-from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +15,8 @@ def vocabulary() -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
-def lstm(vocabulary: Vocabulary) -> LSTMLanguageModel:
+def lstm(vocabulary: Vocabulary) -> LanguageModel:
     """An untrained model with large weights, so that its probabilities are far from uniform."""
-    model = LSTMLanguageModel(LSTMConfig(units=5, layers=2, tied=True, init_range=1.5), len(vocabulary))
+    model = LanguageModel(LSTMConfig(units=5, layers=2, tied=True, init_range=1.5), len(vocabulary))
     model.reset_parameters(torch.Generator().manual_seed(4))
     return model.eval()

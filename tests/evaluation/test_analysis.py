@@ -13,8 +13,8 @@ from tiedlm.errors import CorpusError
 from tiedlm.evaluation.analysis import analyze
 from tiedlm.evaluation.neighbours import nearest_words
 from tiedlm.evaluation.perplexity import perplexity
-from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 
 COUNTS = {f"word{number:02}": 60 - number for number in range(20)} | {"<eos>": 70, "<unk>": 30}
 WORDS = Vocabulary.from_counts(COUNTS)
@@ -22,8 +22,8 @@ IDS = np.random.default_rng(1).integers(0, len(WORDS), 700)
 
 
 @pytest.fixture(scope="module")
-def untied() -> LSTMLanguageModel:
-    model = LSTMLanguageModel(LSTMConfig(units=6, layers=1, init_range=1.0), len(WORDS))
+def untied() -> LanguageModel:
+    model = LanguageModel(LSTMConfig(units=6, layers=1, init_range=1.0), len(WORDS))
     model.reset_parameters(torch.Generator().manual_seed(2))
     return model.eval()
 

@@ -5,14 +5,14 @@ import torch
 
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.geometry import table_geometry
-from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.theory.collapse import spread
 from tiedlm.theory.distance import subspace_distance
 
 
 def model(words=40, **options):
-    made = LSTMLanguageModel(LSTMConfig(units=6, layers=1, **options), words)
+    made = LanguageModel(LSTMConfig(units=6, layers=1, **options), words)
     made.reset_parameters(torch.Generator().manual_seed(1))
     return made
 

@@ -8,8 +8,8 @@ import pytest
 
 from support.tiny_run import Silence
 from tiedlm.errors import RunError
-from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.figure1_watch import OutOfTimeError, Watch
 from tiedlm.paper.theory_state import Standing
 
@@ -28,7 +28,7 @@ class Told(Silence):
 def standing():
     import torch
 
-    model = LSTMLanguageModel(LSTMConfig(units=2, layers=1), 5)
+    model = LanguageModel(LSTMConfig(units=2, layers=1), 5)
     adam = torch.optim.Adam(model.layers.parameters())
     return lambda epoch: Standing(epoch=epoch, model=model, optimizers=[adam])
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.paper import theory_fit
 from tiedlm.paper.theory_fit import Fitted, basis_of_variance_1, features_of, fit_classifier
 from tiedlm.paper.theory_model import initial_model
@@ -29,11 +29,11 @@ def stretch() -> Stretch:
 
 
 @pytest.fixture
-def model() -> LSTMLanguageModel:
+def model() -> LanguageModel:
     return initial_model(TINY, WORDS, 0)
 
 
-def fit(model: LSTMLanguageModel, stretch: Stretch, **changes: float) -> tuple[Fitted, Tensor, Tensor, Tensor]:
+def fit(model: LanguageModel, stretch: Stretch, **changes: float) -> tuple[Fitted, Tensor, Tensor, Tensor]:
     """The fitted classifier, and h, u and L in float64."""
     config = replace(TINY, **changes)
     features, targets = features_of(model, stretch, config)

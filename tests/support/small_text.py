@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tiedlm.data.sources import CorpusConfig
-from tiedlm.models.config import LSTMConfig
+from tiedlm.nn.config import LSTMConfig
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 SUBJECTS = ("the cat", "a dog", "the old man", "a bird", "every child")

@@ -19,8 +19,8 @@ from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.load import load_run
 from tiedlm.errors import OutOfMemoryError, RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
-from tiedlm.models.config import GRUConfig, ModelConfig, RHNConfig
-from tiedlm.models.contract import LanguageModel, State
+from tiedlm.nn.config import GRUConfig, ModelConfig, RHNConfig
+from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig
 from tiedlm.training import loop, scores
 from tiedlm.training.display import EpochReport, WindowReport

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tiedlm.checkpoint import RunFolder
-from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig
 from tiedlm.native.ranks import SINGLE, Ranks
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.training.record import Record
 from tiedlm.training.share import Share
 from tiedlm.training.state import Progress, TrainingState, restore
@@ -20,7 +20,7 @@ CONFIG = LSTMConfig(units=4, tied=True)
 
 
 def state() -> TrainingState:
-    model = build_model(CONFIG, 7)
+    model = LanguageModel(CONFIG, 7)
     return TrainingState(model=model, carried=tuple(torch.rand_like(one) for one in model.initial_state(3)))
 
 
@@ -41,7 +41,7 @@ def test_what_is_saved_is_the_state_and_the_news(folder: RunFolder) -> None:
     saved = RunFolder.open(ours.path)
     [news] = saved.journal.records()
     assert (news["epoch"], news["window"], news["event"], news["loss"]) == (2, 5, "epoch", 1.5)
-    assert torch.equal(restore(saved, build_model(CONFIG, 7)).carried[1], now.carried[1])
+    assert torch.equal(restore(saved, LanguageModel(CONFIG, 7)).carried[1], now.carried[1])
     assert saved.read("weights") == now.weights()
 
 

@@ -14,10 +14,9 @@ from support.compare import assert_close
 from support.gpus import GPU
 from support.replays import rerun
 from support.unread import NoReading
-from tiedlm.models.build import build_model
-from tiedlm.models.config import GRUConfig, LSTMConfig, RHNConfig
-from tiedlm.models.contract import LanguageModel
 from tiedlm.native.cuda_graph import Captured, CudaGraph, Function
+from tiedlm.nn.config import GRUConfig, LSTMConfig, RHNConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
@@ -62,7 +61,7 @@ def into_the_same_gradients(model: LanguageModel, function: Function, places: Se
 
 def an_epoch(config: RunConfig, device: str, gradients: Gradients) -> list[Tensor]:
     """Loss, cross-entropy and state of every window, the last one's gradients, and the parameters in the end."""
-    model = build_model(config.model, WORDS)
+    model = LanguageModel(config.model, WORDS)
     model.reset_parameters(generator(3, "parameters"))
     model = model.to(device)
     state, found, draws = model.initial_state(STREAMS), [], torch.Generator().manual_seed(1)
@@ -103,9 +102,9 @@ def test_a_graph_is_the_passes(model: str, loss: str, precision: str, device: st
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name != "untied"])  # its gradient is sparse on a CPU
 def test_nothing_is_read_on_the_way_through_a_model(model: str) -> None:
-    own = build_model(MODELS[model], WORDS)
+    own = LanguageModel(MODELS[model], WORDS)
     masks, words = own.draw_masks(STREAMS, generator(3, "masks")), torch.randint(WORDS, (STEPS, STREAMS))
-    with NoReading(), own.tables.one_gradient():
+    with NoReading(), own.tables.fused_embedding_grad():
         features, _ = own(words, own.initial_state(STREAMS), masks)
         (features.sum() + own.classifier.square().sum()).backward()
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tiedlm.errors import ConfigError
-from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig
 from tiedlm.native.ranks import SINGLE, Ranks
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.training.share import Share, sum_gradients
 
 SHARES = [Share(Ranks(None, rank, 3), 6) for rank in range(3)]
@@ -25,7 +25,7 @@ def test_the_shares_side_by_side_are_the_whole() -> None:
 
 
 def test_masks_are_those_that_one_process_draws_for_the_same_streams() -> None:
-    model = build_model(LSTMConfig(units=5, tied=True, keep_hidden=0.5), 7)
+    model = LanguageModel(LSTMConfig(units=5, tied=True, keep_hidden=0.5), 7)
 
     def masks(share: Share) -> list[torch.Tensor | None]:
         return share.masks(model, torch.Generator().manual_seed(3)) or []
@@ -40,7 +40,7 @@ def test_masks_are_those_that_one_process_draws_for_the_same_streams() -> None:
 
 
 def test_a_model_that_drops_nothing_has_no_masks() -> None:
-    model = build_model(LSTMConfig(units=5, tied=True), 7)
+    model = LanguageModel(LSTMConfig(units=5, tied=True), 7)
     assert SHARES[1].masks(model, torch.Generator()) is None
 
 

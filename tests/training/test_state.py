@@ -10,15 +10,15 @@ import torch
 
 from tiedlm.checkpoint import RunFolder
 from tiedlm.errors import RunError
-from tiedlm.models.build import build_model
-from tiedlm.models.config import LSTMConfig
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.training.state import Progress, TrainingState, read_progress, restore
 
 CONFIG = LSTMConfig(units=4, tied=True)
 
 
 def state() -> TrainingState:
-    model = build_model(CONFIG, 7)
+    model = LanguageModel(CONFIG, 7)
     carried = tuple(torch.rand_like(tensor) for tensor in model.initial_state(3))
     progress = Progress(generation=2, epoch=2, window=3, words=9, loss_sum=0.1 + 0.2, best_epoch=1)
     return TrainingState(model=model, carried=carried, progress=progress)
@@ -27,7 +27,7 @@ def state() -> TrainingState:
 def test_round_trip_is_exact(tmp_path: Path) -> None:
     before = state()
     folder = RunFolder.create(tmp_path / "run", before.contents())
-    after = restore(folder, build_model(CONFIG, 7))
+    after = restore(folder, LanguageModel(CONFIG, 7))
     assert after.progress == before.progress
     for old, new in zip(before.carried, after.carried, strict=True):
         assert torch.equal(old, new)
@@ -38,7 +38,7 @@ def test_round_trip_is_exact(tmp_path: Path) -> None:
 def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", state().contents())
     with pytest.raises(RunError, match="does not fit its config"):
-        restore(folder, build_model(LSTMConfig(units=5, tied=True), 7))
+        restore(folder, LanguageModel(LSTMConfig(units=5, tied=True), 7))
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from support.small_text import small_config
 from tiedlm.errors import TrainingError
 from tiedlm.losses.functional import linear_augmented_cross_entropy, linear_augmented_terms
-from tiedlm.models.build import build_model
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.training.step import train_window
 
@@ -28,7 +27,7 @@ def config(tmp_path: Path, request: pytest.FixtureRequest) -> RunConfig:
 
 
 def build(config: RunConfig) -> LanguageModel:
-    model = build_model(config.model, WORDS)
+    model = LanguageModel(config.model, WORDS)
     model.reset_parameters(torch.Generator().manual_seed(0))
     return model
 

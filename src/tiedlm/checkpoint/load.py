@@ -12,10 +12,9 @@ from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.config import from_json
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import RunError, TiedlmError
-from tiedlm.models.build import build_model
-from tiedlm.models.config import ModelConfig
-from tiedlm.models.contract import LanguageModel
 from tiedlm.native.device import resolve_device
+from tiedlm.nn.config import ModelConfig
+from tiedlm.nn.model import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ def _build(folder: RunFolder, config: Any) -> tuple[Vocabulary, LanguageModel]:
     try:
         model_config = from_json(ModelConfig, config["model"], "config.model")
         vocabulary = Vocabulary.from_json(folder.read_json("vocabulary"))
-        return vocabulary, build_model(model_config, len(vocabulary))
+        return vocabulary, LanguageModel(model_config, len(vocabulary))
     except (TiedlmError, KeyError, TypeError) as error:
         if isinstance(error, RunError):
             raise

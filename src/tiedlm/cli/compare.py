@@ -108,10 +108,10 @@ def parameter_count(config: RunConfig, vocab_size: int) -> int:
     """Return the number of parameters of the model, without allocating them."""
     import torch
 
-    from tiedlm.models.build import build_model
+    from tiedlm.nn.model import LanguageModel
 
     with torch.device("meta"):
-        return build_model(config.model, vocab_size).parameter_count()
+        return LanguageModel(config.model, vocab_size).parameter_count()
 
 
 @dataclass(frozen=True, kw_only=True)

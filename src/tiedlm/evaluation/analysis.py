@@ -17,7 +17,7 @@ from tiedlm.evaluation.geometry import Geometry, table_geometry
 from tiedlm.evaluation.perplexity import Score, Tally
 from tiedlm.evaluation.predictions import predictions
 from tiedlm.evaluation.word_mass import WordMass
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def analyze(
 
 def _band_figures(model: LanguageModel, tally: BandTally) -> tuple[BandFigures, ...]:
     norms = mean_squared_norms(model.table, tally.bands)
-    tied = model.tables.separate_vectors is None
+    tied = model.tables.loss_table is None
     own = [None] * len(norms) if tied else mean_squared_norms(model.classifier, tally.bands)
     rows = zip(tally.bands, tally.targets.tolist(), tally.mean_nll_nats(), norms, own, strict=True)
     return tuple(

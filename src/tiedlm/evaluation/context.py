@@ -10,7 +10,7 @@ from torch import Tensor
 from tiedlm.data.text import END, Vocabulary
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.predictions import WINDOW_STEPS
-from tiedlm.models.contract import LanguageModel, State
+from tiedlm.nn.model import LanguageModel, State
 
 
 def context_words(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from tiedlm.data.text import END, Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.context import read_context
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.seeding import generator
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.theory.collapse import Spread, spread
 from tiedlm.theory.distance import chance_distance, principal_cosines, subspace_distance
 
@@ -48,7 +48,7 @@ def table_geometry(model: LanguageModel) -> Geometry:
         ArgumentError: a table with entries that are not finite, or with linearly dependent columns.
     """
     vectors, classifier = model.table.cpu(), model.classifier.cpu()
-    if model.tables.separate_vectors is None:
+    if model.tables.loss_table is None:
         return Geometry(vectors=spread(vectors), classifier=None, subspaces=None)
     comparable = vectors.shape == classifier.shape and vectors.shape[1] < len(vectors)
     return Geometry(

@@ -11,7 +11,7 @@ from torch import Tensor
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.context import read_context
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 
 
 class NextWord(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 from tiedlm.data.corpus import Corpus
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import Score, perplexity
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 
 
 def own_words(corpus: Corpus, split: str) -> np.ndarray[Any, Any]:

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.evaluation.predictions import WINDOW_STEPS, predictions
-from tiedlm.models.contract import LanguageModel
+from tiedlm.nn.model import LanguageModel
 
 PROTOCOL = (
     "every word of the split once, in one stream, the first after <eos>; <eos> of every line counted; unknown words "

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from tiedlm.data.streams import Streams
 from tiedlm.errors import CorpusError
-from tiedlm.models.contract import LanguageModel
 from tiedlm.native.cuda_graph import CudaGraph
 from tiedlm.native.device import exact_float32_rnn
+from tiedlm.nn.model import LanguageModel
 
 WINDOW_STEPS = 256
 """Words that are scored at once; a larger number takes more memory and gives the same figure."""

@@ -11,7 +11,7 @@ with features h and target word w, with word vector l = L[w]:
     J_aug = KL(y~ || y^)          (3.2)
     J_tot = J + gamma tau J_aug   (3.3, with alpha = gamma tau)
 
-The letters of the shapes stand in `tiedlm.axes`.
+The letters of the shapes are listed in `tiedlm.__doc__`.
 """
 
 from __future__ import annotations

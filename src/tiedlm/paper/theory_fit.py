@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.theory_model import bias_of, features_by_window
 from tiedlm.paper.theory_setting import TheoryConfig
 from tiedlm.paper.theory_stretch import Stretch
@@ -47,7 +47,7 @@ class Fitted(NamedTuple):
     """|h|^2."""
 
 
-def fit_classifier(model: LSTMLanguageModel, stretch: Stretch, config: TheoryConfig) -> Fitted:
+def fit_classifier(model: LanguageModel, stretch: Stretch, config: TheoryConfig) -> Fitted:
     """Return the classifier at its optimum for the features and word vectors of a model, which stays as it is."""
     features, targets = features_of(model, stretch, config)
     basis, inverse = basis_of_variance_1(features)
@@ -67,7 +67,7 @@ def fit_classifier(model: LSTMLanguageModel, stretch: Stretch, config: TheoryCon
 
 
 @torch.no_grad()
-def features_of(model: LSTMLanguageModel, stretch: Stretch, config: TheoryConfig) -> tuple[Tensor, Tensor]:
+def features_of(model: LanguageModel, stretch: Stretch, config: TheoryConfig) -> tuple[Tensor, Tensor]:
     """Return h [N, D] in float64 and the target ids [N] of every word, the state carried as in an epoch."""
     windows = list(features_by_window(model, stretch, config))
     return torch.cat([features.double() for features, _ in windows]), torch.cat([targets for _, targets in windows])

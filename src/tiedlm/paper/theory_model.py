@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from tiedlm.models.config import LSTMConfig
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.theory_setting import TheoryConfig
 from tiedlm.paper.theory_stretch import Stretch
 from tiedlm.seeding import generator
 
 
-def initial_model(config: TheoryConfig, words: int, run: int) -> LSTMLanguageModel:
+def initial_model(config: TheoryConfig, words: int, run: int) -> LanguageModel:
     """Return the model before its training: word vectors at norm 1, no bias yet."""
     shape = LSTMConfig(units=config.units, layers=config.layers, tied=False, init_range=config.init_range)
-    model = LSTMLanguageModel(shape, words)
+    model = LanguageModel(shape, words)
     model.reset_parameters(generator(run, "theory"))
     with torch.no_grad():
         model.classifier.mul_(config.classifier_range / config.init_range)
@@ -32,15 +32,13 @@ def hold_at_norm_1(table: Tensor) -> None:
     table.div_(table.norm(dim=1, keepdim=True))
 
 
-def bias_of(model: LSTMLanguageModel) -> Tensor:
+def bias_of(model: LanguageModel) -> Tensor:
     """Return the classifier's bias [V]."""
     assert model.bias is not None  # the model is untied
     return model.bias
 
 
-def features_by_window(
-    model: LSTMLanguageModel, stretch: Stretch, config: TheoryConfig
-) -> Iterator[tuple[Tensor, Tensor]]:
+def features_by_window(model: LanguageModel, stretch: Stretch, config: TheoryConfig) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield h [N, D] and the target ids [N] of one window after the other; the state is carried, gradients are not."""
     device, state = model.classifier.device, model.initial_state(config.streams)
     for inputs, targets in stretch.streams(config.streams).windows(config.steps):

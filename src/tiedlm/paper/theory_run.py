@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import TrainingError
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.theory_fit import Fitted, fit_classifier
 from tiedlm.paper.theory_model import bias_of, features_by_window, hold_at_norm_1, initial_model
 from tiedlm.paper.theory_schedule import TheoryPhase
@@ -65,7 +65,7 @@ def run_theory(
     return _outcome(model, fit_classifier(model, stretch, config), config)
 
 
-def _optimizers(model: LSTMLanguageModel) -> dict[str, torch.optim.Optimizer]:
+def _optimizers(model: LanguageModel) -> dict[str, torch.optim.Optimizer]:
     """Return the optimisers of each part, rates to come; the vectors have two, of which one rests."""
     weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
     return {
@@ -90,7 +90,7 @@ def _set_rates(optimizers: Mapping[str, torch.optim.Optimizer], phase: TheoryPha
 
 
 def _train_epoch(
-    model: LSTMLanguageModel,
+    model: LanguageModel,
     optimizers: Iterable[torch.optim.Optimizer],
     stretch: Stretch,
     config: TheoryConfig,
@@ -105,7 +105,7 @@ def _train_epoch(
     return total
 
 
-def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: TheoryConfig) -> Tensor:
+def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: TheoryConfig) -> Tensor:
     return theory_loss(
         features,
         model.classifier,
@@ -118,9 +118,7 @@ def _loss(model: LSTMLanguageModel, features: Tensor, targets: Tensor, config: T
     ).total
 
 
-def _update(
-    model: LSTMLanguageModel, optimizers: Iterable[torch.optim.Optimizer], loss: Tensor, clip_norm: float
-) -> None:
+def _update(model: LanguageModel, optimizers: Iterable[torch.optim.Optimizer], loss: Tensor, clip_norm: float) -> None:
     model.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
@@ -129,7 +127,7 @@ def _update(
     hold_at_norm_1(model.table)
 
 
-def _outcome(model: LSTMLanguageModel, fitted: Fitted, config: TheoryConfig) -> TheoryOutcome:
+def _outcome(model: LanguageModel, fitted: Fitted, config: TheoryConfig) -> TheoryOutcome:
     words = len(model.table)
     return TheoryOutcome(
         distance=subspace_distance(model.table, fitted.classifier),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError
-from tiedlm.models.lstm import LSTMLanguageModel
+from tiedlm.nn.model import LanguageModel
 
 EPOCH = "epoch"
 REMEMBERED: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
@@ -32,7 +32,7 @@ class Standing:
 
     epoch: int
     """Epochs done, from 1; 0 before the first."""
-    model: LSTMLanguageModel
+    model: LanguageModel
     optimizers: Sequence[torch.optim.Optimizer]
 
     def tensors(self) -> dict[str, Tensor]:
@@ -48,9 +48,7 @@ class Standing:
         return {name: tensor.detach().clone() for name, tensor in whole.items()}
 
 
-def go_on_from(
-    tensors: Mapping[str, Tensor], model: LSTMLanguageModel, optimizers: Sequence[torch.optim.Optimizer]
-) -> int:
+def go_on_from(tensors: Mapping[str, Tensor], model: LanguageModel, optimizers: Sequence[torch.optim.Optimizer]) -> int:
     """Put what `Standing.tensors` returned into a model and its optimisers, and return the epochs done.
 
     Raises:

@@ -6,7 +6,7 @@ By it what one training took is carried over to another one, of another loss, vo
 from __future__ import annotations
 
 from tiedlm.data.sources import source_of, training_words
-from tiedlm.models.config import LSTMConfig, ModelConfig, RHNConfig
+from tiedlm.nn.config import LSTMConfig, ModelConfig, RHNConfig
 from tiedlm.runs.config import LossConfig, RunConfig
 
 AUGMENTED, AUGMENTED_IN_FULL = 1.17, 1.52

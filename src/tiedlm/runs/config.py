@@ -10,7 +10,7 @@ from typing import Literal
 from tiedlm.config import later
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
-from tiedlm.models.config import LSTMConfig, ModelConfig
+from tiedlm.nn.config import LSTMConfig, ModelConfig
 
 Precision = Literal["float32", "bfloat16"]
 """Type of what goes into matrix products in training."""

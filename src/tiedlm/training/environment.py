@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tiedlm.layers import gru_pick, lstm_pick, rhn_pick
 from tiedlm.losses import linear
-from tiedlm.models.config import GRUConfig, RHNConfig
 from tiedlm.native.build import native_library
 from tiedlm.native.device import device_name, processor
+from tiedlm.nn.cells import select_form
+from tiedlm.nn.config import GRUConfig, RHNConfig
 from tiedlm.runs.config import RunConfig
 
 
@@ -57,13 +57,11 @@ def describe_run(config: RunConfig, vocab_size: int, processes: int = 1) -> dict
 def implementations(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, tuple[str, str]]:
     """Return the implementation of `loss` and `cells` that a whole window is computed by, each with the reason."""
     device, model, training = torch.device(config.runtime.device).type, config.model, config.training
-    masked = not isinstance(model, RHNConfig) and model.keep_hidden < 1
     if isinstance(model, RHNConfig):
-        cells = rhn_pick.picked(device, units=model.units)
-    elif isinstance(model, GRUConfig):
-        cells = gru_pick.picked(device, masked=masked)
+        cell, keep = "rhn", model.keep_state
     else:
-        cells = lstm_pick.picked(device, masked=masked, units=model.units)
+        cell, keep = "gru" if isinstance(model, GRUConfig) else "lstm", model.keep_hidden
+    cells = select_form(cell, device, masked=keep < 1, units=model.units)
     logits = training.steps * training.streams // processes * vocab_size
     products = torch.bfloat16 if config.runtime.precision == "bfloat16" else torch.float32
     return {"loss": linear.picked(logits=logits, device=device, products=products), "cells": cells}

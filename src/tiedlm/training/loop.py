@@ -26,8 +26,8 @@ from tiedlm.config import to_json
 from tiedlm.data.corpus import Corpus
 from tiedlm.data.streams import Streams
 from tiedlm.errors import TrainingError, memory_errors_told
-from tiedlm.models.contract import Masks
 from tiedlm.native.ranks import SINGLE, Ranks
+from tiedlm.nn.dropout import Masks
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay

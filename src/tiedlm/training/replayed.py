@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.native.cuda_graph import CudaGraph, Function
+from tiedlm.nn.dropout import Masks
+from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.step import Gradients, WindowLoss, window_gradients
 

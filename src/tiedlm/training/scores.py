@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from tiedlm.data.corpus import Corpus
 from tiedlm.evaluation.perplexity import PROTOCOL, Score, Tally, word_nlls
-from tiedlm.models.contract import LanguageModel
 from tiedlm.native.ranks import Ranks
+from tiedlm.nn.model import LanguageModel
 from tiedlm.training.display import Display
 from tiedlm.training.interrupt import Interrupt
 from tiedlm.training.record import Record

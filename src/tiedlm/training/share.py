@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import ConfigError
-from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.native.ranks import Ranks
+from tiedlm.nn.dropout import Masks
+from tiedlm.nn.model import LanguageModel, State
 
 
 class Share:

@@ -16,9 +16,8 @@ from tiedlm.data.streams import Streams
 from tiedlm.errors import RunError
 from tiedlm.evaluation.run_corpus import run_corpus
 from tiedlm.files import json_bytes
-from tiedlm.models.build import build_model
-from tiedlm.models.contract import LanguageModel
 from tiedlm.native.device import resolve_device
+from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.config import RunConfig
 from tiedlm.seeding import generator
 from tiedlm.training.environment import describe_run, set_threads
@@ -73,12 +72,12 @@ def continued(
     config = current_config(folder)
     set_threads(current_threads(folder))
     corpus = run_corpus(folder, data_dir, cache_dir)
-    model = build_model(config.model, len(corpus.vocabulary)).to(resolve_device(config.runtime.device))
+    model = LanguageModel(config.model, len(corpus.vocabulary)).to(resolve_device(config.runtime.device))
     return config, corpus, restore(folder, model)
 
 
 def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> LanguageModel:
-    model = build_model(config.model, len(corpus.vocabulary))
+    model = LanguageModel(config.model, len(corpus.vocabulary))
     if parent is None:
         model.reset_parameters(generator(config.seed, "initial weights"))
         if config.model.unigram_bias:

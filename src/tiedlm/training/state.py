@@ -9,7 +9,7 @@ from typing import Any
 from tiedlm.checkpoint import RunFolder
 from tiedlm.checkpoint.tensors import tensors_to_bytes
 from tiedlm.errors import RunError
-from tiedlm.models.contract import LanguageModel, State
+from tiedlm.nn.model import LanguageModel, State
 
 PROGRESS_VERSION = 1
 

@@ -18,8 +18,9 @@ from torch import Tensor
 from tiedlm.errors import TrainingError
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.linear import linear_augmented_terms
-from tiedlm.models.contract import LanguageModel, Masks, State
 from tiedlm.native.ranks import SINGLE, Ranks
+from tiedlm.nn.dropout import Masks
+from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.share import sum_gradients
 from tiedlm.training.update import descend
@@ -56,7 +57,7 @@ def window_gradients(
 ) -> WindowLoss:
     """Go forward and back through a window of words [T, B], and leave the gradients of its loss at the parameters."""
     model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
-    with model.tables.one_gradient(), _precision(inputs.device.type, config):
+    with model.tables.fused_embedding_grad(), _precision(inputs.device.type, config):
         features, state = model(inputs, carried, masks)
         terms = _loss(model, features, targets, config)
     terms.total.backward()
@@ -108,7 +109,7 @@ def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunCo
         classifier,
         targets,
         # vectors that are all 0 are all alike, so that each word teaches the uniform distribution
-        table=classifier.detach().new_zeros(len(classifier), 1) if uniform else model.tables.separate_vectors,
+        table=classifier.detach().new_zeros(len(classifier), 1) if uniform else model.tables.loss_table,
         bias=model.bias,
         temperature=loss.temperature or 1.0,
         gamma=loss.gamma,

@@ -1,4 +1,4 @@
-// The steps of a masked LSTM layer (`layers.lstm_compiled`): what has to wait for the step before.
+// The steps of a masked LSTM layer (`nn/lstm.py`): what has to wait for the step before.
 //
 // A thread has a share of the units, in all four gates, and works out for them the product with the weights, the gates
 // and the state, while the sums are at hand; the threads meet once a step. Weights are packed so that they are read in

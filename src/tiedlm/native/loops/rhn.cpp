@@ -1,4 +1,4 @@
-// The steps of a masked recurrent highway layer (`layers.rhn_steps`): what has to wait for the state before.
+// The steps of a masked recurrent highway layer (`nn/rhn.py`): what has to wait for the state before.
 //
 // A thread has a share of the units, of candidates and gates, and works out for them the product with the weights and
 // the state, while the sums are at hand; the threads meet once a depth. Every sum has an order that depends on neither

@@ -1,0 +1,551 @@
+"""Every form of every recurrent cell: held to the cell's definition, its loop, and the loop to the oracle."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from support import cells as forms
+from support.cells import LOOPS, Case, Form, check, check_is_the_loop, make, mask_of
+from support.compare import assert_close
+from support.dispatch import Recorder
+from support.threads import torch_threads
+from tiedlm.errors import ArgumentError
+from tiedlm.native.build import compiler_unavailable
+from tiedlm.nn import cells
+
+SIZES = st.integers(1, 7)
+CASES = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**31),
+        "steps": SIZES,
+        "streams": st.integers(1, 13),
+        "inputs": SIZES,
+        "units": st.integers(1, 39),
+        "depth": st.integers(1, 10),
+        "keep": st.sampled_from([None, 0.05, 0.2, 0.35, 0.5, 0.75, 0.95, 1.0]),
+        "size": st.sampled_from([0.1, 0.5]),
+    }
+)
+
+
+def _tame(form: Form, drawn: dict[str, Any]) -> dict[str, Any]:
+    """A deep highway layer of many units, or under masks of 20, multiplies rounding errors by a thousand."""
+    if form.cell != "rhn":
+        return drawn
+    return drawn | {"keep": drawn["keep"] and max(drawn["keep"], 0.25), "units": min(drawn["units"], 19)}
+
+
+both_types = pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+
+
+@forms.every_form
+@pytest.mark.parametrize("keep", [None, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("steps", "streams", "inputs", "units", "depth"),
+    [(1, 1, 1, 1, 1), (5, 3, 4, 7, 2), (3, 2, 9, 3, 5), (2, 1, 3, 3, 13)],
+)
+def test_agrees_with_the_oracle(
+    form: Form, keep: float | None, steps: int, streams: int, inputs: int, units: int, depth: int
+) -> None:
+    case = make(form, 2, steps=steps, streams=streams, inputs=inputs, units=units, depth=depth, keep=keep)
+    for window in range(2):  # the second from the first one's raw state, under a mask of its own
+        outputs, state = case.run(form)
+        truth, truth_state = forms.oracle(form, case)
+        assert_close(outputs, truth, 1e-12, f"outputs of window {window}")
+        for part, true_part in zip(state, truth_state, strict=True):
+            assert_close(part, true_part, 1e-12, f"state after window {window}")
+        mask = None if case.mask is None else mask_of(9, streams, units, keep or 1.0)
+        case = case._replace(state=state, mask=mask)
+
+
+@forms.every_form
+@pytest.mark.parametrize("keep", [None, 0.5])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_gradients_are_the_finite_differences(form: Form, keep: float | None, depth: int) -> None:
+    case = make(form, 5, steps=3, streams=2, inputs=2, units=3, depth=depth, keep=keep)
+
+    def function(*leaves: Tensor) -> Any:
+        values = iter(leaves)
+        outputs, state = case.with_leaves(lambda *_: next(values)).run(form)
+        return outputs, *state
+
+    assert torch.autograd.gradcheck(function, list(case.leaves.values()), eps=1e-6, atol=1e-8, rtol=1e-6)
+
+
+@forms.fast_forms
+@given(CASES)
+@settings(max_examples=80)
+def test_is_the_loop_in_float64(form: Form, drawn: dict[str, Any]) -> None:
+    check_is_the_loop(form, make(form, **_tame(form, drawn)))
+
+
+@forms.fast_forms
+@given(CASES)
+@settings(max_examples=50)
+def test_is_the_loop_in_float32(form: Form, drawn: dict[str, Any]) -> None:
+    check_is_the_loop(form, make(form, **_tame(form, drawn)).to(torch.float32))
+
+
+@forms.fast_forms
+@pytest.mark.parametrize("keep", [0.35, 0.75])
+def test_is_the_loop_at_the_papers_window(form: Form, keep: float) -> None:
+    case = make(form, 1, steps=35, streams=20, inputs=40, units=41, depth=10, keep=keep, size=0.1).to(torch.float32)
+    check(case.everything(form), case.to(torch.float64).everything(LOOPS[form.cell]), 1e-5)
+
+
+@forms.fast_forms
+@pytest.mark.parametrize("size", [1e-4, 1.0, 5.0])
+def test_gates_that_hardly_open_and_gates_at_their_ends(form: Form, size: float) -> None:
+    check_is_the_loop(form, make(form, 9, steps=2, units=33, keep=0.5, size=size).to(torch.float32))
+
+
+@forms.fast_forms
+@both_types
+def test_gradients_reach_back_through_a_carried_state_under_another_mask(form: Form, dtype: torch.dtype) -> None:
+    def two_windows(layer: Form) -> Any:
+        def run(inputs: Tensor, state: Any, weights: Any, mask: Tensor | None) -> Any:
+            outputs = []
+            for seed in (1, 2):
+                window_mask = None if mask is None else mask_of(seed, 4, 9, 0.5).to(inputs.dtype)
+                output, state = layer(inputs, state, weights, window_mask)
+                outputs.append(output)
+            return torch.cat(outputs), state
+
+        return run
+
+    case = make(form, 2, steps=3, streams=4, units=9, keep=0.5).to(dtype)
+    truth = case.to(torch.float64).everything(two_windows(LOOPS[form.cell]))
+    check(case.everything(two_windows(form)), truth, 1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@forms.masked_forms
+@both_types
+def test_units_dropped_in_every_stream_are_no_special_case(form: Form, dtype: torch.dtype) -> None:
+    case = make(form, 3)._replace(mask=torch.zeros(3, 6, dtype=torch.float64)).to(dtype)
+    assert form.cell == "rhn" or (case.run(form)[0] == 0).all()
+    check_is_the_loop(form, case)
+
+
+@forms.masked_forms
+def test_a_mask_that_keeps_all_is_none(form: Form) -> None:
+    bare = make(form, 8, keep=None)
+    ones = bare._replace(mask=torch.ones_like(bare.state[0]))
+    check(ones.everything(form), bare.everything(form), 1e-13)
+
+
+@forms.masked_forms
+def test_weights_that_read_a_dropped_unit_move_nothing_at_any_step(form: Form) -> None:
+    case = make(form, 6, steps=6)
+    assert case.mask is not None
+    dropped = case.mask == 0
+    outputs, state = case.run(form)
+    if form.cell != "rhn":  # whose output has no mask of the layer
+        assert torch.equal(outputs == 0, dropped.expand_as(outputs))
+    assert all((part != 0).all() for part in state)  # carried raw
+    for stream in range(3):
+        changed = case.weights.hidden.detach().clone()
+        changed[..., dropped[stream]] += 1000.0
+        other, other_state = case.with_weights(hidden=changed).run(form)
+        assert_close(other[:, stream], outputs[:, stream], 1e-15)
+        for part, other_part in zip(state, other_state, strict=True):
+            assert_close(other_part[stream], part[stream], 1e-15)
+
+
+@forms.every_form
+def test_a_window_may_be_cut_in_two_where_the_mask_is_the_same(form: Form) -> None:
+    case = make(form, 8, steps=7)
+    whole, last = case.run(form)
+    first, between = form(case.inputs[:3], case.state, case.weights, case.mask)
+    second, after = form(case.inputs[3:], between, case.weights, case.mask)
+    assert_close(torch.cat([first, second]), whole, 1e-14)
+    for part, other in zip(after, last, strict=True):
+        assert_close(part, other, 1e-14)
+
+
+@forms.every_form
+def test_streams_do_not_see_each_other(form: Form) -> None:
+    case = make(form, 9)
+    outputs, state = case.run(form)
+    alone = Case(
+        case.inputs[:, 1:2],
+        tuple(part[1:2] for part in case.state),
+        case.weights,
+        None if case.mask is None else case.mask[1:2],
+    )
+    single, single_state = alone.run(form)
+    assert_close(single[:, 0], outputs[:, 1], 1e-14)
+    for part, single_part in zip(state, single_state, strict=True):
+        assert_close(single_part[0], part[1], 1e-14)
+
+
+@forms.fast_forms
+def test_each_result_alone_passes_its_gradient_back(form: Form) -> None:
+    case = make(form, 5)
+
+    def gradients(layer: Form, place: int) -> dict[str, Tensor]:
+        outputs, state = case.run(layer)
+        total = (outputs, *state)[place].square().sum()
+        grads = torch.autograd.grad(total, list(case.leaves.values()), allow_unused=True, materialize_grads=True)
+        return dict(zip(case.leaves, grads, strict=True))
+
+    for place in range(1 + len(case.state)):
+        check(gradients(form, place), gradients(LOOPS[form.cell], place), 1e-12)
+
+
+@forms.fast_forms
+def test_what_asks_for_no_gradient_gets_none_and_changes_no_other(form: Form) -> None:
+    truth = make(form, 3).everything(LOOPS[form.cell])
+    for frozen in make(form, 3).leaves:
+        case = make(form, 3)
+        case.leaves[frozen].requires_grad_(False)
+        outputs, state = case.run(form)
+        draws = torch.Generator().manual_seed(7)
+        sum((result * forms.draw(draws, *result.shape)).sum() for result in (outputs, *state)).backward()  # pyright: ignore[reportAttributeAccessIssue]
+        assert case.leaves[frozen].grad is None
+        for name, leaf in case.leaves.items():
+            if name != frozen:
+                assert_close(leaf.grad, truth[f"gradient of {name}"], 1e-12, name)
+
+
+@forms.every_form
+def test_it_leaves_its_arguments_as_they_were(form: Form) -> None:
+    case = make(form, 6)
+    before = {name: leaf.detach().clone() for name, leaf in case.leaves.items()}
+    case.everything(form)
+    assert all(torch.equal(leaf, before[name]) for name, leaf in case.leaves.items())
+
+
+@forms.own_backward_forms
+def test_results_may_be_changed_in_place_before_the_backward_pass(form: Form) -> None:
+    """What the backward pass needs is its own: a mask on the output, in place, does not spoil it."""
+
+    def doubled(*arguments: Any) -> Any:
+        outputs, state = form(*arguments)
+        return outputs.mul_(2.0), state
+
+    def doubled_loop(*arguments: Any) -> Any:
+        outputs, state = LOOPS[form.cell](*arguments)
+        return 2.0 * outputs, (2.0 * state[0],) if form.cell == "rhn" else state  # an RHN's state is its last output
+
+    case = make(form, 5)
+    check(case.everything(doubled), case.everything(doubled_loop), 1e-12)
+
+
+@forms.every_form
+def test_the_layout_in_memory_changes_nothing(form: Form) -> None:
+    """Arguments and gradients that are not contiguous, as views of transposed or of larger arrays are."""
+
+    def scattered(_: str, leaf: Tensor) -> Tensor:
+        spread = torch.zeros(*leaf.shape, 3, dtype=leaf.dtype)[..., 1].copy_(leaf.detach())
+        return spread.requires_grad_()
+
+    def flipped(*arguments: Any) -> Any:
+        outputs, state = form(*arguments)
+        return outputs.transpose(0, 2).contiguous().transpose(0, 2), tuple(part.T.contiguous().T for part in state)
+
+    case = make(form, 4)
+    other = case.with_leaves(scattered)
+    if case.mask is not None:
+        other = other._replace(mask=case.mask.T.contiguous().T)
+    assert not any(leaf.is_contiguous() for leaf in other.leaves.values())
+    check(other.everything(flipped), case.everything(form), 1e-14)
+
+
+@forms.every_form
+def test_what_is_no_number_stays_none_in_its_stream(form: Form) -> None:
+    case = make(form, 10, keep=0.5).to(torch.float32)
+    case.inputs.data[1, 2, 0] = float("nan")
+    outputs, (hidden, *_) = case.run(form)
+    assert outputs[0].isfinite().all()
+    assert hidden[2].isnan().all()
+    assert hidden[:2].isfinite().all()
+
+
+@forms.native_forms
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_share_the_steps_and_change_no_bit_of_them(form: Form, threads: int) -> None:
+    case = make(form, 8, steps=9, streams=7, inputs=5, units=70, size=0.3)
+    with torch_threads(1):
+        alone = case.everything(form)
+    with torch_threads(threads):
+        together = case.everything(form)
+    check(together, alone, 1e-13)
+    of_steps = [
+        name for name in alone if name == "outputs" or name.endswith("after") or name.startswith("gradient of c")
+    ]
+    assert all(torch.equal(together[name], alone[name]) for name in of_steps)
+
+
+@forms.fast_forms
+@pytest.mark.parametrize("keep", [None, 0.5])
+def test_it_takes_as_many_calls_for_many_steps_as_for_few(form: Form, keep: float | None) -> None:
+    if form.name in ("rhn_batched", "gru_stock"):
+        pytest.skip("its steps are calls of their own")
+    if form.name == "lstm_stock" and not torch.backends.mkldnn.is_available():
+        pytest.skip("the fused kernel is oneDNN's")
+    counts = []
+    for steps in (3, 30):
+        with Recorder() as recorder:
+            make(form, 5, steps=steps, keep=keep).to(torch.float32).run(form)
+        counts.append(len(recorder.calls))
+    assert counts[0] == counts[1]
+
+
+# ---- autocast, and memory that begins uninitialised
+
+
+@forms.every_form
+@pytest.mark.parametrize("keep", [None, 0.5])
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+def test_under_autocast_it_trains_on_any_cpu_and_is_the_layer(form: Form, keep: float | None, low: torch.dtype) -> None:
+    case = make(form, 1, steps=9, streams=7, inputs=40, units=33, keep=keep, size=0.2).to(torch.float32)
+    truth = case.to(torch.float64).everything(LOOPS[form.cell])
+
+    def under_autocast(*arguments: Any) -> Any:
+        with torch.autocast("cpu", low):  # the forward pass alone, as in training
+            return form(*arguments)
+
+    actual = case.everything(under_autocast)
+    check(actual, truth, 0.05)
+    assert {value.dtype for name, value in actual.items() if name != "outputs"} == {torch.float32}
+    with torch.no_grad():
+        assert_close(case.run(under_autocast)[0], truth["outputs"], 0.05, "outputs without gradients")
+    if form.name in ("lstm_compiled", "rhn_batched", "rhn_compiled"):  # the batched products are rounded
+        assert actual["outputs"].dtype == torch.float32
+        with pytest.raises(AssertionError):
+            check(actual, truth, 1e-5)
+
+
+@forms.every_form
+@pytest.mark.parametrize("keep", [None, 0.5])
+@pytest.mark.parametrize("low", [None, torch.bfloat16, torch.float16])
+def test_no_number_is_read_that_was_not_written(form: Form, keep: float | None, low: torch.dtype | None) -> None:
+    """Memory that begins uninitialised is filled with NaN: sizes around those of vectors, tiles and 64 bytes."""
+    assert torch.utils.deterministic.fill_uninitialized_memory  # pyright: ignore[reportAttributeAccessIssue]
+    sizes = [(1, 1, 1, 1), (2, 3, 5, 7), (3, 2, 15, 17), (2, 9, 33, 31), (4, 4, 64, 65)]
+    cases = [
+        make(form, seed, steps=steps, streams=streams, inputs=inputs, units=units, keep=keep, size=0.2).to(dtype)
+        for seed, (steps, streams, inputs, units) in enumerate(sizes)
+        for dtype in ([torch.float32, torch.float64] if low is None else [torch.float32])
+    ]
+
+    def run(fill: bool) -> list[dict[str, Tensor]]:
+        torch.use_deterministic_algorithms(fill)
+        try:
+            with torch.autocast("cpu", low or torch.bfloat16, enabled=low is not None):
+                return [case.everything(form) for case in cases]
+        finally:
+            torch.use_deterministic_algorithms(False)
+
+    for filled, plain in zip(run(True), run(False), strict=True):
+        for name, value in filled.items():
+            assert torch.equal(value, plain[name]), name
+
+
+# ---- derivatives of other kinds are right, or refused
+
+
+def _input_to_output(form: Form, case: Case) -> Any:
+    return lambda inputs: case._replace(inputs=inputs).run(form)[0]
+
+
+def _second_derivative(form: Form, case: Case) -> Tensor:
+    (grad,) = torch.autograd.grad(case.run(form)[0].square().sum(), case.inputs, create_graph=True)
+    return torch.autograd.grad(grad.square().sum(), case.inputs)[0]
+
+
+def _forward_mode(form: Form, case: Case) -> Tensor:
+    inputs = case.inputs.detach()
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore")  # PyTorch's own, of its use of TorchScript
+        outputs = _input_to_output(form, case)(forward_ad.make_dual(inputs, inputs.flip(0)))
+        tangent = forward_ad.unpack_dual(outputs).tangent
+        assert tangent is not None
+        return tangent
+
+
+def _func_grad(form: Form, case: Case) -> Tensor:
+    function = _input_to_output(form, case)
+    return torch.func.grad(lambda inputs: function(inputs).square().sum())(case.inputs.detach())
+
+
+@forms.every_form
+@pytest.mark.parametrize("derivative", [_second_derivative, _forward_mode, _func_grad])
+@both_types
+def test_other_derivatives_are_right_or_refused(form: Form, derivative: Any, dtype: torch.dtype) -> None:
+    case = make(form, 7).to(dtype)
+    if form.name in ("lstm_compiled", "rhn_batched", "rhn_compiled"):
+        with pytest.raises(ArgumentError, match=rf"asked for.*use {LOOPS[form.cell].name}"):
+            derivative(form, case)
+    elif (form.name, derivative, dtype) == ("lstm_stock", _forward_mode, torch.float32):
+        try:  # right by PyTorch's operations, refused by oneDNN's kernel
+            value = derivative(form, case)
+        except NotImplementedError:
+            return
+        assert_close(value, derivative(LOOPS[form.cell], case), 1e-4)
+    else:
+        truth = derivative(LOOPS[form.cell], case)
+        assert_close(derivative(form, case), truth, 1e-12 if dtype == torch.float64 else 1e-4)
+
+
+# ---- arguments that are refused
+
+
+@forms.every_form
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": torch.zeros(4, 3, 7)}, r"inputs have the shape \[4, 3, 7\], but must be \[steps, streams, 5\]"),
+        ({"inputs": torch.zeros(0, 3, 5)}, r"inputs have the shape \[0, 3, 5\], .* with at least one step"),
+        ({"inputs": torch.zeros(4, 5)}, r"inputs have the shape \[4, 5\], but must be \[steps, streams, 5\]"),
+        ({"state": torch.zeros(2, 6)}, r"state [hs] has the shape \[2, 6\], but must be \[3, 6\]: \[streams, units\]"),
+        ({"state": torch.zeros(1, 3, 6)}, r"state [hs] has the shape \[1, 3, 6\], but must be \[3, 6\]"),
+        ({"mask": torch.ones(6)}, r"mask has the shape \[6\], but must be \[3, 6\]"),
+        ({"mask": torch.ones(4, 3, 6)}, r"mask has the shape \[4, 3, 6\], but must be \[3, 6\]"),
+        ({"input": torch.zeros(6, 5)}, r"weights input has the shape \[6, 5\], but must be \[\d+, 5\], as its layer's"),
+        ({"hidden": torch.zeros(3, 6)}, r"weights \w+ has the shape \[.*\], but must be"),
+        ({"hidden": torch.zeros(3, 24, 7)}, r"weights \w+ has the shape \[.*\], but must be"),
+    ],
+)
+def test_shapes_that_do_not_go_together_are_refused(form: Form, change: dict[str, Tensor], message: str) -> None:
+    ((name, value),) = change.items()
+    case = make(form)
+    if name == "state":
+        case = case._replace(state=(value.double(), *case.state[1:]))
+    elif name in ("input", "hidden"):
+        case = case.with_weights(**{name: value.double()})
+    elif name == "inputs" or form.name != "gru_stock":
+        case = case._replace(**{name: value.double()})
+    else:
+        return
+    with pytest.raises(ArgumentError, match=f"^{message}"):
+        case.run(form)
+
+
+@pytest.mark.parametrize("form", LOOPS.values(), ids=LOOPS)
+def test_every_array_of_another_type_or_device_is_refused(form: Form) -> None:
+    case = make(form).to(torch.float32)
+    for wrong in (torch.float64, torch.bfloat16, "meta"):
+        for changed in case.leaves:
+            if changed == "W hidden":  # it is what the others are held to
+                continue
+            other = case.with_leaves(
+                lambda name, leaf, changed=changed, wrong=wrong: leaf.to(wrong) if name == changed else leaf
+            )
+            with pytest.raises(
+                ArgumentError, match=r"came as torch\.\w+ on \w+, but must be torch\.float32 on cpu, as"
+            ):
+                other.run(form)
+        assert case.mask is not None
+        with pytest.raises(ArgumentError, match=r"^mask came as .* begins with a new state"):
+            case._replace(mask=case.mask.to(wrong)).run(form)
+    with torch.autocast("cpu", torch.bfloat16):
+        case._replace(inputs=case.inputs.bfloat16()).run(form)
+        with pytest.raises(ArgumentError, match=r"^inputs came as torch\.float16"):
+            case._replace(inputs=case.inputs.half()).run(form)
+
+
+@pytest.mark.parametrize("form", [forms.COMPILED, forms.RHN_COMPILED], ids=lambda form: form.name)
+@pytest.mark.parametrize("wrong", [torch.float16, "meta"])
+def test_steps_in_cpp_refuse_other_types_and_devices_and_name_the_form_to_use(form: Form, wrong: Any) -> None:
+    case = make(form).to(torch.float32)
+    case = case.with_leaves(lambda _, leaf: leaf.to(wrong))._replace(mask=None)
+    message = r"torch\.float\d\d on \w+, but .* torch.float32 or torch.float64 on a CPU: .* (lstm_stock|rhn_batched)"
+    with pytest.raises(ArgumentError, match=message):
+        case.run(form)
+
+
+# ---- which form runs
+
+CPU_WIDE = {"lstm": "compiled", "gru": "loop", "rhn": "compiled"}
+OTHERWISE = {"lstm": "stock", "gru": "loop", "rhn": "batched"}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rhn"])
+def test_the_form_and_its_reason(cell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def form(device: str, masked: bool, units: int, missing: str | None) -> str:
+        monkeypatch.setattr(cells, "compiler_unavailable", lambda: missing)
+        name, reason = cells.select_form(cell, device, masked=masked, units=units)
+        assert reason.count(" ") > 4
+        assert (missing in reason) == (name == OTHERWISE[cell] != CPU_WIDE[cell] and units >= 100) if missing else True
+        return name
+
+    assert form("cpu", True, 100, None) == form("cpu", True, 1500, None) == CPU_WIDE[cell]
+    assert form("cpu", True, 99, None) == form("cpu", True, 1500, "no g++") == form("cuda", True, 1500, None)
+    assert form("cuda", True, 1500, None) == OTHERWISE[cell]
+    for device, units in (("cpu", 99), ("cuda", 1500)):
+        assert form(device, False, units, None) == ("batched" if cell == "rhn" else "stock")
+    assert form("cpu", False, 100, None) == ("compiled" if cell == "rhn" else "stock")
+
+
+def test_a_narrow_layer_looks_for_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "compiler_unavailable", lambda: pytest.fail("a compiler was looked for"))
+    assert cells.select_form("lstm", "cpu", masked=True, units=5)[0] == "stock"
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rhn"])
+@pytest.mark.parametrize("keep", [0.5, None])
+@pytest.mark.parametrize("wide_from", [1, 10_000])
+@pytest.mark.parametrize("missing", [compiler_unavailable(), "no g++"])
+def test_what_is_said_is_what_runs_and_is_the_layer(
+    cell: Any, keep: float | None, wide_from: int, missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "compiler_unavailable", lambda: missing)
+    monkeypatch.setattr(cells, "COMPILED_UNITS", wide_from)
+    module = getattr(forms, cell)
+    picked = Form(cell, cell, getattr(module, cell))
+    case = make(picked, 1, keep=keep)
+    name, _ = cells.select_form(cell, "cpu", masked=keep is not None, units=6)
+    ran = []
+    function = getattr(module, f"{cell}_{name}")
+    monkeypatch.setattr(module, f"{cell}_{name}", lambda *arguments: (ran.append(name), function(*arguments))[1])
+    check_is_the_loop(picked, case)
+    assert ran == [name]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("first_without_gradients", [True, False])
+def test_a_kernel_is_there_where_pytorch_trains_with_one(dtype: torch.dtype, first_without_gradients: bool) -> None:
+    lstm = torch.nn.LSTM(3, 4)
+    try:
+        with torch.autocast("cpu", dtype):
+            outputs = lstm(torch.zeros(2, 1, 3))[0]
+        outputs.sum().backward()
+        trains = True
+    except RuntimeError:
+        trains = False
+    cells._lstm_trains_in.cache_clear()
+    before = torch.get_rng_state()
+    if first_without_gradients:
+        with torch.inference_mode():
+            assert cells.has_lstm_kernel(dtype) == trains
+    assert cells.has_lstm_kernel(dtype) == trains
+    assert torch.equal(torch.get_rng_state(), before)  # it draws no numbers
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_autocast_rounds_float32_on_its_own_device_alone(dtype: torch.dtype, enabled: bool) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        low = torch.bfloat16 if enabled and dtype == torch.float32 else dtype
+        assert cells.matmul_dtype_of(torch.zeros(1, dtype=dtype)) == low
+        assert cells.matmul_dtype_of(torch.zeros(1, device="meta", dtype=dtype)) == dtype
+
+
+def test_flattened_weights_lie_in_one_array_in_their_order_and_pass_gradients_on() -> None:
+    weights = [torch.randn(4, 3, requires_grad=True), torch.randn(4, 2, requires_grad=True), torch.randn(4)]
+    pieces = cells.flatten_weights(weights)
+    assert all(torch.equal(piece, weight) for piece, weight in zip(pieces, weights, strict=True))
+    assert [piece.storage_offset() for piece in pieces] == [0, 12, 20]
+    assert len({piece.untyped_storage().data_ptr() for piece in pieces}) == 1
+    factors = [torch.randn(4, 3), torch.randn(4, 2)]
+    grads = torch.autograd.grad(pieces[:2], weights[:2], factors)
+    assert all(torch.equal(grad, factor) for grad, factor in zip(grads, factors, strict=True))

@@ -1,0 +1,105 @@
+"""Variational masks: what they hold, how often, from which draws, and what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tiedlm.errors import ArgumentError
+from tiedlm.nn.dropout import MaskSpec, apply_mask, check_masks, draw_mask, draw_masks
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("keep", [0.05, 0.35, 0.7, 0.999])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_mask_holds_zero_and_one_over_keep(keep: float, dtype: torch.dtype) -> None:
+    mask = draw_mask(20, 500, keep, seeded(), dtype=dtype)
+    assert mask.shape == (20, 500)
+    assert mask.dtype == dtype
+    assert set(mask.unique().tolist()) == {0.0, torch.tensor(1.0, dtype=dtype).div(keep).item()}
+
+
+@pytest.mark.parametrize("keep", [0.05, 0.35, 0.7])
+def test_the_expectation_is_preserved_for_every_unit_and_stream(keep: float) -> None:
+    draws = torch.stack([draw_mask(4, 5, keep, seeded(seed), dtype=torch.float64) for seed in range(4000)])
+    deviation = math.sqrt((1 - keep) / keep / 4000)
+    assert ((draws.mean(0) - 1).abs() < 4.5 * deviation).all()
+    assert (draws.mean() - 1).abs() < 4.5 * deviation / math.sqrt(20)
+
+
+def test_units_and_streams_are_drawn_independently() -> None:
+    kept = (draw_mask(200, 200, 0.5, seeded()) != 0).double() - 0.5
+    for left, right in ((kept[:, 1:], kept[:, :-1]), (kept[1:], kept[:-1]), (kept, kept.T)):
+        assert (left * right).mean().abs() < 4.5 * 0.25 / math.sqrt(left.numel() / 2)
+
+
+def test_keeping_everything_masks_nothing() -> None:
+    assert torch.equal(draw_mask(3, 4, 1.0, seeded()), torch.ones(3, 4))
+
+
+def test_the_draw_is_the_generators_and_the_next_one_differs() -> None:
+    generator = seeded(5)
+    first, second = draw_mask(8, 50, 0.5, generator), draw_mask(8, 50, 0.5, generator)
+    assert torch.equal(first, draw_mask(8, 50, 0.5, seeded(5)))
+    assert not torch.equal(first, second)
+
+
+def test_the_draw_touches_no_global_state() -> None:
+    before = torch.random.get_rng_state()
+    draw_mask(3, 4, 0.5, seeded())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_every_type_and_device_sees_the_same_units_dropped() -> None:
+    single, double = (draw_mask(8, 50, 0.3, seeded(1), dtype=dtype) for dtype in (torch.float32, torch.float64))
+    assert torch.equal(single == 0, double == 0)
+    assert draw_mask(8, 50, 0.3, seeded(1), device="meta").device.type == "meta"
+
+
+@pytest.mark.parametrize("keep", [0.0, -0.1, 1.5, math.nan])
+def test_a_keep_probability_outside_its_range_is_refused(keep: float) -> None:
+    message = rf"^keep is {keep}, but must lie in \(0, 1\]: it is the probability to keep a unit, not to drop it\.$"
+    with pytest.raises(ArgumentError, match=message):
+        draw_mask(2, 3, keep, seeded())
+
+
+@pytest.mark.parametrize(("streams", "width"), [(0, 3), (2, 0), (-1, 3)])
+def test_a_mask_of_nothing_is_refused(streams: int, width: int) -> None:
+    with pytest.raises(
+        ArgumentError, match=f"^a mask of {streams} streams x {width} units was asked for; both must be"
+    ):
+        draw_mask(streams, width, 0.5, seeded())
+
+
+def test_a_mask_multiplies_every_step_and_none_changes_nothing() -> None:
+    values, mask = torch.randn(4, 3, 5), draw_mask(3, 5, 0.5, seeded())
+    assert torch.equal(apply_mask(values, mask), torch.stack([step * mask for step in values]))
+    assert apply_mask(values, None) is values
+
+
+SPECS = [MaskSpec("the words", 9, 0.5), MaskSpec("the input", 4, 1.0), MaskSpec("the state", 6, 0.25)]
+LIKE = torch.zeros(1, dtype=torch.float64)
+
+
+def test_masks_are_drawn_where_something_is_dropped_in_order() -> None:
+    masks = draw_masks(SPECS, 3, seeded(), LIKE)
+    assert masks is not None
+    generator = seeded()
+    expected = [draw_mask(3, 9, 0.5, generator, dtype=torch.float64), None]
+    expected.append(draw_mask(3, 6, 0.25, generator, dtype=torch.float64))
+    for mask, other in zip(masks, expected, strict=True):
+        assert mask is other if other is None or mask is None else torch.equal(mask, other)
+    assert check_masks(masks, SPECS, 3) is masks
+    assert check_masks(None, SPECS, 3) == [None, None, None]
+
+
+def test_where_nothing_is_dropped_there_are_no_masks_and_nothing_is_drawn() -> None:
+    generator = seeded()
+    before = generator.get_state()
+    assert draw_masks([spec._replace(keep=1.0) for spec in SPECS], 3, generator, LIKE) is None
+    assert torch.equal(generator.get_state(), before)

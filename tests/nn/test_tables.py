@@ -1,0 +1,239 @@
+"""Word tables: one parameter that embeds and classifies, and its untied twin; the gradient that both uses share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from support.compare import assert_close
+from support.dispatch import Recorder
+from tiedlm.errors import ArgumentError
+from tiedlm.losses.linear import linear_augmented_cross_entropy
+from tiedlm.nn.tables import TiedTable, UntiedTables
+
+TOKENS = torch.tensor([[3, 0], [6, 3], [1, 1]])
+every_kind = pytest.mark.parametrize(
+    "tables",
+    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
+    ids=["tied", "tied with a bias", "untied"],
+)
+
+
+def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
+    """The same tables in float64, with seeded entries everywhere, the bias too."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in tables.double().parameters():
+            parameter.uniform_(-1, 1, generator=generator)
+    return tables
+
+
+def test_a_tied_table_is_one_parameter_under_two_names() -> None:
+    tables = TiedTable(7, 4)
+    assert tables.vectors is tables.classifier
+    assert [name for name, _ in tables.named_parameters()] == ["weight"]
+    assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4
+    assert tables.bias is None
+    assert tables.loss_table is None
+
+
+def test_a_tied_table_has_a_bias_where_it_is_asked_for() -> None:
+    tables = TiedTable(7, 4, bias=True)
+    assert tables.vectors is tables.classifier
+    assert tables.bias is tables.output_bias
+    assert [(name, tuple(each.shape)) for name, each in tables.named_parameters()] == [
+        ("weight", (7, 4)),
+        ("output_bias", (7,)),
+    ]
+    assert tables.loss_table is None
+
+
+def test_untied_tables_are_two_parameters_and_a_bias() -> None:
+    tables = UntiedTables(7, 4, 5)
+    assert tables.vectors.shape == (7, 4)
+    assert tables.classifier.shape == (7, 5)
+    assert tables.bias is not None
+    assert tables.bias.shape == (7,)
+    assert tables.loss_table is tables.vectors
+    assert tables.vectors.data_ptr() != tables.classifier.data_ptr()
+    assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4 + 7 * 5 + 7
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 5)],
+    ids=["tied", "tied with a bias", "untied"],
+)
+def test_embedding_looks_vectors_up_and_classifying_multiplies_with_the_classifier(tables) -> None:
+    tables = drawn(tables)
+    assert torch.equal(tables.embed(TOKENS), tables.vectors[TOKENS])
+    features = torch.randn(3, 2, tables.classifier.shape[1], dtype=torch.float64)
+    bias = 0 if tables.bias is None else tables.bias
+    assert_close(tables.classify(features), features @ tables.classifier.T + bias, 1e-14)
+
+
+def test_both_uses_of_a_tied_table_send_their_gradient_to_the_one_parameter() -> None:
+    """The classifier's gradient is a part of the table's, so either half alone has to be told from the whole."""
+    tables = drawn(TiedTable(7, 4))
+    weight = tables.classifier.detach()
+
+    def gradient(embed: bool, classify: bool) -> torch.Tensor:
+        leaf = weight.clone().requires_grad_()
+        vectors = F.embedding(TOKENS[:-1], leaf if embed else weight)
+        logits = vectors.tanh() @ (leaf if classify else weight).T
+        loss = F.cross_entropy(logits.flatten(0, 1), TOKENS[1:].flatten())
+        return torch.autograd.grad(loss, leaf)[0] if embed or classify else torch.zeros_like(weight)
+
+    logits = tables.classify(tables.embed(TOKENS[:-1]).tanh())
+    F.cross_entropy(logits.flatten(0, 1), TOKENS[1:].flatten()).backward()
+    found = tables.classifier.grad
+    assert_close(found, gradient(True, True), 1e-13)
+    assert_close(found, gradient(True, False) + gradient(False, True), 1e-13)
+
+
+@every_kind
+def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
+    tables = drawn(tables)
+    features, targets = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 3, 6, 3, 1, 5])
+    loss, written_out = (
+        linear_augmented_cross_entropy(features, tables.classifier, targets, table=table, bias=tables.bias)
+        for table in (tables.loss_table, tables.vectors)
+    )
+    assert_close(loss, written_out, 1e-14)
+    loss.backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in tables.parameters())
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.7])
+@every_kind
+def test_the_fused_gradient_is_the_gradient(tables, gamma: float) -> None:
+    tables = drawn(tables)
+    inputs, targets = TOKENS[:-1], TOKENS[1:]
+
+    def gradients() -> tuple[torch.Tensor, ...]:
+        features = tables.embed(inputs).tanh() + tables.embed(inputs[:1]).sum(0)
+        loss = linear_augmented_cross_entropy(
+            features, tables.classifier, targets, table=tables.loss_table, bias=tables.bias, gamma=gamma
+        )
+        return torch.autograd.grad(loss, list(tables.parameters()))
+
+    truth = gradients()
+    with tables.fused_embedding_grad():
+        found = gradients()
+    for own, other in zip(found, truth, strict=True):
+        assert_close(own, other, 1e-13)
+
+
+@pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
+def test_the_fused_gradient_needs_no_second_array(kind: Callable[[], TiedTable | UntiedTables]) -> None:
+    tables = kind()
+    with tables.fused_embedding_grad():
+        features, table = tables.embed(TOKENS), tables.loss_table
+        loss = linear_augmented_cross_entropy(
+            features, tables.classifier, TOKENS, table=table, bias=tables.bias, implementation="chunked"
+        )
+    with Recorder() as recorder:
+        loss.backward()
+    for parameter in tables.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+    assert recorder.largest < 50 * 4
+
+
+def test_the_fused_gradient_ends_with_its_block() -> None:
+    tied, untied = TiedTable(7, 4), UntiedTables(7, 4, 4)
+    for tables, weight, read in (
+        (tied, tied.weight, lambda: tied.classifier),
+        (untied, untied.embedding, lambda: untied.loss_table),
+    ):
+        with tables.fused_embedding_grad():
+            tables.embed(TOKENS)
+            assert read() is not weight
+        assert read() is weight
+        with pytest.raises(KeyError), tables.fused_embedding_grad():
+            raise KeyError
+        assert tables.embed(TOKENS).grad_fn.name().startswith("Embedding")  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_an_update_through_one_use_is_seen_by_the_other() -> None:
+    tables = drawn(TiedTable(7, 4))
+    optimizer = torch.optim.SGD(tables.parameters(), lr=0.5)
+    tables.embed(TOKENS).sum().backward()
+    optimizer.step()
+    assert torch.equal(tables.embed(torch.arange(7)), tables.classifier)
+    one_hot = tables.classify(torch.eye(4, dtype=torch.float64)).T
+    assert torch.equal(one_hot, tables.vectors)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_tables_stay_what_they_are_through_saving_moving_and_casting(tied: bool) -> None:
+    def make() -> TiedTable | UntiedTables:
+        return TiedTable(7, 4) if tied else UntiedTables(7, 4, 5)
+
+    saved, loaded = drawn(make()), make().double()
+    loaded.load_state_dict(saved.state_dict())
+    for tables in (loaded, loaded.float(), loaded.to("meta")):
+        assert (tables.vectors is tables.classifier) == tied
+        assert len(list(tables.parameters())) == (1 if tied else 3)
+        assert len(tables.state_dict()) == (1 if tied else 3)
+    again = make().double()
+    again.load_state_dict(saved.state_dict())
+    assert torch.equal(again.embed(TOKENS), saved.embed(TOKENS))
+    assert torch.equal(again.classifier, saved.classifier)
+
+
+READ = torch.randn(3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+both_kinds = pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
+
+
+def _table(tables: TiedTable | UntiedTables) -> torch.Tensor:
+    """The table that the loss reads."""
+    return tables.classifier if tables.loss_table is None else tables.loss_table
+
+
+@both_kinds
+@pytest.mark.parametrize("used", ["words", "table", "both", "words without a gradient first"])
+def test_the_fused_gradient_is_that_of_two_uses(kind: Callable[[], TiedTable | UntiedTables], used: str) -> None:
+    tables = drawn(kind())
+    weight = tables.vectors
+
+    def value(vectors: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        of_words, of_table = (vectors * READ).sum(), table.square().sum()
+        return {"words": of_words, "table": of_table}.get(used, of_words + of_table)
+
+    (truth,) = torch.autograd.grad(value(F.embedding(TOKENS, weight), weight), weight)
+    with tables.fused_embedding_grad():
+        if used == "words without a gradient first":
+            with torch.no_grad():
+                assert torch.equal(tables.embed(TOKENS), weight[TOKENS])
+            assert _table(tables) is weight
+        vectors, table = tables.embed(TOKENS), _table(tables)
+        assert torch.equal(vectors, weight[TOKENS])
+        assert torch.equal(table, weight)
+        assert table is not weight
+        (grad,) = torch.autograd.grad(value(vectors, table), weight)
+    assert_close(grad.to_dense(), truth, 1e-14)
+
+
+@both_kinds
+def test_words_that_were_only_embedded_have_a_sparse_gradient(kind: Callable[[], TiedTable | UntiedTables]) -> None:
+    tables = drawn(kind())
+    with tables.fused_embedding_grad(), Recorder() as recorder:
+        tables.embed(TOKENS).backward(READ)
+    assert recorder.largest < 50 * 4
+    grad = tables.vectors.grad
+    assert grad is not None
+    assert grad.is_sparse
+    assert grad.is_coalesced()
+    assert grad.indices().tolist() == [[0, 1, 3, 6]]
+
+
+def test_a_second_derivative_of_the_fused_gradient_is_refused() -> None:
+    tables = drawn(TiedTable(7, 4))
+    with tables.fused_embedding_grad():
+        loss = tables.embed(TOKENS).square().sum()
+        with pytest.raises(ArgumentError, match="gradient of the gradient was asked for"):
+            torch.autograd.grad(loss, tables.weight, create_graph=True)

@@ -5,13 +5,17 @@ A process killed at any instant leaves the old file or the new one, and perhaps 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import stat
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,3 +117,46 @@ def sha256(path: Path) -> str:
     """Return the sha256 of a file's content as 64 hexadecimal digits, read in bounded memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_temp(path: Path) -> bool:
+    """Return whether a file or folder is one that `published` or `replace_dir` writes to first; nobody reads those."""
+    return re.search(rf"{PARTIAL}(-[0-9a-f]{{32}})?$", path.name) is not None
+
+
+def replace_dir(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Make the folder `target` of the files `contents`, in place of the folder that is there, in one step.
+
+    The files are written to a folder beside it and flushed; then the two folders change their names in one call of the
+    system (`renameat2` on Linux), so that a process killed at any instant leaves the old folder or the new one. Where
+    the system or the file system has no such call, the old folder is moved aside first.
+
+    Args:
+        target: the folder.
+        contents: relative name → content of each file.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f"{target.name}{PARTIAL}-*"):
+        if is_temp(left):
+            shutil.rmtree(left, ignore_errors=True)
+    aside = target.with_name(f"{target.name}{PARTIAL}-{uuid.uuid4().hex}")
+    try:
+        for name, content in contents.items():
+            write_bytes(aside / name, content)
+        if not target.exists():
+            os.replace(aside, target)
+        elif not _exchange(aside, target):
+            old = target.with_name(f"{target.name}{PARTIAL}-{uuid.uuid4().hex}")
+            os.replace(target, old)
+            os.replace(aside, target)
+            shutil.rmtree(old, ignore_errors=True)
+        flush(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders in one step; return whether the system could."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from support.published_results import add_result
-from tiedlm.paper.pages import BEGIN, END
+from tiedlm.paper.render import BEGIN, END
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_render_writes_what_is_missing_and_tells_it(tiedlm, project) -> None:
     answer = tiedlm("reproduce", "--render", "--project", project)
     assert answer.status == 0, answer.error
     assert "docs/tables/table1.md\n" in answer.output
-    assert answer.output.endswith("Files written: 32. All others are as the results make them already.\n")
+    assert answer.output.endswith("Files written: 35. All others are as the results make them already.\n")
     assert "106.00" in (project / "docs/tables/table1.md").read_text()
     again = tiedlm("reproduce", "--render", "--project", project)
     assert again.output.startswith("Files written: 0. ")
@@ -31,7 +31,7 @@ def test_render_writes_what_is_missing_and_tells_it(tiedlm, project) -> None:
 def test_check_writes_nothing_and_fails_where_something_differs(tiedlm, project) -> None:
     refused = tiedlm("reproduce", "--render", "--check", "--project", project)
     assert refused.status == 2
-    assert "32 files are not as" in refused.error
+    assert "35 files are not as" in refused.error
     assert "docs/tables/table1.md" in refused.error
     assert not (project / "docs/tables").exists()
     tiedlm("reproduce", "--render", "--project", project)

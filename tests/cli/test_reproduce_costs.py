@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
-from tiedlm.paper.costs import Estimate
-from tiedlm.paper.machines import Conditions
-from tiedlm.paper.plan import Step
+from tiedlm.paper.plan import Estimate, Missing
+from tiedlm.paper.results import Conditions
 
 HERE = Conditions(machine="here", precision="float32", threads=1)
 
@@ -19,8 +18,8 @@ def no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path))
 
 
-def steps(estimate: Estimate | None, name: str = "ptb-small-vd", seeds: int = 2) -> list[Step]:
-    return [Step(recipe=name, seed=seed, training=1, estimate=estimate) for seed in range(seeds)]
+def steps(estimate: Estimate | None, name: str = "ptb-small-vd", seeds: int = 2) -> list[Missing]:
+    return [Missing(recipe=name, seed=seed, training=1, estimate=estimate) for seed in range(seeds)]
 
 
 def test_nothing_missing_costs_nothing_and_what_is_not_known_is_told() -> None:

@@ -7,14 +7,14 @@ import torch
 
 from tiedlm.cli import reproduce_figure1
 from tiedlm.cli.main import INTERRUPTED
-from tiedlm.paper.figure1_runs import Left
+from tiedlm.paper.theory import Figure1Status
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """What is asked for; the runs are left as the last entry says."""
     calls = []
-    left = [Left(finished=55, missing=0, out_of_time=False)]
+    left = [Figure1Status(finished=55, missing=0, out_of_time=False)]
 
     def measure(runs, out, data_dir, display, *, budget_seconds):
         calls.append((list(runs), out, data_dir, budget_seconds, torch.get_num_threads()))
@@ -22,7 +22,7 @@ def asked(monkeypatch):
             raise KeyboardInterrupt
         return left[-1]
 
-    monkeypatch.setattr(reproduce_figure1, "measure_figure1", measure)
+    monkeypatch.setattr(reproduce_figure1, "run_missing", measure)
     return calls, left
 
 
@@ -51,7 +51,7 @@ def test_threads_are_put_back(tiedlm, asked, tmp_path):
 
 @pytest.mark.parametrize(("out_of_time", "why"), [(True, "the time is up"), (False, "other processes are at them")])
 def test_what_is_left_is_told(tiedlm, asked, tmp_path, out_of_time, why):
-    asked[1].append(Left(finished=3, missing=52, out_of_time=out_of_time))
+    asked[1].append(Figure1Status(finished=3, missing=52, out_of_time=out_of_time))
     answer = tiedlm("reproduce", "figure1", "--project", tmp_path)
     assert answer.status == 0
     assert f"3 runs are finished, 52 are not ({why}): the same command goes on" in answer.output

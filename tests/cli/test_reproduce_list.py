@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.finished_run import EPOCHS, journal, make_run
-from support.published_results import add_group, add_points, add_result
+from support.published_results import add_figure1, add_group, add_result
 from tiedlm.checkpoint import RunFolder
 from tiedlm.cli import reproduce_list
+from tiedlm.paper.figure1 import Setting
 from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes import recipe
 
@@ -89,7 +90,7 @@ def test_what_costs_are_of_is_told_and_where_they_are_of_something_else(tiedlm, 
     assert f"one process in bfloat16 on 1 thread of {HERE}, " in output
     monkeypatch.setattr(reproduce_list, "processor", lambda: "a laptop")
     assert told()[0] == f"4h00m ({HERE})"
-    monkeypatch.setattr("tiedlm.paper.costs.THREADS", 4)
+    monkeypatch.setattr("tiedlm.paper.plan.THREADS", 4)
     cost, output = told("--precision", "bfloat16")
     assert cost == f"4h00m (float32, 1 thread, {HERE})"
     assert "one process in bfloat16 on 4 threads of a laptop, " in output
@@ -135,22 +136,22 @@ def test_the_verdict_and_figure_1_stand_below(tiedlm, project) -> None:
     output = tiedlm("reproduce", "--list", "--project", project).output
     assert "2 of the paper's 30 rows stand" in output
     assert "Figure 1: not run." in output
-    add_points(project / "results")
-    assert "Figure 1: 18 of 18 runs." in tiedlm("reproduce", "--list", "--project", project).output
+    add_figure1(project / "results")
+    assert "Figure 1: 27 of 27 runs." in tiedlm("reproduce", "--list", "--project", project).output
 
 
 def test_figure_1_has_a_list_of_its_own(tiedlm, project) -> None:
     assert tiedlm("reproduce", "--list", "figure1", "--project", project).output.startswith("Figure 1: not run.")
     as_json = ("reproduce", "--list", "figure1", "--json", "--project", project)
     assert json.loads(tiedlm(*as_json).output) == {"figure1": None}
-    add_points(project / "results", runs=[0, 1, 2, 3])
+    add_figure1(project / "results", runs=3, without=[(Setting(10.0, 0.0), 2)])
     output = tiedlm("reproduce", "--list", "figure1", "--project", project).output
-    assert "0.050 ± 0.010  about 0.06" in output
-    assert "Missing: runs 3 of every point." in output
+    assert "0.133 ± 0.001  about 0.06" in output
+    assert "Missing: runs 2 of (τ 10, β 0)." in output
     assert "ptb-small" not in output
     told = json.loads(tiedlm(*as_json).output)["figure1"]
-    assert told["chance"] == pytest.approx(0.97**0.5)
-    assert told["missing"][0] == {"tau": 10.0, "beta": 0.0, "runs": [3]}
+    assert told["chance"] == pytest.approx((1 - 300 / 3301) ** 0.5)
+    assert told["missing"][0] == {"tau": 10.0, "beta": 0.0, "runs": [2]}
 
 
 def test_as_json_every_missing_training_has_its_command(tiedlm, project) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from support.finished_run import make_run, recipe_config
-from support.invented_analysis import instead_of_measuring
-from support.published_results import without_analysis
+from support.published_results import instead_of_measuring
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED
@@ -21,7 +20,7 @@ from tiedlm.config import to_json
 from tiedlm.launching import Outcome, State
 from tiedlm.native import device as native_device
 from tiedlm.paper.publish import publish
-from tiedlm.paper.result import read_result
+from tiedlm.paper.results import read_result
 from tiedlm.runs.config import Precision, RunConfig
 
 RE = "ptb-small-re"
@@ -127,6 +126,8 @@ def test_what_is_finished_is_published_and_what_is_begun_keeps_its_config(
     assert answer.status == 0, answer.error
     assert (project / "results" / RE / "seed-0" / "analysis.json").exists()
     assert measured == [(f"{RE}-seed-0", project)]
+    row = next(line for line in answer.output.splitlines() if line.startswith("VD-LSTM+RE, small"))
+    assert "85.10" in row
     [(jobs, _)] = launched
     assert [job.config.runtime.precision for job in jobs] == ["float32", "bfloat16"]
     assert "1 trainings are finished, 1 are not" in answer.output
@@ -141,7 +142,7 @@ def test_a_second_training_replaces_its_first_without_being_told(
     make_run(project / "runs" / f"{RE}-seed-0-second", weights=b"2", parent=first, config=to_json(recipe_config()))
     answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)
     assert (answer.status, answer.error) == (0, "")
-    assert read_result(target).provenance["trainings"] == 2
+    assert read_result(target).trainings == 2
 
 
 def test_a_first_training_of_another_machine_is_told_repeated_and_not_replaced(
@@ -162,35 +163,8 @@ def test_a_first_training_of_another_machine_is_told_repeated_and_not_replaced(
     assert answer.status == 2
     assert f"{RE}-seed-0-second was not published: " in answer.error
     assert answer.error.count("was not published") == 1
-    assert read_result(target).provenance["trainings"] == 1
+    assert read_result(target).trainings == 1
     assert (project / "results" / RE / "seed-4").is_dir()
-
-
-def test_a_result_that_was_not_measured_is_measured_first(
-    tiedlm: Callable[..., Any], project: Path, launched: Launched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    instead_of_measuring(monkeypatch)
-    monkeypatch.setattr(reproduce_train, "missing", lambda *_, **__: [])
-    run = make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
-    target = publish(run.path, project / "results")
-    without_analysis(target)
-    answer = tiedlm("reproduce", RE, "--project", project)
-    assert answer.status == 0, answer.error
-    assert f"{target} was measured\nNothing is missing" in answer.output
-    assert read_result(target).analysis is not None
-
-
-def test_it_is_measured_on_the_device_that_is_asked_for(
-    tiedlm: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-    monkeypatch.setattr(reproduce_train, "missing", lambda *_, **__: [])
-    monkeypatch.setattr(reproduce_train, "machine", lambda runtime: None)
-    monkeypatch.setattr(reproduce_train, "unmeasured", lambda *_: [project])
-    monkeypatch.setattr(reproduce_train, "publish", lambda run, results, **options: asked.append(options["device"]))
-    for device in ([], ["--device", "cuda"]):
-        assert tiedlm("reproduce", RE, *device, "--project", project).status == 0
-    assert asked == ["cpu", "cuda"]
 
 
 def test_what_is_finished_is_published_while_others_are_trained(

@@ -1,130 +1,293 @@
+"""Figure 1: its records, and the runs that are trained, cut, resumed and shared."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from matplotlib.figure import Figure
 
-from support.published_results import add_points
-from support.published_results import points as told
-from tiedlm.paper import figure1 as module
-from tiedlm.paper.figure1 import beside_the_paper, figure1, figure1_csv, figure1_table, standing
-from tiedlm.paper.figure1_points import Points, read_points
+from support.files import files
+from support.published_results import add_figure1, add_record, reseal
+from support.small_text import write_texts
+from support.tiny_run import Silence
+from tiedlm.data.corpus import prepare
+from tiedlm.errors import ArgumentError, RunError
+from tiedlm.paper import theory
+from tiedlm.paper.figure1 import (
+    ALIGN_PHASE,
+    GRID,
+    MEMORISE_PHASE,
+    PANELS,
+    TRAINING,
+    Figure1,
+    Setting,
+    TheoryConfig,
+    comparison_text,
+    read_outcomes,
+    read_records,
+    record_path,
+    summary_text,
+    write_provenance,
+)
+from tiedlm.paper.theory import BudgetExceeded, Figure1Status, run_missing
 
-Draw = Callable[[Points], Figure]
+TINY = TheoryConfig(
+    temperature=1.0,
+    beta=1.0,
+    text_words=200,
+    units=3,
+    layers=1,
+    apart=replace(MEMORISE_PHASE, epochs=1),
+    together=replace(ALIGN_PHASE, epochs=0),
+    streams=4,
+    classifier_range=0.1,
+)
 
 
-def points_of(results: Path, **changes: object) -> Points:
-    add_points(results, **changes)
-    found = read_points(results)
-    assert found is not None
-    return found
+def outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1:
+    figure1 = read_outcomes(results, training)
+    assert figure1 is not None
+    return figure1
+
+
+def test_the_grid_is_the_papers_and_a_point_of_both_panels_is_measured_once() -> None:
+    assert [len(panel) for panel in PANELS.values()] == [5, 5]
+    assert len(GRID) == 9
+    assert all(setting.tau == 10 for setting in PANELS["beta"])
+    assert all(setting.beta == 1 for setting in PANELS["tau"])
+
+
+def test_records_become_points_with_what_is_missing(tmp_path: Path) -> None:
+    assert read_outcomes(tmp_path) is None
+    assert summary_text(None).startswith("Figure 1: not run")
+    add_figure1(tmp_path, runs=2, without=[(Setting(10.0, 0.5), 1), (Setting(5.0, 1.0), 0), (Setting(5.0, 1.0), 1)])
+    figure1 = outcomes(tmp_path)
+    assert (figure1.words, figure1.units, figure1.runs, figure1.total) == (3300, 300, (0, 1), 18)
+    assert figure1.chance == pytest.approx((1 - 300 / 3300) ** 0.5)
+    assert figure1.missing() == {Setting(10.0, 0.5): [1], Setting(5.0, 1.0): [0, 1]}
+    assert [point.distances and point.distances.n for point in figure1.panels["beta"]] == [2, 2, 1, 2, 2]
+    assert figure1.panels["tau"][2].distances is None
+    text = "Missing: runs 1 of (τ 10, β 0.5); runs 0 1 of (τ 5, β 1). `tiedlm reproduce figure1` goes on with it."
+    assert summary_text(figure1) == f"Figure 1: 15 of 18 runs. {text}"
+    assert "at β = 1, τ = 10 (about 0.06)" in comparison_text(figure1)
+
+
+@pytest.mark.parametrize("damage", ["edited", "missing", "unlisted", "provenance", "version"])
+def test_a_folder_that_is_damaged_or_edited_is_named(tmp_path: Path, damage: str) -> None:
+    folder = add_figure1(tmp_path, runs=1)
+    path = record_path(folder, GRID[0], 0)
+    if damage == "edited":
+        path.write_text(path.read_text().replace("0.9", "0.1"))
+    elif damage == "missing":
+        path.unlink()
+    elif damage == "unlisted":
+        path = add_record(folder, GRID[0], 1)
+    elif damage == "provenance":
+        path = folder / "provenance.json"
+        path.write_text(path.read_text().replace("60", "61").replace("540", "541"))
+    else:
+        path = folder / "provenance.json"
+        reseal(folder, version=1)
+    with pytest.raises(RunError, match=path.name):
+        read_outcomes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v["outcome"].update(distance=1.5), "has the distance 1.5"),
+        (lambda v: v["outcome"].update(distance="near"), r"outcome\.distance must be a finite number"),
+        (lambda v: v["outcome"].update(words=200), "200 words, which no run has"),
+        (lambda v: v["config"].update(units=299), "of another training"),
+        (lambda v: v.update(run=7), "its run should be 0"),
+        (lambda v: v.update(format=3), "its format should be 4"),
+        (lambda v: v.pop("outcome"), r"outcome\.distance must be"),
+    ],
+)
+def test_records_of_other_trainings_or_without_a_distance_are_refused(
+    tmp_path: Path, change: Any, message: str
+) -> None:
+    folder = add_figure1(tmp_path, runs=1)
+    path = record_path(folder, GRID[0], 0)
+    value = json.loads(path.read_bytes())
+    change(value)
+    path.write_text(json.dumps(value))
+    reseal(folder)
+    with pytest.raises(RunError, match=message):
+        read_outcomes(tmp_path)
+    with pytest.raises(RunError, match=message):
+        read_records(folder, TRAINING)
+
+
+def test_a_record_of_no_point_is_refused_and_a_new_one_is_listed_with_the_others(tmp_path: Path) -> None:
+    folder = add_figure1(tmp_path, runs=1)
+    add_record(folder, GRID[3], 4)
+    write_provenance(folder, TRAINING)
+    assert outcomes(tmp_path).runs == (0, 4)
+    os.rename(record_path(folder, GRID[3], 4), folder / "runs" / "tau-3-beta-1-run-4.json")
+    with pytest.raises(RunError, match="is not the record of a run of Figure 1"):
+        write_provenance(folder, TRAINING)
+
+
+class Lines(Silence):
+    """Keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
 
 
 @pytest.fixture
-def points(tmp_path: Path) -> Points:
-    return points_of(tmp_path)
+def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[float, float, int]]:
+    """The runs that are trained, on a small text in the place of the Penn Treebank."""
+    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
+    config, calls, run_theory = write_texts(tmp_path / "texts"), [], theory.run_theory
+
+    def counted(config: TheoryConfig, stretch: Any, run: int, **options: Any) -> Any:
+        calls.append((config.temperature, config.beta, run))
+        return run_theory(config, stretch, run, **options)
+
+    monkeypatch.setattr(theory, "run_theory", counted)
+    monkeypatch.setattr(theory, "prepare", lambda corpus, **options: prepare(config, cache_dir=tmp_path / "cache"))
+    return calls
 
 
-@pytest.fixture
-def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
-    """Draw points, and return the figure itself in place of its pictures."""
-
-    def drawn(found: Points) -> Figure:
-        empty = Figure()
-        monkeypatch.setattr(module, "pictures", lambda into, **size: into(empty) or {})
-        figure1(found)
-        return empty
-
-    return drawn
+def measure(results: Path, *runs: int, training: TheoryConfig = TINY, display: Any = None, **options: Any) -> Any:
+    return run_missing(runs or (0,), results / "figure1", None, display or Silence(), training=training, **options)
 
 
-def test_both_panels_show_means_runs_chance_and_what_the_paper_tells(points: Points, draw: Draw) -> None:
-    beta, tau = draw(points).axes
-    lines = {str(line.get_label()): line for line in beta.lines}
-    means, caps, _ = beta.containers[0]
-    assert beta.containers[0].get_label() == "ours, mean ± sd, 3 runs"
-    assert list(means.get_xdata()) == [0.0, 0.5, 1.0]
-    assert list(means.get_ydata()) == pytest.approx([0.985, 0.4, 0.05])
-    assert [list(cap.get_ydata()) for cap in caps] == [
-        pytest.approx([0.975, 0.39, 0.04]),
-        pytest.approx([0.995, 0.41, 0.06]),
-    ]
-    assert lines["chance, 0.985"].get_ydata()[0] == pytest.approx(0.97**0.5)  # pyright: ignore[reportIndexIssue]
-    assert (list(lines["the paper"].get_xdata()), list(lines["the paper"].get_ydata())) == ([1.0], [0.06])  # pyright: ignore[reportArgumentType]
-    runs = [line for line in beta.lines if line.get_marker() == "."]
-    assert [len(line.get_ydata()) for line in runs] == [3, 3, 3]  # pyright: ignore[reportArgumentType]
-    assert beta.get_title(loc="left") == "(a) over β, τ = 10"
-    assert tau.get_title(loc="left") == "(b) over τ, β = 1"
-    assert "the paper" not in {line.get_label() for line in tau.lines}
+def test_every_point_is_trained_once_and_more_runs_are_added(tmp_path: Path, trained: list[Any]) -> None:
+    assert measure(tmp_path) == Figure1Status(finished=9, missing=0, out_of_time=False)
+    assert len(trained) == len(set(trained)) == 9
+    before = files(tmp_path / "figure1")
+    assert measure(tmp_path).finished == 0
+    assert files(tmp_path / "figure1") == before
+    measure(tmp_path, 3)
+    assert len(trained) == 18
+    assert outcomes(tmp_path, TINY).runs == (0, 3)
+    assert {name: content for name, content in files(tmp_path / "figure1").items() if name in before}.items() >= {
+        (name, content) for name, content in before.items() if name != "provenance.json"
+    }
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
+    assert all(str(tmp_path).encode() not in content for content in files(tmp_path / "figure1").values())
 
 
-def test_a_panel_of_single_runs_claims_no_spread(tmp_path: Path, draw: Draw) -> None:
-    panels = told()["panels"]
-    for point in panels["beta"]:
-        point["distances"] = {"1": 0.5}
-    [container] = draw(points_of(tmp_path, panels=panels)).axes[0].containers
-    assert container.get_label() == "ours, 1 run"
+def test_work_that_is_cut_between_runs_and_epochs_goes_on_where_it_stopped(
+    tmp_path: Path, trained: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = replace(TINY, together=replace(ALIGN_PHASE, epochs=2))
+    measure(tmp_path / "whole", training=long)
+    seen: list[int] = []
+    run_theory = theory.run_theory
+
+    def cut(*arguments: Any, on_epoch: Any, state: Any) -> Any:
+        def watched(reached: Any) -> None:
+            on_epoch(reached)
+            seen.append(reached.epoch)
+            if len(seen) == 5:
+                raise BudgetExceeded
+
+        return run_theory(*arguments, on_epoch=watched, state=state)
+
+    monkeypatch.setattr(theory, "run_theory", cut)
+    status = measure(tmp_path, training=long)
+    assert (status.finished, status.missing, status.out_of_time) == (1, 8, True)
+    assert len(list((tmp_path / "runs" / ".figure1").glob("*.safetensors"))) == 1
+    display = Lines()
+    measure(tmp_path, training=long, display=display)
+    assert seen[:9] == [1, 2, 3, 1, 2, 3, 1, 2, 3]  # the second run went on after its second epoch
+    assert "goes on after epoch 2 of 3" in display.lines[0]
+    assert outcomes(tmp_path, long).panels == outcomes(tmp_path / "whole", long).panels
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
 
 
-def test_points_that_are_not_run_are_left_out_of_the_figure(tmp_path: Path, draw: Draw) -> None:
-    panels = told()["panels"]
-    panels["beta"][1]["distances"], panels["beta"][0]["distances"] = {}, {"1": 0.98}
-    found = points_of(tmp_path, panels=panels)
-    empty = draw(found)
-    means, _, _ = empty.axes[0].containers[0]
-    assert list(means.get_xdata()) == [0.0, 1.0]
-    assert empty.axes[0].containers[0].get_label() == "ours, mean ± sd, 1–3 runs"
-    assert [axes.get_title(loc="left") for axes in empty.axes] == [
-        "(a) over β, τ = 10, unfinished",
-        "(b) over τ, β = 1",
-    ]
-    assert list(figure1_table(found).rows[1])[3:5] == ["–", "not run"]
-    assert list(figure1_table(found).rows[0])[3:5] == ["1", "0.980"]
-    assert list(figure1_csv(found).rows[1])[3:6] == ["0", "", ""]
-    assert list(figure1_csv(found).rows[0])[3:6] == ["1", "0.98", ""]
-    assert standing(found).startswith(
-        "Figure 1: 13 of 18 runs. Missing: runs 0 2 of (τ 10, β 0); runs 0 1 2 of (τ 10, β 0.5). "
-    )
+@pytest.mark.parametrize(("deadline", "stops"), [(0.0, True), (15.0, True), (200.0, False)])
+def test_a_run_stops_where_what_comes_next_would_end_too_late(
+    tmp_path: Path, trained: list[Any], monkeypatch: pytest.MonkeyPatch, deadline: float, stops: bool
+) -> None:
+    """Every epoch takes 10 s, and the fit after the last as long as 10 of them; the clock stands still otherwise."""
+    now, run_theory = [0.0], theory.run_theory
+    monkeypatch.setattr(theory, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def slow(*arguments: Any, on_epoch: Any, state: Any) -> Any:
+        def tick(reached: Any) -> None:
+            now[0] += 10.0
+            on_epoch(reached)
+
+        return run_theory(*arguments, on_epoch=tick, state=state)
+
+    monkeypatch.setattr(theory, "run_theory", slow)
+    display = Lines()
+    status = measure(tmp_path, display=display, budget_seconds=deadline)
+    assert (status.out_of_time, status.finished > 0) == (stops, not stops)
+    if deadline == 15.0:
+        assert display.lines == ["run 0, tau 10, beta 0: saved after epoch 1 of 1, 10s"]
+        status = measure(tmp_path)
+        record = json.loads(record_path(tmp_path / "figure1", GRID[0], 0).read_bytes())
+        assert (status.missing, record["seconds"]) == (0, 10.0)  # those before the interruption
 
 
-def test_how_much_there_is_of_the_figure_is_told(tmp_path: Path) -> None:
-    assert "not run" in standing(None)
-    add_points(tmp_path)
-    assert standing(read_points(tmp_path)) == "Figure 1: 18 of 18 runs."
-    add_points(tmp_path, runs=[0, 1, 2, 3, 4])
-    assert "18 of 30 runs. Missing: runs 3 4 of every point." in standing(read_points(tmp_path))
+def test_runs_that_another_process_holds_or_has_finished_are_left_to_it(
+    tmp_path: Path, trained: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(tmp_path / "whole")
+    del trained[:]
+    lock, taken = vars(theory)["_lock"], []
+
+    def meanwhile(path: Path) -> Any:
+        taken.append(path)
+        if len(taken) == 1:
+            held = lock(path)
+            held.__enter__()
+            taken.append(held)
+        elif len(taken) == 3:
+            record = record_path(tmp_path / "whole" / "figure1", GRID[1], 0)
+            copy = record_path(tmp_path / "figure1", GRID[1], 0)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(record.read_bytes())
+        return lock(path)
+
+    monkeypatch.setattr(theory, "_lock", meanwhile)
+    assert measure(tmp_path) == Figure1Status(finished=7, missing=1, out_of_time=False)
+    taken[1].__exit__(None, None, None)
+    assert measure(tmp_path).missing == 0
+    assert len(trained) == 8
 
 
-def test_what_the_paper_tells_of_stands_beside_ours(points: Points) -> None:
-    assert beside_the_paper(points) == (
-        "Figure 1: 18 of 18 runs. Distance between the spans of both tables, in brackets the paper's: "
-        "0.985 ± 0.010 at β = 0, τ = 10 (almost 1); 0.050 ± 0.010 at β = 1, τ = 10 (about 0.06); "
-        "0.275 ± 0.025 at β = 1, τ = 2 (close already). Chance is 0.985."
-    )
+def test_other_trainings_damaged_states_and_no_runs_are_refused(tmp_path: Path, trained: list[Any]) -> None:
+    measure(tmp_path)
+    before = files(tmp_path / "figure1")
+    with pytest.raises(RunError, match="is of another training"):
+        measure(tmp_path, training=replace(TINY, streams=5))
+    assert files(tmp_path / "figure1") == before
+    with pytest.raises(ArgumentError, match="one run or more"):
+        run_missing((), tmp_path, None, Silence())
+    status = measure(tmp_path, 1, training=TINY, budget_seconds=1e9)
+    assert status.missing == 0
+    for path in (tmp_path / "runs" / ".figure1").iterdir():
+        path.unlink()
+    record_path(tmp_path / "figure1", GRID[0], 1).unlink()
+    name = next(iter(_states(tmp_path)))
+    (tmp_path / "runs" / ".figure1" / name).write_bytes(b"nonsense")
+    with pytest.raises(RunError, match=r"safetensors is damaged .* Delete it to begin that run again"):
+        measure(tmp_path, 1)
 
 
-def test_a_figure_without_a_run_claims_no_distance(tmp_path: Path) -> None:
-    panels = told()["panels"]
-    for point in [*panels["beta"], *panels["tau"]]:
-        point["distances"] = {}
-    assert beside_the_paper(points_of(tmp_path, panels=panels)) == "Figure 1: 0 of 18 runs. Chance is 0.985."
+def _states(tmp_path: Path) -> set[str]:
+    """Names of the states that a run under way leaves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(theory, "write_record", _raise)
+        with pytest.raises(KeyboardInterrupt):
+            measure(tmp_path, 1)
+    return {path.name for path in (tmp_path / "runs" / ".figure1").glob("*.safetensors")}
 
 
-def test_an_empty_panel_says_so(tmp_path: Path, draw: Draw) -> None:
-    empty = draw(points_of(tmp_path, panels=told()["panels"] | {"tau": []}))
-    assert empty.axes[1].get_title(loc="left") == "(b) over τ: not run"
-
-
-def test_the_table_has_every_point_beside_the_papers(points: Points) -> None:
-    rows = [list(row) for row in figure1_table(points).rows]
-    assert len(rows) == 7
-    assert rows[0] == ["(a)", "0", "10", "3", "0.985 ± 0.010", "almost 1"]
-    assert rows[1] == ["(a)", "0.5", "10", "3", "0.400 ± 0.010", "–"]
-    assert rows[2] == ["(a)", "1", "10", "3", "0.050 ± 0.010", "about 0.06"]
-    assert rows[4] == ["(b)", "1", "2", "3", "0.275 ± 0.025", "close already"]
-    values = [list(row) for row in figure1_csv(points).rows]
-    assert values[0] == ["a", "0", "10", "3", "0.985", "0.01", "almost 1"]
-    assert values[1] == ["a", "0.5", "10", "3", "0.4", "0.01", ""]
-    assert values[4] == ["b", "1", "2", "3", "0.275", "0.025", "close already"]
+def _raise(*arguments: Any, **fields: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,3 +1,5 @@
+"""What is reproduced, what is missing, what that would cost, and what trains it."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -5,101 +7,180 @@ from pathlib import Path
 
 import pytest
 
-from support.published_results import add_result
-from tiedlm.errors import ArgumentError
-from tiedlm.paper.collect import collect
-from tiedlm.paper.plan import SEEDS, TARGETS, Step, missing, select
-from tiedlm.paper.published import PUBLISHED
+from support.finished_run import EPOCHS, journal, make_run, recipe_config
+from support.published_results import add_group, add_result, move_to
+from tiedlm.checkpoint import RunFolder
+from tiedlm.config import to_json
+from tiedlm.errors import ArgumentError, RunError
+from tiedlm.paper.plan import (
+    SEEDS,
+    TARGETS,
+    default_conditions,
+    estimate,
+    flops_per_word,
+    missing,
+    select,
+    stands,
+    summarize,
+    summary_text,
+    trainings,
+)
+from tiedlm.paper.published import PUBLISHED, ROWS
+from tiedlm.paper.results import Row, read_rows
 from tiedlm.recipes import recipe
+from tiedlm.runs.config import LossConfig
 
-HERE = "a processor"
-
-
-def steps(results: Path, *names: str, seeds: tuple[int, ...] = SEEDS) -> list[Step]:
-    return missing(names, collect(results), HERE, seeds)
+HERE = default_conditions("a processor")
 
 
-def short(found: list[Step]) -> list[tuple[str, int, int]]:
-    return [(step.recipe, step.seed, step.training) for step in found]
+@pytest.fixture
+def rows(tmp_path: Path) -> dict[str, Row]:
+    """Two rows with three seeds, one of which lacks second trainings."""
+    results = tmp_path / "results"
+    add_group(results, "ptb-small", {"re": [(87.0, 85.0), (88.0,), (88.5, 85.5)], "vd": [(87.0,)] * 3})
+    return read_rows(results)
 
 
-def test_targets_are_the_rows_that_they_are_made_of() -> None:
-    assert [len(TARGETS[f"table{number}"]) for number in (1, 2, 3, 4)] == [20, 8, 4, 2]
-    assert TARGETS["table3"] == ("ptb-rhn-vd", "ptb-large-real", "ptb-rhn-re", "ptb-rhn-real")
-    assert len(TARGETS["figure2"]) == 12
-    assert TARGETS["beside"] == ("ptb-small-re-bias", "ptb-small-real-bias")
-    assert {name for names in TARGETS.values() for name in names} == set(PUBLISHED)
+def test_a_row_stands_up_to_half_a_point_above_the_paper_as_printed(tmp_path: Path) -> None:
+    for number, (test, verdict) in enumerate([(87.8, True), (87.804, True), (87.806, False), (80.0, True)]):
+        add_result(tmp_path / str(number), "ptb-small-vd", 0, test)
+        assert stands(read_rows(tmp_path / str(number))["ptb-small-vd"]) is verdict
 
 
-def test_rows_are_selected_by_target_and_by_part_of_their_names() -> None:
+def test_only_figures_after_as_many_trainings_as_the_papers_count(tmp_path: Path) -> None:
+    add_result(tmp_path, "ptb-small-re", 0, 70.0)
+    add_result(tmp_path, "ptb-small-re-bias", 0, 70.0, 69.0)
+    add_result(tmp_path, "ptb-small-re-uniform", 0, 70.0, processor="third")
+    rows = read_rows(tmp_path)
+    assert [stands(rows[name]) for name in ("ptb-small-re", "ptb-small-re-bias", "ptb-large-vd")] == [None] * 3
+    summary = summarize(rows)
+    assert (summary.rows, summary.run, summary.stand) == (30, 0, 0)
+    assert summary.hours == {"a processor": pytest.approx(3 * 40 * 90 / 3600)}  # controls are no rows
+
+
+def test_hours_count_every_training_where_its_epochs_ended(tmp_path: Path, rows: dict[str, Row]) -> None:
+    assert summarize(rows).hours == {"a processor": pytest.approx(8 * 40 * 90 / 3600)}
+    add_result(tmp_path / "results", "ptb-small-al", 0, 88.0, moves=[move_to("elsewhere", 31)])
+    text = summary_text(read_rows(tmp_path / "results"))
+    assert "8.8 on a processor, 0.2 on elsewhere" in text
+    assert text.startswith("2 of the paper's 30 rows stand; 2 have been run, trained as often as in the paper, 28 have")
+
+
+def test_targets_are_tables_figures_and_rows_in_the_papers_order() -> None:
     assert select(()) == list(PUBLISHED)
-    assert select(("table2", "ptb-small-vd"))[0] == "ptb-small-vd"
-    assert len(select(("table2", "ptb-small-vd"))) == 9
+    assert select(("table1",)) == [name for name, row in ROWS.items() if row.table == "Table 1"]
+    assert select(("ptb-small-re", "ptb-small-vd")) == ["ptb-small-vd", "ptb-small-re"]
+    assert select(("table3",)) == ["ptb-large-real", "ptb-rhn-vd", "ptb-rhn-re", "ptb-rhn-real"]
     assert select(("table1",), ("small", "real")) == ["ptb-small-real", "wikitext2-small-real"]
-    assert select((), ("rhn",)) == ["ptb-rhn-vd", "ptb-rhn-re", "ptb-rhn-real"]
+    assert len(TARGETS["controls"]) == 24
+    assert select(("beside",)) == ["ptb-small-re-bias", "ptb-small-real-bias"]
 
 
 @pytest.mark.parametrize(
     ("targets", "only", "message"),
     [
-        (("table5",), (), r"no table, figure or row 'table5'\. Did you mean"),
-        (("figure1",), (), r"figure1 is made of runs of its own"),
-        (("figur1",), (), r"no table, figure or row 'figur1'\. Did you mean 'figure1'"),
-        (("ptb-small-rael",), (), r"Did you mean 'ptb-small-real'"),
-        ((), ("smal",), r"No row has 'smal' in its name\. Did you mean 'small'"),
-        (("table2",), ("medium",), r"No row of table2 has medium in its name"),
+        (("tabel1",), (), "no table, figure or row 'tabel1'. Did you mean 'table1'"),
+        (("figure1",), (), "made of runs of its own"),
+        (("table1",), ("smal",), "No row has 'smal' in its name. Did you mean 'small'"),
+        (("table4",), ("small",), "No row of table4 has small"),
     ],
 )
-def test_what_there_is_not_is_an_error(targets: tuple[str, ...], only: tuple[str, ...], message: str) -> None:
+def test_what_selects_nothing_is_refused(targets: tuple[str, ...], only: tuple[str, ...], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         select(targets, only)
 
 
-def test_every_seed_and_training_of_the_papers_is_wanted(tmp_path: Path) -> None:
-    assert short(steps(tmp_path, "ptb-small-vd")) == [("ptb-small-vd", seed, 1) for seed in (0, 1, 2)]
-    assert short(steps(tmp_path, "ptb-small-re", seeds=(4,))) == [("ptb-small-re", 4, 1), ("ptb-small-re", 4, 2)]
-
-
-def test_what_is_there_is_not_missing(tmp_path: Path) -> None:
-    add_result(tmp_path, "ptb-small-re", 0, 87.0, 85.0)
-    add_result(tmp_path, "ptb-small-re", 1, 87.0)
-    add_result(tmp_path, "ptb-small-re", 9, 87.0)
-    assert short(steps(tmp_path, "ptb-small-re")) == [
+def test_missing_trainings_are_cheapest_first_a_second_after_its_first(rows: dict[str, Row]) -> None:
+    lacking = missing(["ptb-large-vd", "ptb-small-re"], rows, "a processor", (0, 1, 3))
+    assert [(each.recipe, each.seed, each.training) for each in lacking] == [
         ("ptb-small-re", 1, 2),
-        ("ptb-small-re", 2, 1),
-        ("ptb-small-re", 2, 2),
+        ("ptb-small-re", 3, 1),
+        ("ptb-small-re", 3, 2),
+        *(("ptb-large-vd", seed, 1) for seed in (0, 1, 3)),
     ]
+    assert missing(["ptb-small-vd"], rows, "a processor") == []
+    empty = {name: replace(row, results={}) for name, row in rows.items()}
+    assert [each.estimate for each in missing(["ptb-large-vd"], empty, "a processor")] == [None] * len(SEEDS)
 
 
-def test_the_cheapest_come_first(tmp_path: Path) -> None:
-    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
-    found = steps(tmp_path, "ptb-large-re", "wikitext2-small-vd", "ptb-small-real", "ptb-small-vd", seeds=(0, 1))
-    assert short(found) == [
-        ("ptb-small-vd", 1, 1),
-        ("ptb-small-real", 0, 1),
-        ("ptb-small-real", 0, 2),
-        ("ptb-small-real", 1, 1),
-        ("ptb-small-real", 1, 2),
-        ("wikitext2-small-vd", 0, 1),
-        ("wikitext2-small-vd", 1, 1),
-        ("ptb-large-re", 0, 1),
-        ("ptb-large-re", 1, 1),
-    ]
-    costs = [step.estimate.seconds for step in found if step.estimate is not None]
-    assert len(costs) == len(found)
-    assert costs == sorted(costs)
+def test_work_is_that_of_the_matrix_products() -> None:
+    small = recipe("ptb-small-vd")
+    assert flops_per_word(small) == 6 * 10_000 * 200 + 48 * 2 * 200**2
+    augmented = LossConfig(gamma=0.5, temperature=20.0)
+    assert flops_per_word(replace(small, loss=augmented)) == pytest.approx(1.52 * 6 * 10_000 * 200 + 48 * 2 * 200**2)
+    detached = replace(augmented, detach_target=True)
+    assert flops_per_word(replace(small, loss=detached)) == pytest.approx(1.17 * 6 * 10_000 * 200 + 48 * 2 * 200**2)
+    assert flops_per_word(recipe("ptb-rhn-vd")) == 6 * 10_000 * 830 + 12 * 11 * 830**2
+    assert flops_per_word(recipe("demo-real")) == 1.0
 
 
-def test_where_no_cost_is_known_the_order_is_that_of_the_paper(tmp_path: Path) -> None:
-    found = steps(tmp_path, "ptb-large-re", "wikitext2-small-vd", "ptb-small-vd", seeds=(0,))
-    assert [step.estimate for step in found] == [None] * 3
-    assert [step.recipe for step in found] == ["ptb-large-re", "wikitext2-small-vd", "ptb-small-vd"]
+def test_a_cost_is_carried_over_by_work_from_what_was_recorded(rows: dict[str, Row]) -> None:
+    own = estimate("ptb-small-vd", rows, HERE)
+    assert own is not None
+    assert (own.seconds, own.conditions, own.of_size) == (pytest.approx(40 * 90.0), HERE, "small")
+    factor = flops_per_word(recipe("ptb-small-al")) / flops_per_word(recipe("ptb-small-vd"))
+    other = estimate("ptb-small-al", rows, HERE)
+    assert other is not None
+    assert other.seconds == pytest.approx(factor * 40 * 90.0)
+    large = estimate("ptb-large-vd", rows, HERE)
+    assert large is not None
+    assert large.of_size == "small"
 
 
-def test_costs_are_those_of_the_precision_that_is_asked_for(tmp_path: Path) -> None:
+def test_the_nearest_conditions_count_machine_first_then_precision(tmp_path: Path) -> None:
     config = recipe("ptb-small-vd")
-    add_result(tmp_path, "ptb-small-vd", 0, 88.0)
     bfloat16 = replace(config, runtime=replace(config.runtime, precision="bfloat16"))
-    add_result(tmp_path, "ptb-small-vd", 1, 88.0, seconds=45.0, config=bfloat16)
-    found = [missing(["ptb-small-vd"], collect(tmp_path), HERE, precision=one) for one in (None, "bfloat16")]
-    assert [step.estimate.seconds for [step] in found if step.estimate] == pytest.approx([3600.0, 1800.0])
+    add_result(tmp_path, "ptb-small-vd", 0, 87.0, processor="other", seconds=10.0)
+    add_result(tmp_path, "ptb-small-vd", 1, 87.0, processor="here", config=bfloat16, seconds=20.0)
+    add_result(tmp_path, "ptb-medium-vd", 0, 80.0, processor="here", seconds=300.0)
+    rows = read_rows(tmp_path)
+    for name, machine, precision, seconds in [
+        ("ptb-small-vd", "here", "float32", 20.0),
+        ("ptb-small-vd", "other", "bfloat16", 10.0),
+        ("ptb-medium-vd", "other", "float32", 300.0),
+    ]:
+        cost = estimate(name, rows, default_conditions(machine, precision))  # pyright: ignore[reportArgumentType]
+        assert cost is not None
+        assert cost.seconds == pytest.approx(recipe(name).training.epochs * seconds)
+    large = estimate("ptb-large-vd", rows, default_conditions("here"))
+    assert large is not None
+    assert large.of_size == "medium"  # of other sizes the one of the nearest work
+
+
+def test_trainings_begin_resume_or_publish_and_repeat_a_first_whose_weights_are_gone(
+    tmp_path: Path, rows: dict[str, Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
+    runs = tmp_path / "runs"
+    make_run(runs / "ptb-small-re-seed-3", config=to_json(recipe_config(seed=3)))
+    config = {"config": b"{}", "environment": b"{}"}
+    half = RunFolder.create(runs / "ptb-small-re-seed-4", config)
+    for record in journal(EPOCHS // 2):
+        half.journal.append(record)
+    half.commit({}, half.journal)
+    plan = trainings(missing(["ptb-small-re"], rows, "a processor", (1, 3, 4)))
+    commands = {each.run_dir.name: each.command() for each in plan}
+    assert commands == {
+        "ptb-small-re-seed-1": f"tiedlm train ptb-small-re --seed 1 --run-dir {runs}/ptb-small-re-seed-1",
+        "ptb-small-re-seed-1-second": f"tiedlm train ptb-small-re --seed 1 --run-dir {runs}/ptb-small-re-seed-1-second "
+        f"--from {runs}/ptb-small-re-seed-1",
+        "ptb-small-re-seed-3": f"tiedlm publish {runs}/ptb-small-re-seed-3",
+        "ptb-small-re-seed-3-second": f"tiedlm train ptb-small-re --seed 3 --run-dir {runs}/ptb-small-re-seed-3-second "
+        f"--from {runs}/ptb-small-re-seed-3",
+        "ptb-small-re-seed-4": f"tiedlm train --resume {runs}/ptb-small-re-seed-4",
+        "ptb-small-re-seed-4-second": f"tiedlm train ptb-small-re --seed 4 --run-dir {runs}/ptb-small-re-seed-4-second "
+        f"--from {runs}/ptb-small-re-seed-4",
+    }
+    seconds = {each.run_dir.name: (each.done, each.seconds) for each in plan}
+    assert seconds["ptb-small-re-seed-3"] == (1.0, 0.0)
+    assert seconds["ptb-small-re-seed-4"] == (0.5, pytest.approx(20 * 90.0))
+
+
+def test_what_stands_in_the_place_of_a_run_folder_and_is_none_is_named(
+    tmp_path: Path, rows: dict[str, Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
+    (tmp_path / "runs" / "ptb-small-re-seed-3").mkdir(parents=True)
+    (tmp_path / "runs" / "ptb-small-re-seed-3" / "notes").write_text("mine")
+    with pytest.raises(RunError, match="ptb-small-re-seed-3"):
+        trainings(missing(["ptb-small-re"], rows, "a processor", (3,)))

@@ -1,159 +1,128 @@
-"""A finished run becomes a result."""
+"""A finished run becomes a result, in one step, and says how to repeat it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.files import files
-from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
-from support.invented_analysis import analysis, instead_of_measuring
-from support.published_results import move_to, without_analysis
+from support.finished_run import EPOCHS, RECIPE, environment, journal, make_run, recipe_config, scores
+from support.published_results import analysis, instead_of_measuring, move_to
 from support.small_text import small_config
 from support.tiny_run import Silence
 from tiedlm.checkpoint import RunFolder
+from tiedlm.checkpoint.load import load_run
+from tiedlm.cli import train
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError, RunError
-from tiedlm.paper import differences, measurement
-from tiedlm.paper.publish import publish
-from tiedlm.paper.result import read_result
+from tiedlm.evaluation.next_words import next_words
+from tiedlm.files import replace_dir
+from tiedlm.paper import publish as module
+from tiedlm.paper import results as results_module
+from tiedlm.paper.publish import measure, publish, repeat_commands
+from tiedlm.paper.published import FREQUENT_WORDS, PREDICTIONS
+from tiedlm.paper.results import NEAR, TARGET, check_result, read_result
+from tiedlm.runs.config import RuntimeConfig
 from tiedlm.training import loop
 from tiedlm.training.longer import with_epochs
 
 NAMES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
 
 
-@pytest.fixture(autouse=True)
-def measured(monkeypatch) -> list[tuple[str, Path | None]]:
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path | None]]:
     """The runs that are measured, each with the folder of its corpus."""
     return instead_of_measuring(monkeypatch)
 
 
-def test_a_finished_run_is_published_under_its_recipe_and_seed(tmp_path):
+@pytest.fixture
+def pair(tmp_path: Path, measured: Any) -> tuple[RunFolder, RunFolder]:
+    """A run, and one that started from its weights."""
+    first = make_run(tmp_path / "first", weights=b"1", scored=scores(95.0, 90.0))
+    return first, make_run(tmp_path / "second", weights=b"2", parent=first)
+
+
+def test_a_finished_run_is_published_under_its_recipe_and_seed(tmp_path: Path, measured: Any) -> None:
     run = make_run(tmp_path / "run", config=to_json(recipe_config(seed=3)))
-    target = publish(run.path, tmp_path / "results")
+    target = publish(run.path, tmp_path / "results", data_dir=tmp_path / "data")
     assert target == tmp_path / "results" / RECIPE / "seed-3"
     assert sorted(files(tmp_path / "results")) == [f"{RECIPE}/seed-3/{name}" for name in NAMES]
+    assert measured == [("run", tmp_path / "data")]
     result = read_result(target)
-    assert result.config == run.read_json("config")
-    assert result.scores == scores()
-    assert result.analysis == analysis(scores())
-    assert result.first_training is None
-    assert result.provenance["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
-    assert result.provenance["training_seconds"] == 2.0 * EPOCHS
-    assert result.provenance["trainings"] == 1
+    assert result.config == recipe_config(seed=3)
+    assert result.scores["test"].perplexity == pytest.approx(85.1)
+    assert result.weights_sha256 == hashlib.sha256(b"weights").hexdigest()
+    provenance = json.loads((target / "provenance.json").read_bytes())
+    assert provenance["training_seconds"] == 2.0 * EPOCHS
+    events = [json.loads(line)["event"] for line in (target / "metrics.jsonl").read_bytes().splitlines()]
+    assert events == ["start", "resume", *["epoch"] * EPOCHS, "end"]
 
 
-def test_the_journal_is_thinned_to_epochs_and_events(tmp_path):
-    target = publish(make_run(tmp_path / "run").path, tmp_path / "results")
-    metrics = read_result(target).metrics
-    assert metrics == [record for record in journal() if record["event"] != "window"]
-    assert [record["event"] for record in metrics] == ["start", "resume", *["epoch"] * EPOCHS, "end"]
-
-
-def test_where_a_training_went_on_is_published_with_where_it_began(tmp_path):
-    run = make_run(tmp_path / "run")
+def test_where_a_training_was_resumed_is_published_and_no_path_of_the_machine(tmp_path: Path, pair: Any) -> None:
     moves = [move_to("elsewhere", 5, precision="bfloat16")]
-    run.commit({"moves": json.dumps(moves).encode()})
-    result = read_result(publish(run.path, tmp_path / "results"))
-    assert result.environment["moves"] == moves
-    assert result.environment["processor"] == "a processor"
-    assert result.provenance["commands"][1].endswith("# in epoch 5")
-
-
-def test_no_path_of_the_machine_is_published(tmp_path):
-    first = make_run(tmp_path / "first", weights=b"1")
-    target = publish(make_run(tmp_path / "second", weights=b"2", parent=first).path, tmp_path / "results")
+    pair[1].commit({"moves": json.dumps(moves).encode()})
+    target = publish(pair[1].path, tmp_path / "results")
+    assert json.loads((target / "environment.json").read_bytes())["moves"] == moves
+    assert json.loads((target / "provenance.json").read_bytes())["commands"][-1].endswith("# in epoch 5")
     for name, content in files(target).items():
         assert str(tmp_path).encode() not in content, name
         assert b"/somebody" not in content, name
 
 
-def test_a_second_training_brings_the_first_along(tmp_path):
-    first = make_run(tmp_path / "first", weights=b"1", scored=scores(95.0, 90.0))
-    second = make_run(tmp_path / "second", weights=b"2", parent=first)
-    alone = publish(first.path, tmp_path / "alone")
-    target = publish(second.path, tmp_path / "results")
-    assert files(target / "first-training") == files(alone)
+def test_a_second_training_brings_the_first_along_published_or_not(tmp_path: Path, pair: Any, measured: Any) -> None:
+    first, second = pair
+    alone = files(publish(first.path, tmp_path / "alone"))
+    assert files(publish(second.path, tmp_path / "results") / "first-training") == alone
+    first.path.rename(tmp_path / "elsewhere")  # what is published needs no run folder, and is not measured again
+    del measured[:]
+    target = publish(second.path, tmp_path / "alone")
+    assert [name for name, _ in measured] == ["second"]
+    assert files(target / "first-training") == alone
+    assert files(target) == files(tmp_path / "results" / RECIPE / "seed-0")
     result = read_result(target)
-    assert result.provenance["trainings"] == 2
-    assert result.first_training is not None
-    assert result.first_training.scores == scores(95.0, 90.0)
-    assert result.scores == scores()
+    check_result(result)
+    assert [each.trainings for each in result.trainings_in_order()] == [1, 2]
 
 
-def test_a_third_training_brings_both(tmp_path):
-    first = make_run(tmp_path / "1", weights=b"1")
-    second = make_run(tmp_path / "2", weights=b"2", parent=first)
-    target = publish(make_run(tmp_path / "3", weights=b"3", parent=second).path, tmp_path / "results")
-    assert read_result(target).provenance["trainings"] == 3
-    assert len(files(target)) == 18
-
-
-def test_publishing_again_changes_nothing_and_measures_nothing(tmp_path, measured):
-    run = make_run(tmp_path / "run")
-    target = publish(run.path, tmp_path / "results", data_dir=tmp_path / "data")
+def test_publishing_again_changes_nothing_and_measures_nothing(tmp_path: Path, pair: Any, measured: Any) -> None:
+    target = publish(pair[1].path, tmp_path / "results")
     before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
-    assert publish(run.path, tmp_path / "results") == target
+    del measured[:]
+    for run in pair:  # the first training is part of what is there
+        assert publish(run.path, tmp_path / "results") == target
     assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
-    assert measured == [("run", tmp_path / "data")]
+    assert measured == []
 
 
-def test_an_analysis_that_lacks_is_added(tmp_path, measured):
-    run = make_run(tmp_path / "run")
-    target = publish(run.path, tmp_path / "results")
-    before = files(target)
-    without_analysis(target)
-    assert read_result(target).analysis is None
-    assert publish(run.path, tmp_path / "results") == target
-    assert files(target) == before
-    assert len(measured) == 2
+def test_another_result_is_replaced_only_on_demand(tmp_path: Path, pair: Any) -> None:
+    old = publish(make_run(tmp_path / "old").path, tmp_path / "results")
+    before = files(old)
+    for run in pair:
+        with pytest.raises(RunError, match=r"seed-0 holds the result of another run already\. .*--replace"):
+            publish(run.path, tmp_path / "results")
+    assert files(old) == before
+    assert read_result(publish(pair[1].path, tmp_path / "results", replace=True)).trainings == 2
+    target = publish(pair[0].path, tmp_path / "results", replace=True)
+    assert sorted(files(target)) == NAMES
+    assert [path.name for path in target.parent.iterdir()] == ["seed-0"]
 
 
-def test_the_first_training_is_measured_once(tmp_path, measured):
-    first = make_run(tmp_path / "first", weights=b"1")
-    second = make_run(tmp_path / "second", weights=b"2", parent=first)
-    publish(first.path, tmp_path / "results")
-    target = publish(second.path, tmp_path / "results", replace=True)
-    assert [name for name, _ in measured] == ["first", "second"]
-    assert (target / "first-training" / "analysis.json").is_file()
-
-
-def test_a_second_training_takes_the_place_of_its_first_and_of_no_other(tmp_path):
-    first, other = (make_run(tmp_path / name, weights=name.encode()) for name in ("first", "other"))
-    second = make_run(tmp_path / "second", weights=b"2", parent=first)
-    for folder, run in (("results", first), ("others", other)):
-        publish(run.path, tmp_path / folder)
-    assert read_result(publish(second.path, tmp_path / "results")).provenance["trainings"] == 2
-    before = files(tmp_path / "others")
-    with pytest.raises(RunError, match="holds another result already"):
-        publish(second.path, tmp_path / "others")
-    assert files(tmp_path / "others") == before
-
-
-def test_a_second_training_of_another_seed_is_refused(tmp_path):
-    first = make_run(tmp_path / "1", weights=b"1", config=to_json(recipe_config(seed=1)))
-    second = make_run(tmp_path / "2", weights=b"2", parent=first)
-    with pytest.raises(RunError, match=r"of \('ptb-small-re', 0\): .* one recipe and one seed"):
-        publish(second.path, tmp_path / "results")
-
-
-def test_nothing_is_measured_of_what_is_refused(tmp_path, measured):
-    publish(make_run(tmp_path / "old").path, tmp_path / "results")
-    with pytest.raises(RunError, match="another result already"):
-        publish(make_run(tmp_path / "new", weights=b"better").path, tmp_path / "results")
-    assert [name for name, _ in measured] == ["old"]
-
-
-def test_an_edited_analysis_is_named_and_measured_again_on_demand(tmp_path, measured):
+def test_a_damaged_result_is_named_and_made_again_on_demand(tmp_path: Path, measured: Any) -> None:
     run = make_run(tmp_path / "run")
     target = publish(run.path, tmp_path / "results")
     before = files(target)
     (target / "analysis.json").write_text((target / "analysis.json").read_text().replace("0.3", "0.4"))
+    (target / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match=r"analysis\.json is damaged or was edited"):
         publish(run.path, tmp_path / "results")
     assert publish(run.path, tmp_path / "results", replace=True) == target
@@ -161,135 +130,177 @@ def test_an_edited_analysis_is_named_and_measured_again_on_demand(tmp_path, meas
     assert len(measured) == 2
 
 
-def test_what_was_measured_of_another_text_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(measurement, "measure", lambda run, data_dir, device: analysis(scores(test=99.0)))
-    with pytest.raises(RunError, match=r"analysis\.json: .* nats over"):
-        publish(make_run(tmp_path / "run").path, tmp_path / "results")
+def test_the_first_training_must_be_where_it_was_with_the_weights_of_then(tmp_path: Path, pair: Any) -> None:
+    first, second = pair
+    first.commit({"weights": b"other"})
+    with pytest.raises(RunError, match=r"started from the weights of another run.*first has other weights now"):
+        publish(second.path, tmp_path / "results")
+    first.path.rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"started from the weights of another run.*There is no run folder .*first"):
+        publish(second.path, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
-def test_another_result_is_replaced_only_on_demand(tmp_path):
-    publish(make_run(tmp_path / "old").path, tmp_path / "results")
-    new = make_run(tmp_path / "new", weights=b"better", scored=scores(80.0, 79.0))
-    before = files(tmp_path / "results")
-    with pytest.raises(
-        RunError, match=r"seed-0 holds another result already \(provenance.json, scores.json differ\)\. .*--replace"
-    ):
-        publish(new.path, tmp_path / "results")
-    assert files(tmp_path / "results") == before
-    target = publish(new.path, tmp_path / "results", replace=True)
-    assert read_result(target).scores == scores(80.0, 79.0)
-    assert [path.name for path in target.parent.iterdir()] == ["seed-0"]
-
-
-def test_a_file_that_somebody_put_there_is_not_overlooked(tmp_path):
-    run = make_run(tmp_path / "run")
-    target = publish(run.path, tmp_path / "results")
-    (target / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match=r"holds another result already \(notes.txt differ\)"):
-        publish(run.path, tmp_path / "results")
-    assert (target / "notes.txt").read_text() == "mine"
-
-
-def test_a_single_training_in_place_of_a_second_leaves_nothing_of_the_first(tmp_path):
-    first = make_run(tmp_path / "1", weights=b"1")
+@pytest.mark.parametrize("other", [{"seed": 1}, {"name": "ptb-small-real"}])
+def test_both_trainings_are_of_one_recipe_and_seed(tmp_path: Path, measured: Any, other: Any) -> None:
+    first = make_run(tmp_path / "1", weights=b"1", config=to_json(recipe_config(**other)))
     second = make_run(tmp_path / "2", weights=b"2", parent=first)
-    publish(second.path, tmp_path / "results")
-    target = publish(first.path, tmp_path / "results", replace=True)
-    assert sorted(files(target)) == NAMES
-    assert read_result(target).first_training is None
+    with pytest.raises(RunError, match="its training started from the weights"):
+        publish(second.path, tmp_path / "results")
 
 
-def test_a_run_that_is_not_finished_is_refused(tmp_path):
-    run = RunFolder.create(
-        tmp_path / "run", {"config": json.dumps(to_json(recipe_config())).encode(), "environment": b"{}"}
-    )
-    with pytest.raises(RunError, match=r"run is not finished: .* Go on with it: `tiedlm train --resume .*run`"):
-        publish(run.path, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
-
-
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(RunError, match="There is no run folder"):
-        publish(tmp_path / "run", tmp_path / "results")
-
-
-def test_a_changed_config_is_refused(tmp_path):
+def test_runs_that_are_unfinished_changed_foreign_or_contradict_themselves_are_refused(
+    tmp_path: Path, measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = recipe_config()
-    changed = replace(whole, training=replace(whole.training, epochs=2))
-    run = make_run(tmp_path / "run", config=to_json(changed), records=journal(2))
-    with pytest.raises(
-        ConfigError, match=rf"not one of the recipe '{RECIPE}': training.epochs is 2, the recipe's {EPOCHS}"
-    ):
-        publish(run.path, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
-
-
-def test_an_unknown_recipe_is_refused(tmp_path):
-    run = make_run(tmp_path / "run", config=to_json(recipe_config()) | {"recipe": "ptb-smal-re"})
+    changed = to_json(replace(whole, training=replace(whole.training, epochs=2)))
+    unfinished = {"config": json.dumps(to_json(whole)).encode(), "environment": b"{}"}
+    with pytest.raises(RunError, match=r"is not finished: .* Resume it: `tiedlm train --resume .*unfinished`"):
+        publish(RunFolder.create(tmp_path / "unfinished", unfinished).path, tmp_path / "results")
+    with pytest.raises(RunError, match="There is no run folder"):
+        publish(tmp_path / "nowhere", tmp_path / "results")
+    with pytest.raises(ConfigError, match=rf"not one of the recipe '{RECIPE}': training.epochs is 2"):
+        publish(make_run(tmp_path / "changed", config=changed, records=journal(2)).path, tmp_path / "results")
     with pytest.raises(ConfigError, match=f"Did you mean '{RECIPE}'"):
-        publish(run.path, tmp_path / "results")
+        publish(
+            make_run(tmp_path / "name", config=to_json(whole) | {"recipe": "ptb-smal-re"}).path, tmp_path / "results"
+        )
+    with pytest.raises(RunError, match=rf"metrics\.jsonl must have each of {EPOCHS} epochs"):
+        publish(make_run(tmp_path / "short", records=journal(EPOCHS - 1)).path, tmp_path / "results")
+    monkeypatch.setattr(module, "measure", lambda *_: analysis(scores(test=99.0)))
+    with pytest.raises(RunError, match=r"analysis\.json is of .*, but the scores are"):
+        publish(make_run(tmp_path / "other-text").path, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("missing", ["commit", "corpus", "parent"])
-def test_an_environment_without_a_field_is_refused(tmp_path, missing):
+def test_an_environment_without_a_field_is_refused(tmp_path: Path, measured: Any, missing: str) -> None:
     run = make_run(tmp_path / "run")
-    told = {name: value for name, value in run.read_json("environment").items() if name != missing}
-    contents = {"config": run.read("config"), "environment": json.dumps(told).encode()}
-    other = RunFolder.create(tmp_path / "other", contents)
+    fields = {name: value for name, value in run.read_json("environment").items() if name != missing}
+    other = RunFolder.create(
+        tmp_path / "other", {"config": run.read("config"), "environment": json.dumps(fields).encode()}
+    )
     other.commit({"weights": b"weights", "scores": run.read("scores")})
-    with pytest.raises(RunError, match=rf"other lacks what a result tells \(KeyError\('{missing}'\)\)"):
+    with pytest.raises(RunError, match=rf"other has no field '{missing}', which a result needs"):
         publish(other.path, tmp_path / "results")
 
 
-def test_contradictions_are_refused_before_anything_is_written(tmp_path):
-    run = make_run(tmp_path / "run", records=journal(EPOCHS - 1))
-    with pytest.raises(RunError, match=rf"run: metrics.jsonl should have one record for each of {EPOCHS} epochs"):
-        publish(run.path, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
+def test_a_full_disk_leaves_the_old_result(tmp_path: Path, pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = publish(pair[0].path, tmp_path / "results")
+    before = files(target)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tiedlm.files.write_bytes", full)
+    with pytest.raises(RunError, match="could not be saved: No space left"):
+        publish(pair[1].path, tmp_path / "results")
+    assert files(tmp_path / "results") == {f"{RECIPE}/seed-0/{name}": content for name, content in before.items()}
 
 
-def test_the_first_training_must_still_be_there(tmp_path):
-    first = make_run(tmp_path / "first", weights=b"1")
-    second = make_run(tmp_path / "second", weights=b"2", parent=first)
-    first.path.rename(tmp_path / "elsewhere")
-    with pytest.raises(
-        RunError, match=r"second started from the weights of another run.*There is no run folder .*first"
-    ):
-        publish(second.path, tmp_path / "results")
+KILLED = """
+import sys
+from pathlib import Path
+from tiedlm.files import replace_dir
+number = 0
+while True:
+    number += 1
+    replace_dir(Path(sys.argv[1]), {name: b"%d" % number for name in ("a", "b", "first/c")})
+"""
 
 
-def test_the_first_training_must_have_the_weights_of_then(tmp_path):
-    first = make_run(tmp_path / "first", weights=b"1")
-    second = make_run(tmp_path / "second", weights=b"2", parent=first)
-    first.commit({"weights": b"other"})
-    with pytest.raises(RunError, match=r"started from other weights than .*first has now"):
-        publish(second.path, tmp_path / "results")
+def test_a_folder_is_replaced_in_one_step_that_no_kill_cuts_in_two(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    replace_dir(target, {name: b"0" for name in ("a", "b", "first/c")})
+    for _ in range(8):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(target)])
+        start = files(target)
+        while files(target) in (start, {}):  # until it is at it
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        contents = files(target)
+        assert sorted(contents) == ["a", "b", "first/c"]
+        assert len(set(contents.values())) == 1
+    replace_dir(target, {"a": b"last"})
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert files(target) == {"a": b"last"}
 
 
-def test_the_first_training_must_be_of_the_same_recipe(tmp_path):
-    first = make_run(tmp_path / "first", weights=b"1", config=to_json(recipe_config(name="ptb-small-real")))
-    second = make_run(tmp_path / "second", weights=b"2", parent=first)
-    with pytest.raises(RunError, match="must be of one recipe"):
-        publish(second.path, tmp_path / "results")
+def test_where_the_system_cannot_exchange_folders_the_old_one_is_moved_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiedlm.files._exchange", lambda one, other: False)
+    for content in (b"1", b"2"):
+        replace_dir(tmp_path / "folder", {"a": content})
+    assert files(tmp_path) == {"folder/a": b"2"}
 
 
-def test_what_the_training_itself_leaves_is_published(tmp_path, monkeypatch):
-    monkeypatch.undo()  # it is measured here
+def commands(seed: int = 3, before: list[str] | None = None, moves: Any = (), **runtime: Any) -> list[str]:
+    whole = recipe_config(seed=seed, threads=None)
+    config = replace(whole, runtime=replace(whole.runtime, **runtime))
+    return repeat_commands(config, environment(threads=4) | {"moves": list(moves)}, before or [])
+
+
+def test_commands_repeat_a_training_with_its_threads_and_runtime() -> None:
+    own = "tiedlm train ptb-small-re --seed 3"
+    assert commands() == [f"{own} --runtime.threads 4 --run-dir runs/ptb-small-re-seed-3"]
+    assert commands(precision="bfloat16", save_seconds=9.0) == [
+        f"{own} --runtime.precision bfloat16 --runtime.save-seconds 9.0 --runtime.threads 4 --run-dir "
+        "runs/ptb-small-re-seed-3"
+    ]
+    assert commands(device="cuda") == [f"{own} --runtime.device cuda --run-dir runs/ptb-small-re-seed-3"]
+
+
+def test_a_command_for_each_training_and_each_change_of_runtime() -> None:
+    first = commands()
+    assert commands(before=first) == [
+        *first,
+        "tiedlm train ptb-small-re --seed 3 --runtime.threads 4 --run-dir runs/ptb-small-re-seed-3-training-2 "
+        "--from runs/ptb-small-re-seed-3",
+    ]
+    moves = [move_to("same", 4, threads=4), move_to("other", 9, precision="bfloat16", threads=2)]
+    assert commands(moves=moves)[1:] == [
+        "tiedlm train --resume runs/ptb-small-re-seed-3 --runtime.precision bfloat16 --runtime.threads 2  # in epoch 9"
+    ]
+
+
+def test_what_the_training_itself_leaves_is_measured_and_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
     config = with_epochs(small_config(tmp_path), 1)
-    monkeypatch.setattr(differences, "recipe", lambda name: replace(config, seed=0))
-    first = loop.train(config, tmp_path / "first", cache_dir=tmp_path / "cache", display=Silence())
-    second = loop.train(
-        config, tmp_path / "second", start_from=first.path, cache_dir=tmp_path / "cache", display=Silence()
-    )
+    for owner in (module, results_module):
+        monkeypatch.setattr(owner, "recipe", lambda name: replace(config, seed=0))
+    options: Any = {"cache_dir": tmp_path / "cache", "display": Silence()}
+    first = loop.train(config, tmp_path / "first", **options)
+    second = loop.train(config, tmp_path / "second", start_from=first.path, **options)
     result = read_result(publish(second.path, tmp_path / "results"))
-    assert result.scores == second.read_json("scores")
-    assert result.provenance["weights_sha256"] == hashlib.sha256(second.read("weights")).hexdigest()
-    assert result.first_training is not None
-    assert result.first_training.scores == first.read_json("scores")
-    assert {record["event"] for record in result.metrics} == {"start", "epoch", "end"}
-    for stage, run in ((result, second), (result.first_training, first)):
-        assert stage.analysis is not None
-        assert stage.analysis["score"]["nll_nats"] == pytest.approx(run.read_json("scores")["test"]["nll_nats"])
-        assert stage.analysis["blocks"].keys() == stage.analysis["probability"].keys()
+    assert result.weights_sha256 == hashlib.sha256(second.read("weights")).hexdigest()
+    for each, run in zip(result.trainings_in_order(), (first, second), strict=True):
+        assert each.scores["test"].nll_nats == run.read_json("scores")["test"]["nll_nats"]
+        assert each.analysis.score.nll_nats == pytest.approx(each.scores["test"].nll_nats)
+    blocks = result.analysis.blocks
+    names = {*FREQUENT_WORDS, *(f"{word}, everywhere" for word in FREQUENT_WORDS), NEAR, TARGET}
+    assert {"the", "the, everywhere", NEAR, TARGET} <= blocks.keys() <= names
+    words = result.scores["test"].words
+    assert sum(blocks["the, everywhere"].counts) == sum(blocks[NEAR].counts) == words
+    assert 0 < sum(blocks["the"].counts) < words
+    assert list(result.analysis.next_words) == [known.phrase for known in PREDICTIONS]
+    run, phrase = load_run(second.path), PREDICTIONS[0].phrase
+    expected = next_words(run.model, run.vocabulary, phrase.split(), 10)
+    assert result.analysis.next_words[phrase] == tuple((word, round(p, 7)) for word, p in expected)
+    assert measure(second.path)["next_words"][0]["unknown"]
+    assert os.listdir(tmp_path / "results" / config.recipe) == [f"seed-{config.seed}"]
+
+
+def test_the_command_line_trains_what_the_commands_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(loop, "train", lambda config, run, *, start_from, **_: calls.append((config, run, start_from)))
+    monkeypatch.setattr(train, "run_config", lambda run: recipe_config(name="demo-real"))
+    for line in commands(before=commands(precision="bfloat16")):
+        assert train.train(shlex.split(line)[2:]) == 0
+    first, second = calls
+    assert first[0] == replace(recipe_config(3, threads=4), runtime=RuntimeConfig(threads=4, precision="bfloat16"))
+    assert second[0] == recipe_config(3, threads=4)
+    assert (second[2], first[2]) == (first[1], None)

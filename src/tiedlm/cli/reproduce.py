@@ -12,7 +12,7 @@ import tyro
 from tiedlm.cli.arguments import Budget, Device, Directory, Integer, RunPath, Seeds, Switch, parse
 from tiedlm.cli.output import say
 from tiedlm.errors import ArgumentError, RunError
-from tiedlm.paper.figure1_records import RUNS
+from tiedlm.paper.figure1 import RUNS
 from tiedlm.paper.plan import FIGURE_1, SEEDS
 from tiedlm.runs.config import Precision
 
@@ -27,10 +27,10 @@ class ReproduceArgs:
     """Train what the paper's rows lack, show how far they are, or make tables and figures anew from the results.
 
     With targets alone it trains: cheapest first, several at once, going on with what was cut, and publishes what is
-    finished. Targets are tables and figures (table1, table2, table3, table4, figure1, figure2), `beside` (rows that
-    the paper lacks) and rows, which have their recipes' names; none means all rows, to list. figure1 is named alone:
-    its runs are those of the theory experiment, one after the other, and the command given several times at once
-    shares them.
+    finished. Targets are tables and figures (table1, table2, table3, table4, figure1, figure2), `beside` and `controls`
+    (rows that the paper lacks) and rows, which have their recipes' names; none means all rows but controls, to list.
+    figure1 is named alone: its runs are those of the theory experiment, one after the other, and the command given
+    several times at once shares them.
     """
 
     targets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()
@@ -181,8 +181,7 @@ class PublishArgs:
 def publish(arguments: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     given = parse(PublishArgs, arguments, "publish")
-    from tiedlm.paper import publish as publishing
+    from tiedlm.paper.publish import publish as publish_run
 
-    options = {"replace": given.replace, "data_dir": given.data_dir, "device": given.device}
-    say(publishing.publish(given.run, given.results, **options))
+    say(publish_run(given.run, given.results, replace=given.replace, data_dir=given.data_dir, device=given.device))
     return 0

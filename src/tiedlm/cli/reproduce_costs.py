@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiedlm.cli.reproduce_trainings import trainings
-from tiedlm.paper.costs import Estimate
-from tiedlm.paper.machines import Conditions
-from tiedlm.paper.plan import Step
-from tiedlm.paper.published import PUBLISHED
+from tiedlm.paper.plan import Estimate, Missing, trainings
+from tiedlm.paper.published import ROWS
+from tiedlm.paper.results import Conditions
 from tiedlm.training.duration import duration
 
 UNKNOWN = "unknown"
 
 
-def cost(steps: Sequence[Step], here: Conditions) -> str:
+def cost(steps: Sequence[Missing], here: Conditions) -> str:
     """Return how long the trainings for one row's steps would take, and of which others that is told."""
     if not steps:
         return "-"
@@ -38,7 +36,7 @@ def what_costs_are(here: Conditions) -> str:
 
 def _others(found: Estimate, name: str, here: Conditions) -> list[str]:
     """Return in words what was otherwise in the recorded trainings."""
-    size = [] if found.of_size == PUBLISHED[name].size else [f"{found.of_size} network"]
+    size = [] if found.of_size == ROWS[name].size else [f"{found.of_size} network"]
     conditions = found.conditions
     told = {"precision": conditions.precision, "threads": _threads(conditions), "machine": conditions.machine}
     return [*size, *(words for name, words in told.items() if getattr(conditions, name) != getattr(here, name))]

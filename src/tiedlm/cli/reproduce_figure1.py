@@ -10,8 +10,8 @@ import torch
 
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import say
-from tiedlm.paper.figure1_points import PLACE
-from tiedlm.paper.figure1_runs import Left, measure_figure1
+from tiedlm.paper.figure1 import FOLDER
+from tiedlm.paper.theory import Figure1Status, run_missing
 from tiedlm.training.display import PlainDisplay
 
 THREADS = 1
@@ -28,26 +28,26 @@ def reproduce_figure1(results: Path, runs: Sequence[int], *, budget_seconds: int
         data_dir: folder with corpora; None is the usual one.
 
     Raises:
-        TiedlmError: as `measure_figure1`.
+        TiedlmError: as `run_missing`.
     """
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(THREADS)
-        left = measure_figure1(runs, results / PLACE, data_dir, PlainDisplay(), budget_seconds=budget_seconds)
+        status = run_missing(runs, results / FOLDER, data_dir, PlainDisplay(), budget_seconds=budget_seconds)
     except KeyboardInterrupt:
         say("tiedlm: interrupted; what was done is kept, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
     finally:
         torch.set_num_threads(before)
-    say(_told(left))
+    say(_status_text(status))
     return 0
 
 
-def _told(left: Left) -> str:
-    if not left.missing:
+def _status_text(status: Figure1Status) -> str:
+    if not status.missing:
         return "Nothing is missing: `tiedlm reproduce --render` draws the figure of what there is."
-    why = "the time is up" if left.out_of_time else "other processes are at them"
+    why = "the time is up" if status.out_of_time else "other processes are at them"
     return (
-        f"{left.finished} runs are finished, {left.missing} are not ({why}): the same command goes on with them. "
+        f"{status.finished} runs are finished, {status.missing} are not ({why}): the same command goes on with them. "
         "`tiedlm reproduce --render` draws the figure of what there is."
     )

@@ -9,17 +9,21 @@ from typing import Any
 
 from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.cli.reproduce_costs import cost, what_costs_are
-from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.native.device import device_name, processor
-from tiedlm.paper.collect import Row, collect
-from tiedlm.paper.costs import Estimate, begun
-from tiedlm.paper.figure1 import figure1_table, standing
-from tiedlm.paper.figure1_points import Points, read_points
-from tiedlm.paper.machines import Conditions
-from tiedlm.paper.ordering import headline
-from tiedlm.paper.page_parts import verdict
-from tiedlm.paper.plan import FIGURE_1, Step, missing, select
-from tiedlm.paper.tables import NOT_RUN
+from tiedlm.paper.figure1 import Figure1, read_outcomes, summary_text
+from tiedlm.paper.plan import (
+    FIGURE_1,
+    Estimate,
+    Missing,
+    Training,
+    default_conditions,
+    missing,
+    select,
+    trainings,
+)
+from tiedlm.paper.plan import summary_text as rows_text
+from tiedlm.paper.results import Conditions, Row, read_rows
+from tiedlm.paper.tables import NOT_RUN, figure1_table
 from tiedlm.runs.config import RuntimeConfig
 
 HEADINGS = ("row", "in", "paper's test", "ours", "seeds", "missing", "cost here")
@@ -33,20 +37,20 @@ def print_list(
     Raises:
         TiedlmError: targets that there are not, results that are refused, run folders that are damaged.
     """
-    points = read_points(results)
+    figure1 = read_outcomes(results)
     if list(targets) == [FIGURE_1]:
-        _print_figure1(points, json=json)
+        _print_figure1(figure1, json=json)
         return
-    rows, where = collect(results), machine(runtime)
+    rows, where = read_rows(results), machine(runtime)
     names, precision = select(targets, only), runtime.get("precision")
     steps = missing(names, rows, where, precision=precision)
     if json:
         print_json(_as_json(names, rows, steps, runtime))
         return
-    here = begun(where, precision)
+    here = default_conditions(where, precision)
     cells = [_cells(rows[name], [step for step in steps if step.recipe == name], here) for name in names]
     print_table(HEADINGS, cells, align="llrlrll")
-    say(f"\n{what_costs_are(here) if steps else ''}{verdict(rows)}{standing(points)}")
+    say(f"\n{what_costs_are(here) if steps else ''}{rows_text(rows)}{summary_text(figure1)}")
 
 
 def machine(runtime: Mapping[str, Any]) -> str:
@@ -64,7 +68,7 @@ def machine(runtime: Mapping[str, Any]) -> str:
     return device_name(device)
 
 
-def _cells(row: Row, steps: Sequence[Step], here: Conditions) -> list[str]:
+def _cells(row: Row, steps: Sequence[Missing], here: Conditions) -> list[str]:
     paper = row.published
     again = "" if paper.trainings == 1 else f" ({paper.trainings} trainings)"
     printed = "-" if paper.test is None else f"{paper.test}{again}"
@@ -74,33 +78,33 @@ def _cells(row: Row, steps: Sequence[Step], here: Conditions) -> list[str]:
 
 
 def _ours(row: Row) -> str:
-    sample = headline(row)
+    sample = row.test()
     if sample is not None:
-        return sample.told()
+        return sample.text()
     others = {number: row.perplexity("test", number) for number in row.trainings()}
-    told = [f"{found.told()} after {number}" for number, found in others.items() if found is not None]
+    told = [f"{found.text()} after {number}" for number, found in others.items() if found is not None]
     return told[-1] if told else NOT_RUN
 
 
-def _print_figure1(points: Points | None, *, json: bool) -> None:
+def _print_figure1(figure1: Figure1 | None, *, json: bool) -> None:
     """Print the points of Figure 1, and what of it is missing."""
     if json:
-        print_json({"figure1": None if points is None else _points_json(points)})
+        print_json({"figure1": None if figure1 is None else _figure1_json(figure1)})
         return
-    if points is not None:
-        grid = figure1_table(points)
-        print_table(grid.headings, grid.rows, align=grid.align)
+    if figure1 is not None:
+        table = figure1_table(figure1)
+        print_table(table.headings, table.rows(), align=table.align)
         say()
-    say(standing(points))
+    say(summary_text(figure1))
 
 
-def _points_json(points: Points) -> dict[str, Any]:
-    missing = [{"tau": tau, "beta": beta, "runs": runs} for (tau, beta), runs in points.missing().items()]
-    return {**asdict(points), "chance": points.chance, "missing": missing}
+def _figure1_json(figure1: Figure1) -> dict[str, Any]:
+    missing = [{"tau": tau, "beta": beta, "runs": runs} for (tau, beta), runs in figure1.missing().items()]
+    return {**asdict(figure1), "chance": figure1.chance, "missing": missing}
 
 
 def _as_json(
-    names: Sequence[str], rows: dict[str, Row], steps: Sequence[Step], runtime: Mapping[str, Any]
+    names: Sequence[str], rows: dict[str, Row], steps: Sequence[Missing], runtime: Mapping[str, Any]
 ) -> dict[str, Any]:
     estimates = {step.recipe: step.estimate for step in steps}
     return {
@@ -115,7 +119,11 @@ def _row_json(row: Row) -> dict[str, Any]:
         str(number): {split: sample.by_seed for split in ("valid", "test") if (sample := row.perplexity(split, number))}
         for number in row.trainings()
     }
-    return {"row": row.name, "published": asdict(row.published), "ours_after_trainings": ours}
+    return {
+        "row": row.name,
+        "published": {"row": row.published.model, **asdict(row.published)},
+        "ours_after_trainings": ours,
+    }
 
 
 def _training_json(training: Training, estimate: Estimate | None, runtime: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tiedlm.cli.main import ERROR, INTERRUPTED
-from tiedlm.cli.output import say
+from tiedlm.cli.output import print_table, say
 from tiedlm.cli.reproduce_list import machine
-from tiedlm.cli.reproduce_measure import unmeasured
 from tiedlm.cli.reproduce_publish import Publishing
-from tiedlm.cli.reproduce_trainings import Training, trainings
 from tiedlm.cli.train import require_finished, run_config, warn_slow_bfloat16
-from tiedlm.config import to_json
 from tiedlm.launching import Job, State, launch
-from tiedlm.paper.collect import Row, collect
-from tiedlm.paper.differences import check_is_recipe
-from tiedlm.paper.plan import missing, select
+from tiedlm.paper.plan import Training, missing, select, trainings
 from tiedlm.paper.publish import publish
+from tiedlm.paper.results import Row, check_is_recipe, read_rows
+from tiedlm.paper.tables import perplexity_table
 from tiedlm.runs.config import RunConfig
 
 
@@ -40,7 +37,7 @@ class Wanted:
 
 
 def train_missing(results: Path, wanted: Wanted) -> int:
-    """Measure, train and publish what rows lack, and return the exit status.
+    """Train and publish what rows lack, and return the exit status.
 
     Args:
         results: the folder of all results; what is finished is added to it.
@@ -51,10 +48,7 @@ def train_missing(results: Path, wanted: Wanted) -> int:
             config, what `launch` raises, or trainings that failed.
     """
     here = machine(wanted.runtime)
-    names, rows = select(wanted.targets, wanted.only), collect(results)
-    for run in unmeasured(names, rows, wanted.seeds):
-        device = wanted.runtime.get("device", "cpu")
-        say(f"{publish(run, results, data_dir=wanted.data_dir, device=device)} was measured")
+    names, rows = select(wanted.targets, wanted.only), read_rows(results)
     steps = missing(names, rows, here, wanted.seeds, precision=wanted.runtime.get("precision"))
     found = trainings(steps)
     if not found:
@@ -80,13 +74,15 @@ def train_missing(results: Path, wanted: Wanted) -> int:
         return INTERRUPTED
     require_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
     done = sum(outcome.state is State.FINISHED for outcome in outcomes)
+    table = perplexity_table("rows", read_rows(results), names)
+    print_table(table.headings, table.rows(), align=table.align)
     say(f"{done} trainings are finished, {len(outcomes) - done} are not: the same command goes on with them.")
     return ERROR if refused else 0
 
 
 def _job(training: Training, wanted: Wanted) -> Job:
     config = run_config(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.runtime)
-    check_is_recipe(to_json(config))
+    check_is_recipe(config)
     return Job(config=config, run_dir=training.run_dir, start_from=training.start_from, data_dir=wanted.data_dir)
 
 

@@ -1,148 +1,375 @@
-"""Figure 1: how near the spans of input and output table come under the theory experiment's loss, over beta and tau."""
+"""Figure 1: the settings of its runs, their grid, and the results of those that are finished. Imports no torch.
+
+    results/figure1/
+    ├── provenance.json    the command that repeats it, seconds of training, sha256 of every record
+    └── runs/              a record of each finished run: config, environment, seconds and outcome
+
+A run is one training of the paper's theory experiment (section 6.2, `theory`). It has two phases. In the first the
+network learns a stretch of text by heart, with word vectors that hardly move; in the second the vectors come together,
+as equation 6.1 moves them, and softmax becomes linear in what is left of their differences. Either alone leaves more
+directions of the word vectors' span outside that of the classifier (`docs/reproduction.md`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import hashlib
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
-from tiedlm.paper.drawing import pictures, titled
-from tiedlm.paper.figure1_points import Point, Points
-from tiedlm.paper.grid import Grid
-from tiedlm.paper.published_points import FIGURE_1_POINTS
-from tiedlm.paper.samples import Sample
-from tiedlm.paper.tables import NOT_RUN, NOTHING, value
+from tiedlm.config import to_json
+from tiedlm.errors import ArgumentError, RunError
+from tiedlm.files import write_json
+from tiedlm.paper.published import FIGURE_1_POINTS
+from tiedlm.paper.results import PROVENANCE, checksum, get_field, parse_json, read_file, read_verified
+from tiedlm.paper.statistics import Sample
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from tiedlm.theory.collapse import Spread
 
-OURS, PAPER, CHANCE = "#0072B2", "#D55E00", "#555555"
-LETTERS = {"beta": "a", "tau": "b"}
-"""What a panel varies → its letter in the paper."""
-TITLE = "Figure 1: distance between the spans of input and output table"
-
-
-def figure1(points: Points) -> dict[str, bytes]:
-    """Return the figure as `png` and `svg`: means with every run, the chance level, and what the paper tells."""
-
-    def draw(figure: Figure) -> None:
-        for axes, name in zip(figure.subplots(1, 2, sharey=True), points.panels, strict=True):
-            _draw_panel(axes, name, LETTERS[name], points)
-
-    return pictures(draw, width=7.2, height=3.0)
+FORMAT, VERSION, RECORD_FORMAT = "tiedlm-figure1", 2, 4
+FOLDER = "figure1"
+"""Name of the figure's folder below the folder of all results."""
+RUNS = (0, 1, 2, 3, 4)
+"""Runs of each point where none are named; the paper made 10."""
 
 
-def figure1_table(points: Points) -> Grid:
-    """Return the same as a table: mean, spread and number of runs of each point, beside the paper's."""
-    rows = [_row(name, point) for name, panel in points.panels.items() for point in panel]
-    headings = ("panel", "β", "τ", "runs", "distance", "the paper")
-    return Grid(title=TITLE, headings=headings, align="lrrrrl", rows=rows)
+@dataclass(frozen=True, kw_only=True)
+class TheoryPhase:
+    """Epochs under one set of rates.
+
+    Those of layers, biases and vectors hold for the first half and then fall in a line towards 0; the classifier's
+    holds to the end.
+    """
+
+    epochs: int
+    """Passes over the stretch."""
+    layer_rate: float
+    """Learning rate of the LSTM layers' weights, by Muon."""
+    bias_rate: float
+    """Learning rate of the LSTM layers' biases, by Adam."""
+    vectors_by: Literal["adam", "sgd"]
+    """Optimiser of the word vectors: Adam, or stochastic gradient descent."""
+    vector_rate: float
+    """Their learning rate."""
+    classifier_rate: float
+    """Learning rate of classifier and bias, by stochastic gradient descent."""
+    clip_norm: float
+    """Maximum norm of the whole gradient: so small that the tables keep their pace while the loss vanishes."""
 
 
-def figure1_csv(points: Points) -> Grid:
-    """Return the same to compute with: a column for each number, empty where there is none."""
-    rows = [_values(name, point) for name, panel in points.panels.items() for point in panel]
-    headings = ("panel", "beta", "tau", "runs", "mean", "sd", "paper")
-    return Grid(title=TITLE, headings=headings, align="l" * len(headings), rows=rows)
+MEMORISE_PHASE = TheoryPhase(
+    epochs=60,
+    layer_rate=0.06,
+    bias_rate=0.005,
+    vectors_by="adam",
+    vector_rate=1e-4,
+    classifier_rate=128.0,
+    clip_norm=0.3125,
+)
+ALIGN_PHASE = TheoryPhase(
+    epochs=40,
+    layer_rate=0.03,
+    bias_rate=0.0025,
+    vectors_by="sgd",
+    vector_rate=4.0,
+    classifier_rate=32.0,
+    clip_norm=1.25,
+)
 
 
-def standing(points: Points | None) -> str:
+@dataclass(frozen=True, kw_only=True)
+class TheoryConfig:
+    """One point of the figure, and how it is trained. The loss is summed over steps and averaged over streams.
+
+    Raises:
+        ArgumentError: temperature not above 0, beta outside [0, 1].
+    """
+
+    temperature: float
+    """tau."""
+    beta: float
+    """Share of the augmented term, in [0, 1]."""
+    text_words: int = 20_000
+    """Words of the stretch, `<eos>` at the ends of lines included (the paper's 20,000)."""
+    units: int = 300
+    """Width of word vectors, layers and classifier (the paper's 300)."""
+    layers: int = 2
+    """LSTM layers (the paper's two)."""
+    apart: TheoryPhase = MEMORISE_PHASE
+    """The first phase."""
+    together: TheoryPhase = ALIGN_PHASE
+    """The second."""
+    streams: int = 40
+    """Streams side by side (B)."""
+    steps: int = 20
+    """Steps of a window (T)."""
+    init_range: float = 0.1
+    """Every parameter but the classifier starts uniform in (-init_range, init_range), word vectors then at norm 1."""
+    classifier_range: float = 0.0
+    """The classifier starts uniform in (-classifier_range, classifier_range)."""
+    detach_target: bool = False
+    """Stop the gradient at the soft target; the paper's equation 6.1 differentiates it too."""
+    fit_evaluations: int = 25
+    """Maximum evaluations of the loss while the classifier alone is trained, at the end."""
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ArgumentError(f"temperature is {self.temperature}, but must be above 0.")
+        if not 0 <= self.beta <= 1:
+            raise ArgumentError(
+                f"beta is {self.beta}, but must lie in [0, 1]: 0 is cross-entropy alone, 1 the augmented term."
+            )
+
+    @property
+    def epochs(self) -> int:
+        """Return the passes over the stretch, of both phases."""
+        return self.apart.epochs + self.together.epochs
+
+    def phase(self, epoch: int) -> tuple[TheoryPhase, float]:
+        """Return the phase of an epoch, from 1, and the share of its full learning rates: 1, then down in a line."""
+        first = epoch <= self.apart.epochs
+        phase, done = (self.apart, 0) if first else (self.together, self.apart.epochs)
+        return phase, min(1.0, 2 * (phase.epochs - (epoch - done) + 1) / (phase.epochs + 1))
+
+
+TRAINING = TheoryConfig(temperature=1.0, beta=1.0)
+"""How every run is trained; temperature and beta are those of its point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheoryOutcome:
+    """What a run came to, with the classifier at its optimum; means are over the words of the stretch."""
+
+    distance: float
+    """Subspace distance between word vectors and classifier."""
+    distance_centred: float
+    """The same once the mean over the words is taken off both tables: softmax does not see what all words share."""
+    distance_as_trained: float
+    """The same after the last epoch, before the classifier was trained alone."""
+    words: int
+    """V, the distinct words of the stretch."""
+    vectors: Spread
+    """How the word vectors lie."""
+    classifier: Spread
+    """How the classifier's rows lie."""
+    feature_norm_squared: float
+    """Mean |h|^2."""
+    cross_entropy_nats: float
+    """Mean cross-entropy a word."""
+    augmented: float
+    """Mean tau^2 V J_aug a word."""
+
+
+class Setting(NamedTuple):
+    """A point of the grid."""
+
+    tau: float
+    beta: float
+
+    def __str__(self) -> str:
+        return f"tau {self.tau:g}, beta {self.beta:g}"
+
+    def config(self, training: TheoryConfig) -> TheoryConfig:
+        return replace(training, temperature=self.tau, beta=self.beta)
+
+
+PANELS: dict[str, tuple[Setting, ...]] = {
+    "beta": tuple(Setting(10.0, beta) for beta in (0.0, 0.25, 0.5, 0.75, 1.0)),
+    "tau": tuple(Setting(tau, 1.0) for tau in (1.0, 2.0, 5.0, 10.0, 20.0)),
+}
+"""(a) from cross-entropy alone to the augmented term alone, at the paper's tau; (b) the augmented term alone."""
+GRID = tuple(dict.fromkeys(setting for panel in PANELS.values() for setting in panel))
+"""Every point once; tau = 10 with beta = 1 is in both panels."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is read of the record of a finished run."""
+
+    distance: float
+    words: int
+    seconds: float
+    sha256: str
+
+
+Records = dict[tuple[Setting, int], Record]
+"""(point, number of the run) → record."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One setting, and the distance of each run."""
+
+    tau: float
+    beta: float
+    distances: Sample | None
+    """Number of the run → distance, in [0, 1]; None where no run is finished."""
+
+    def paper(self, panel: str) -> str | None:
+        """Return what the paper says of it; None where it says nothing."""
+        place = (panel, self.tau, self.beta)
+        return next((p.description for p in FIGURE_1_POINTS if (p.panel, p.tau, p.beta) == place), None)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Figure1:
+    """Both panels, and the size of the tables."""
+
+    words: int
+    """Rows of the tables (V): distinct words of a run's text, the mean over runs."""
+    units: int
+    """Columns of the tables (d)."""
+    runs: tuple[int, ...]
+    """Numbers of the runs that each point should have: those that any point has."""
+    panels: dict[str, tuple[Point, ...]]
+    """`beta` and `tau`: points ascending in what the panel is named after."""
+
+    @property
+    def chance(self) -> float:
+        """Return the distance of two random d-dimensional subspaces of R^V: sqrt(1 - d/V)."""
+        return math.sqrt(1 - self.units / self.words)
+
+    @property
+    def total(self) -> int:
+        """Return how many runs both panels are made of; a point that is in both is measured once."""
+        return len(self.runs) * len(GRID)
+
+    def missing(self) -> dict[Setting, list[int]]:
+        """Return point → the numbers of the runs that are not finished, of points that lack some."""
+        points = {Setting(point.tau, point.beta): point for panel in self.panels.values() for point in panel}
+        runs = {
+            setting: [run for run in self.runs if point.distances is None or run not in point.distances.by_seed]
+            for setting, point in points.items()
+        }
+        return {setting: numbers for setting, numbers in runs.items() if numbers}
+
+
+def read_outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1 | None:
+    """Return the points below the folder of all results; None where Figure 1 was not run.
+
+    Raises:
+        RunError: a record is missing, damaged, edited, not listed, or of another training than `training`.
+    """
+    folder = results / FOLDER
+    if not (folder / PROVENANCE).exists():
+        return None
+    _, contents = read_verified(folder, FORMAT, VERSION)
+    records = dict(_record(folder, folder / name, content, training) for name, content in contents.items())
+    if not records:
+        return None
+    words = {run: record.words for (_, run), record in records.items()}
+
+    def point(setting: Setting) -> Point:
+        distances = {run: record.distance for (one, run), record in records.items() if one == setting}
+        return Point(tau=setting.tau, beta=setting.beta, distances=Sample(distances) if distances else None)
+
+    return Figure1(
+        words=round(statistics.fmean(words.values())),
+        units=training.units,
+        runs=tuple(sorted(words)),
+        panels={name: tuple(map(point, settings)) for name, settings in PANELS.items()},
+    )
+
+
+def record_path(folder: Path, setting: Setting, run: int) -> Path:
+    return folder / "runs" / f"tau-{setting.tau:g}-beta-{setting.beta:g}-run-{run}.json"
+
+
+def read_records(folder: Path, training: TheoryConfig) -> Records:
+    """Return the records of all finished runs, listed in the provenance or not yet.
+
+    Raises:
+        RunError: a record is damaged, or of another training.
+    """
+    paths = sorted((folder / "runs").glob("*.json"))
+    return dict(sorted(_record(folder, path, read_file(path), training) for path in paths))
+
+
+def write_record(path: Path, config: TheoryConfig, run: int, **fields: Any) -> None:
+    """Write the record of a run: `seconds`, `environment` and `outcome`."""
+    write_json(path, {"format": RECORD_FORMAT, "config": to_json(config), "run": run, **fields})
+
+
+def write_provenance(folder: Path, training: TheoryConfig) -> None:
+    """List the records of all runs that are finished; without any, nothing is written."""
+    records = read_records(folder, training)
+    if not records:
+        return
+    body = {
+        "format": FORMAT,
+        "version": VERSION,
+        "command": f"tiedlm reproduce figure1 --seeds {','.join(map(str, sorted({run for _, run in records})))}",
+        "training_seconds": sum(record.seconds for record in records.values()),
+        "files": {record_path(Path(), *place).as_posix(): record.sha256 for place, record in records.items()},
+    }
+    write_json(folder / PROVENANCE, body | {"checksum": checksum(body)})
+
+
+def _record(folder: Path, path: Path, content: bytes, training: TheoryConfig) -> tuple[tuple[Setting, int], Record]:
+    """Return the place in the grid and the figures of a run, checked."""
+    value = parse_json(path, content)
+    number = re.search(r"-run-(\d{1,9})\.json$", path.name)
+    run = int(number[1]) if number else -1
+    setting = next((one for one in GRID if record_path(folder, one, run) == path), None)
+    if setting is None:
+        raise RunError(f"{path} is not the record of a run of Figure 1: no run has that name. Move it away.")
+    for name, expected in {"format": RECORD_FORMAT, "config": to_json(setting.config(training)), "run": run}.items():
+        if get_field(path, value, name, type(expected)) != expected:
+            raise RunError(
+                f"{path} is of another training than Figure 1's as it is now: its {name} should be {expected}. Nothing "
+                "was overwritten. Move the folder away to train the figure again."
+            )
+    distance, words = get_field(path, value, "outcome.distance", float), get_field(path, value, "outcome.words", int)
+    if not (0 <= distance <= 1 and training.units < words <= training.text_words + 1):
+        raise RunError(
+            f"{path} has the distance {distance} and {words} words, which no run has. Move it away to repeat it."
+        )
+    seconds = get_field(path, value, "seconds", float)
+    digest = hashlib.sha256(content).hexdigest()
+    return (setting, run), Record(distance=distance, words=words, seconds=seconds, sha256=digest)
+
+
+def summary_text(figure1: Figure1 | None) -> str:
     """Return in a sentence or two how much of the figure there is, and how to get the rest."""
-    if points is None:
+    if figure1 is None:
         return "Figure 1: not run. `tiedlm reproduce figure1` runs it."
-    if not points.missing():
-        return _counted(points)
-    return f"{_counted(points)} Missing: {_missing(points)}. `tiedlm reproduce figure1` goes on with it."
+    text, missing = _counted(figure1), figure1.missing()
+    if not missing:
+        return text
+    settings_by_runs: dict[str, list[Setting]] = {}
+    for setting, runs in missing.items():
+        settings_by_runs.setdefault(" ".join(map(str, runs)), []).append(setting)
+    listed = "; ".join(f"runs {runs} of {_points(settings)}" for runs, settings in settings_by_runs.items())
+    return f"{text} Missing: {listed}. `tiedlm reproduce figure1` goes on with it."
 
 
-def beside_the_paper(points: Points) -> str:
+def _points(settings: Sequence[Setting]) -> str:
+    listed = ", ".join(f"(τ {setting.tau:g}, β {setting.beta:g})" for setting in settings)
+    return "every point" if len(settings) == len(GRID) else listed
+
+
+def comparison_text(figure1: Figure1) -> str:
     """Return in two sentences how much of the figure there is, and ours at the points of which the paper tells."""
-    told = "; ".join(
-        f"{_distance(point.distances)} at β = {point.beta:g}, τ = {point.tau:g} ({paper})"
-        for name, panel in points.panels.items()
-        for point in panel
-        if point.distances is not None and (paper := _paper(name, point)) is not None
-    )
+    told = "; ".join(_compared(figure1))
     distances = f" Distance between the spans of both tables, in brackets the paper's: {told}." if told else ""
-    return f"{_counted(points)}{distances} Chance is {points.chance:.3f}."
+    return f"{_counted(figure1)}{distances} Chance is {figure1.chance:.3f}."
 
 
-def _counted(points: Points) -> str:
-    left = sum(map(len, points.missing().values()))
-    return f"Figure 1: {points.wanted() - left} of {points.wanted()} runs."
+def _compared(figure1: Figure1) -> Iterable[str]:
+    for name, panel in figure1.panels.items():
+        for point in panel:
+            if point.distances is not None and (paper := point.paper(name)) is not None:
+                yield f"{point.distances.text(3)} at β = {point.beta:g}, τ = {point.tau:g} ({paper})"
 
 
-def _missing(points: Points) -> str:
-    """Return which runs are missing, points that lack the same ones together."""
-    places: dict[str, list[str]] = {}
-    for (tau, beta), runs in points.missing().items():
-        places.setdefault(" ".join(map(str, runs)), []).append(f"(τ {tau:g}, β {beta:g})")
-    every = points.wanted() // len(points.runs)
-    return "; ".join(
-        f"runs {runs} of {'every point' if len(those) == every else ', '.join(those)}" for runs, those in places.items()
-    )
-
-
-def _draw_panel(axes: Axes, name: str, letter: str, points: Points) -> None:
-    panel = points.panels[name]
-    measured = {getattr(point, name): point.distances for point in panel if point.distances is not None}
-    for place, sample in measured.items():
-        axes.plot([place] * sample.n, list(sample.by_seed.values()), ".", color=OURS, alpha=0.35, ms=4)
-    if measured:
-        _draw_means(axes, measured)
-    axes.axhline(points.chance, color=CHANCE, lw=1, ls="--", label=f"chance, {points.chance:.3f}")
-    told = {getattr(p, name): p.distance for p in FIGURE_1_POINTS if p.panel == name and p.distance is not None}
-    if told:
-        axes.plot(list(told), list(told.values()), "x", color=PAPER, ms=7, mew=1.8, label="the paper")
-    _describe(axes, name, letter, points)
-
-
-def _draw_means(axes: Axes, measured: Mapping[float, Sample]) -> None:
-    means = [sample.mean for sample in measured.values()]
-    spreads = [sample.sd or 0.0 for sample in measured.values()]
-    form = {"color": OURS, "ms": 4, "lw": 1.4, "elinewidth": 1.0, "capsize": 2.5}
-    axes.errorbar(list(measured), means, yerr=spreads, fmt="o-", label=_label(measured), **form)
-
-
-def _label(measured: Mapping[float, Sample]) -> str:
-    runs = sorted({sample.n for sample in measured.values()})
-    if runs == [1]:
-        return "ours, 1 run"
-    return f"ours, mean ± sd, {runs[0] if len(runs) == 1 else f'{runs[0]}–{runs[-1]}'} runs"
-
-
-def _describe(axes: Axes, name: str, letter: str, points: Points) -> None:
-    panel, lacking = points.panels[name], points.missing()
-    fixed = {"beta": "tau", "tau": "beta"}[name]
-    symbol = {"beta": "β", "tau": "τ"}
-    value = f", {symbol[fixed]} = {getattr(panel[0], fixed):g}" if panel else ": not run"
-    unfinished = ", unfinished" if any((point.tau, point.beta) in lacking for point in panel) else ""
-    titled(axes, f"({letter}) over {symbol[name]}{value}{unfinished}")
-    axes.set_xlabel(symbol[name])
-    axes.set_ylim(0, 1.05)
-    if letter == "a":
-        axes.set_ylabel("distance between the spans")
-    if panel:
-        axes.legend(loc="best")
-
-
-def _row(name: str, point: Point) -> list[str]:
-    letter, sample = LETTERS[name], point.distances
-    ours = [NOTHING, NOT_RUN] if sample is None else [str(sample.n), _distance(sample)]
-    return [f"({letter})", f"{point.beta:g}", f"{point.tau:g}", *ours, _paper(name, point) or NOTHING]
-
-
-def _values(name: str, point: Point) -> list[str]:
-    sample = point.distances
-    ours = ["0", "", ""] if sample is None else [str(sample.n), value(sample.mean), value(sample.sd)]
-    return [LETTERS[name], f"{point.beta:g}", f"{point.tau:g}", *ours, _paper(name, point) or ""]
-
-
-def _paper(name: str, point: Point) -> str | None:
-    """Return what the paper tells of a point of a panel; None where it tells nothing."""
-    place = (name, point.tau, point.beta)
-    return next((known.told for known in FIGURE_1_POINTS if (known.panel, known.tau, known.beta) == place), None)
-
-
-def _distance(sample: Sample) -> str:
-    return f"{sample.mean:.3f}" if sample.sd is None else f"{sample.mean:.3f} ± {sample.sd:.3f}"
+def _counted(figure1: Figure1) -> str:
+    left = sum(map(len, figure1.missing().values()))
+    return f"Figure 1: {figure1.total - left} of {figure1.total} runs."

@@ -1,46 +1,224 @@
-"""Which trainings are missing, what each would cost, and in which order to run them: cheapest first."""
+"""Which rows are reproduced, which trainings are missing, what each would cost, and what trains them.
+
+A cost is worked out from what recorded trainings took:
+
+    seconds = epochs x work of an epoch x (recorded seconds of an epoch / recorded work of an epoch)
+
+Work is that of the matrix products (multiplications and additions, forward and backward), which is what differs between
+the models of one size. Recorded trainings of other machines, precisions, numbers of threads or sizes are not mixed.
+Where none of the size was recorded another size stands for it: the time is a rough one then, too long on a device that
+a small network leaves idle.
+"""
 
 from __future__ import annotations
 
+import math
+import shlex
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import final
 
+from tiedlm import locations
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.data.sources import source_of, training_words
 from tiedlm.errors import ArgumentError, suggestion
-from tiedlm.paper.collect import Row
-from tiedlm.paper.costs import Estimate, begun, estimate
-from tiedlm.paper.published import BESIDE, PUBLISHED
-from tiedlm.paper.published_citations import CITATIONS
-from tiedlm.paper.published_predictions import AUGMENTED, BASELINE
-from tiedlm.runs.config import Precision
+from tiedlm.nn.config import LSTMConfig, RHNConfig
+from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, ROWS, Size
+from tiedlm.paper.results import Conditions, Row
+from tiedlm.recipes import recipe
+from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
 
+SLACK = 0.5
+"""A row is reproduced where our mean test perplexity is at most the paper's plus this, both to two decimals."""
 SEEDS = (0, 1, 2)
 """Seeds that a row should have: with fewer than three there is no test."""
+THREADS = 1
+"""Threads of a training that `tiedlm reproduce` begins: it trains one a core."""
+AUGMENTED_WORK, AUGMENTED_WORK_IN_FULL = 1.17, 1.52
+"""Work of the augmented loss in units of cross-entropy's, with the gradient stopped at the soft target and through it:
+1 + U / 3N and 1 + U / N with U = 361 distinct targets among the N = 700 of a window of Penn Treebank, rounded."""
 
+FIGURE_1 = "figure1"
+"""The target that is made of no rows, but of runs of its own."""
 TARGETS: dict[str, tuple[str, ...]] = {
-    "table1": tuple(name for name, row in PUBLISHED.items() if row.table == "Table 1"),
-    "table2": tuple(name for name, row in PUBLISHED.items() if row.table == "Table 2"),
+    "table1": tuple(name for name, row in ROWS.items() if row.table == "Table 1"),
+    "table2": tuple(name for name, row in ROWS.items() if row.table == "Table 2"),
     "table3": tuple(
         dict.fromkeys(
             [
                 *(cited.recipe for cited in CITATIONS if cited.recipe),
-                *(name for name, row in PUBLISHED.items() if row.table == "Table 3"),
+                *(name for name, row in ROWS.items() if row.table == "Table 3"),
             ]
         )
     ),
     "table4": (BASELINE, AUGMENTED),
-    "figure2": tuple(name for name, row in PUBLISHED.items() if row.table == "Table 1" and row.corpus == "ptb"),
-    "beside": tuple(name for name, row in PUBLISHED.items() if row.table == BESIDE),
+    "figure2": tuple(name for name, row in ROWS.items() if row.table == "Table 1" and row.corpus == "ptb"),
+    "beside": tuple(name for name, row in ROWS.items() if row.table == BESIDE),
+    "controls": tuple(name for name, row in ROWS.items() if row.table == CONTROLS),
 }
 """Tables and figures → the rows whose runs they are made of."""
-FIGURE_1 = "figure1"
-"""The target that is made of no rows, but of runs of its own."""
+
+
+def select(targets: Sequence[str], only: Sequence[str] = ()) -> list[str]:
+    """Return the names of rows, in the order of the paper.
+
+    Args:
+        targets: tables, figures and rows; none: every row of the paper and beside it.
+        only: parts of names, such as "small" or "real", all of which a row's name must have.
+
+    Raises:
+        ArgumentError: an unknown target or part, or no row that has all parts.
+    """
+    known = [*TARGETS, *ROWS]
+    names: set[str] = set() if targets else {name for name, row in ROWS.items() if row.table != CONTROLS}
+    for target in targets:
+        if target == FIGURE_1:
+            raise ArgumentError(f"{FIGURE_1} is made of runs of its own, and of no rows: name it alone.")
+        if target not in known:
+            raise ArgumentError(
+                f"There is no table, figure or row {target!r}.{suggestion(target, [*known, FIGURE_1])} Tables and "
+                f"figures: {', '.join([*TARGETS, FIGURE_1])}; rows: `tiedlm reproduce --list`."
+            )
+        names.update(TARGETS.get(target, (target,)))
+    parts = {part for name in ROWS for part in name.split("-")}
+    for part in only:
+        if part not in parts:
+            raise ArgumentError(
+                f"No row has {part!r} in its name.{suggestion(part, parts)} Parts: {', '.join(sorted(parts))}."
+            )
+    rows = [name for name in ROWS if name in names and set(only) <= set(name.split("-"))]
+    if not rows:
+        raise ArgumentError(f"No row of {', '.join(targets)} has {' and '.join(only)} in its name.")
+    return rows
+
+
+def stands(row: Row) -> bool | None:
+    """Return whether a row is reproduced; None where it was not run as often as in the paper, or the paper lacks it."""
+    ours, paper = row.test(), row.published.test
+    return None if ours is None or paper is None else round(ours.mean - paper, 2) <= SLACK
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """A training that is missing."""
+class ReproductionSummary:
+    """How many of the paper's rows are reproduced, and at what cost."""
+
+    rows: int
+    run: int
+    """Rows that were run, as many trainings as in the paper."""
+    stand: int
+    """Of these, those that are reproduced."""
+    hours: dict[str, float]
+    """Machine → hours of training, those of rows beside the paper's included."""
+
+
+def summarize(rows: Mapping[str, Row]) -> ReproductionSummary:
+    """Return how many rows are reproduced, controls aside, and at what cost."""
+    verdicts = [stands(row) for row in rows.values() if row.published.test is not None]
+    run = [verdict for verdict in verdicts if verdict is not None]
+    hours: dict[str, float] = {}
+    for row in rows.values():
+        spent: dict[str, float] = {}
+        for result in row.results.values() if row.published.table != CONTROLS else ():
+            for each in result.trainings_in_order():
+                for conditions, seconds in each.seconds.items():
+                    spent[conditions.machine] = spent.get(conditions.machine, 0.0) + sum(seconds) / 3600
+        for machine, each in spent.items():
+            hours[machine] = hours.get(machine, 0.0) + each
+    return ReproductionSummary(rows=len(verdicts), run=len(run), stand=sum(run), hours=dict(sorted(hours.items())))
+
+
+def summary_text(rows: Mapping[str, Row]) -> str:
+    """Return how many of the paper's rows are reproduced, by which rule, and at what cost, in a few sentences."""
+    summary = summarize(rows)
+    spent = ", ".join(f"{hours:.1f} on {machine}" for machine, hours in summary.hours.items())
+    return (
+        f"{summary.stand} of the paper's {summary.rows} rows stand; {summary.run} have been run, trained as often as "
+        f"in the paper, {summary.rows - summary.run} have not.\n"
+        f"A row stands where our mean test perplexity is at most the paper's plus {SLACK}.\n"
+        f"Training behind the rows, in hours of one process: {spent or 'none'}.\n"
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What one training would take, in one process as the recorded ones ran."""
+
+    seconds: float
+    conditions: Conditions
+    """Those of the recorded trainings that it is drawn from, and holds for."""
+    of_size: Size
+    """Size of the networks that were recorded: that of the row where there are any."""
+
+
+def default_conditions(machine: str, precision: Precision | None = None) -> Conditions:
+    """Return how `tiedlm reproduce` begins a training on a machine; without a precision, the one of all recipes."""
+    return Conditions(machine=machine, precision=precision or RuntimeConfig().precision, threads=THREADS)
+
+
+def estimate(name: str, rows: Mapping[str, Row], here: Conditions) -> Estimate | None:
+    """Return the cost of one training of a row's recipe; None where no training at all was recorded.
+
+    Args:
+        name: the row.
+        rows: all rows with their results.
+        here: what to estimate for. Where nothing was recorded so, the estimate is for what comes nearest: the size
+            counts first, then machine, precision, threads, how near the size's work is, and how many were recorded.
+    """
+    recorded: dict[tuple[Size, Conditions], list[float]] = {}
+    distance: dict[Size, float] = {}
+    for row in rows.values():
+        size, work = row.published.size, flops_per_word(recipe(row.name))
+        apart = abs(math.log(work / flops_per_word(recipe(name))))
+        distance[size] = min(apart, distance.get(size, math.inf))
+        for each in (each for result in row.results.values() for each in result.trainings_in_order()):
+            for conditions, seconds in each.seconds.items():
+                per_unit = statistics.median(seconds) / _work_of_epoch(recipe(row.name))
+                recorded.setdefault((size, conditions), []).append(per_unit)
+    if not recorded:
+        return None
+
+    def nearness(key: tuple[Size, Conditions]) -> tuple[object, ...]:
+        size, conditions = key
+        same = [getattr(conditions, field) == getattr(here, field) for field in ("machine", "precision", "threads")]
+        return (size == ROWS[name].size, *same, -distance[size], len(recorded[key]))
+
+    size, conditions = max(recorded, key=nearness)
+    config = recipe(name)
+    seconds = statistics.median(recorded[size, conditions]) * _work_of_epoch(config) * config.training.epochs
+    return Estimate(seconds=seconds, conditions=conditions, of_size=size)
+
+
+def _work_of_epoch(config: RunConfig) -> float:
+    return (training_words(config.corpus.name) or 0) * flops_per_word(config)
+
+
+def flops_per_word(config: RunConfig) -> float:
+    """Return the operations for one word; 1 for a network or a text whose count is not known.
+
+    6 V D of the softmax layer, by the loss's factor; 48 H^2 of an LSTM layer, or 12 H (H + L H) of a recurrent highway
+    layer of depth L, as wide as its input.
+    """
+    source, model, loss = source_of(config.corpus.name), config.model, config.loss
+    if isinstance(model, LSTMConfig):
+        layers, width = 48.0 * model.layers * model.units**2, model.width
+    elif isinstance(model, RHNConfig):
+        layers, width = 12.0 * model.layers * (1 + model.depth) * model.units**2, model.units
+    else:
+        return 1.0
+    if source is None:
+        return 1.0
+    factor = 1.0 if loss.gamma == 0 else AUGMENTED_WORK if loss.detach_target else AUGMENTED_WORK_IN_FULL
+    return 6.0 * source.vocab_size * width * factor + layers
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A training that a row lacks."""
 
     recipe: str
     seed: int
@@ -50,49 +228,14 @@ class Step:
     """What it would cost; None where that is not known."""
 
 
-def select(targets: Sequence[str], only: Sequence[str] = ()) -> list[str]:
-    """Return the names of rows, in the order of the paper.
-
-    Args:
-        targets: tables, figures and rows; none: every row.
-        only: parts of names, such as "small" or "real", all of which a row's name must have.
-
-    Raises:
-        ArgumentError: a target or a part that there is not, or nothing that is left.
-    """
-    known = [*TARGETS, *PUBLISHED]
-    wanted = {name for target in targets for name in _rows_of(target, known)} if targets else set(PUBLISHED)
-    parts = {part for name in PUBLISHED for part in name.split("-")}
-    for part in only:
-        if part not in parts:
-            raise ArgumentError(
-                f"No row has {part!r} in its name.{suggestion(part, parts)} Parts: {', '.join(sorted(parts))}."
-            )
-    found = [name for name in PUBLISHED if name in wanted and set(only) <= set(name.split("-"))]
-    if not found:
-        raise ArgumentError(f"No row of {', '.join(targets)} has {' and '.join(only)} in its name.")
-    return found
-
-
-def _rows_of(target: str, known: Sequence[str]) -> tuple[str, ...]:
-    if target == FIGURE_1:
-        raise ArgumentError(f"{FIGURE_1} is made of runs of its own, and of no rows: name it alone.")
-    if target not in known:
-        raise ArgumentError(
-            f"There is no table, figure or row {target!r}.{suggestion(target, [*known, FIGURE_1])} Tables and figures: "
-            f"{', '.join([*TARGETS, FIGURE_1])}; rows: `tiedlm reproduce --list`."
-        )
-    return TARGETS.get(target, (target,))
-
-
 def missing(
     names: Iterable[str],
     rows: Mapping[str, Row],
-    here: str,
+    machine: str,
     seeds: Sequence[int] = SEEDS,
     *,
     precision: Precision | None = None,
-) -> list[Step]:
+) -> list[Missing]:
     """Return the trainings that rows lack, cheapest first; in the order of the paper where no cost is known.
 
     A second training follows its first.
@@ -100,20 +243,77 @@ def missing(
     Args:
         names: the rows.
         rows: all rows with their results.
-        here: the machine to estimate costs for.
+        machine: to estimate costs for.
         seeds: seeds that each row should have.
         precision: to estimate costs for; None: the recipe's.
     """
-    steps = [
-        Step(recipe=name, seed=seed, training=training, estimate=cost)
+    lacking = [
+        Missing(recipe=name, seed=seed, training=training, estimate=cost)
         for name in names
-        for cost in [estimate(name, rows, begun(here, precision))]
+        for cost in [estimate(name, rows, default_conditions(machine, precision))]
         for seed in seeds
-        for training in range(1, PUBLISHED[name].trainings + 1)
+        for training in range(1, ROWS[name].trainings + 1)
         if seed not in rows[name].after(training)
     ]
-    return sorted(steps, key=_cost)  # a stable order: of equal cost, as in the paper, then by seed and training
+    return sorted(lacking, key=lambda each: 0.0 if each.estimate is None else each.estimate.seconds)
 
 
-def _cost(step: Step) -> float:
-    return 0.0 if step.estimate is None else step.estimate.seconds
+@final
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """A training on this machine: to begin, to resume, or only to publish."""
+
+    config: RunConfig
+    """The recipe, with the seed."""
+    run_dir: Path
+    start_from: Path | None
+    """The run folder of the first training, for a second one."""
+    done: float
+    """Share of its epochs that the run folder has, in [0, 1]; 1: it is finished and has to be published."""
+    seconds: float | None
+    """What is left would take so long; None where that is not known."""
+
+    def command(self) -> str:
+        """Return the command line that does what is left."""
+        if self.done == 1:
+            return shlex.join(["tiedlm", "publish", str(self.run_dir)])
+        if self.run_dir.exists():
+            return shlex.join(["tiedlm", "train", "--resume", str(self.run_dir)])
+        words = ["tiedlm", "train", self.config.recipe, "--seed", str(self.config.seed), "--run-dir", str(self.run_dir)]
+        return shlex.join(words if self.start_from is None else [*words, "--from", str(self.start_from)])
+
+
+def trainings(lacking: Iterable[Missing]) -> list[Training]:
+    """Return the trainings that supply what is missing, in the same order.
+
+    A second training needs the weights of the first, which results do not hold: where that run is not on this machine,
+    it comes before, although its result is there.
+
+    Raises:
+        RunError: what stands in the place of a run folder is none, or is damaged.
+    """
+    by_folder: dict[Path, Training] = {}
+    for each in lacking:
+        for training in range(1, each.training + 1):
+            one = _training(each, training)
+            if training == each.training or one.done < 1:
+                by_folder.setdefault(one.run_dir, one)
+    return list(by_folder.values())
+
+
+def _training(lacking: Missing, training: int) -> Training:
+    config = replace(recipe(lacking.recipe), seed=lacking.seed)
+    first = locations.runs_dir() / f"{config.recipe}-seed-{config.seed}"
+    run_dir, done = first if training == 1 else first.with_name(f"{first.name}-second"), 0.0
+    if run_dir.exists():
+        folder = RunFolder.open(run_dir)
+        finished = sum(record["event"] == "epoch" for record in folder.journal.records())
+        # without scores, these are still to be made
+        done = 1.0 if folder.has("scores") else min(finished / config.training.epochs, 0.999)
+    return Training(
+        config=config,
+        run_dir=run_dir,
+        start_from=None if training == 1 else first,
+        done=done,
+        seconds=None if lacking.estimate is None else (1 - done) * lacking.estimate.seconds,
+    )

@@ -1,39 +1,51 @@
-"""A finished run becomes a published result (see `layout`), without its weights and without paths of the machine."""
+"""A finished run → a published result (see `results`), without its weights and without paths of the machine."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tiedlm.checkpoint import RunFolder
+from tiedlm.checkpoint.saving import saving
+from tiedlm.config import differing, from_json, to_json
 from tiedlm.errors import RunError
-from tiedlm.files import json_bytes
-from tiedlm.paper.consistency import check_result
-from tiedlm.paper.differences import check_is_recipe
-from tiedlm.paper.layout import (
+from tiedlm.files import json_bytes, replace_dir
+from tiedlm.paper.published import PREDICTIONS
+from tiedlm.paper.results import (
     ANALYSIS,
-    FIRST_PROVENANCE,
+    ANALYSIS_FORMAT,
+    CONFIG,
+    ENVIRONMENT,
+    FILES,
     FIRST_TRAINING,
+    FORMAT,
     METRICS,
+    NEAR,
     PROVENANCE,
+    SCORES,
+    SPLITS,
     VERSION,
-    WITHOUT_ANALYSIS,
     Result,
-    answered_for,
+    check_is_recipe,
+    check_result,
+    checksum,
+    parse_result,
+    read_result,
 )
-from tiedlm.paper.place import place
-from tiedlm.paper.provenance import provenance
-from tiedlm.paper.replacing import analyses_of, check_free, differing
+from tiedlm.recipes import recipe
+from tiedlm.runs.config import RunConfig
 from tiedlm.training.moves import moves_of
 
-THINNED = ("window",)
+OMITTED_EVENTS = ("window",)
 """Events of the journal that are not published: many, and no figure is made of them."""
-
-Analyses = Callable[[RunFolder, str], bytes]
-"""A run folder, and the sha256 of its weights → content of its `analysis.json`."""
+NEIGHBOURS, NEXT_WORDS = 10, 10
+"""Words that count as near to a word; words that are published after a phrase, as in the paper."""
+DIGITS = 7
+"""Decimals of a block's sum: below its error by rounding in float32, and nothing that any figure shows."""
 
 
 def publish(
@@ -41,15 +53,14 @@ def publish(
 ) -> Path:
     """Write the result of a finished run and return its folder, `results/<recipe>/seed-<seed>`.
 
-    The folder appears whole or not at all. A run that is published already changes nothing; where its result is of a
-    version without an analysis, that is added. A training that started from another run's weights brings that run's
-    result along, so that run's folder must still be where it was, and takes the place of that result. The weights are
-    measured in one pass over the test text, those of which there is an analysis already excepted.
+    The folder is replaced in one step. A run that is published already changes nothing. A second training takes the
+    place of the result of its first training, and carries it along; where that one is not published yet, its run folder
+    must still be where it was. The weights are measured in one pass over the test text.
 
     Args:
         run: the run folder.
         results: the folder of all results.
-        replace: overwrite a result of this recipe and seed that is another one, and measure the run in any case.
+        replace: take the place of another result of this recipe and seed, or of a damaged one, and measure anew.
         data_dir: where the run's corpus is; None looks in the usual data folder.
         device: what the weights are measured on.
 
@@ -60,119 +71,233 @@ def publish(
         CorpusError: its corpus is missing or unusable.
     """
     folder = RunFolder.open(run)
-    unmeasured = _contents(folder, None)
-    config = folder.read_json("config")
-    target = results / config["recipe"] / f"seed-{config['seed']}"
-    if not replace:
-        check_free(target, unmeasured)
-    known = analyses_of(target, even_damaged=replace)
-    if replace:
-        known.pop(json.loads(unmeasured[PROVENANCE])["weights_sha256"], None)
-    contents = _contents(folder, _measuring(known, data_dir, device))
-    if differing(target, contents):
-        place(target, contents)
+    config = _recipe_config(folder)
+    weights, parent = _weights_sha256(folder), folder.read_json("environment").get("parent")
+    target = results / config.recipe / f"seed-{config.seed}"
+    existing: dict[str, Result] = {}
+    if target.exists():
+        try:
+            existing = {each.weights_sha256: each for each in read_result(target).trainings_in_order()}
+        except RunError:
+            if not replace:
+                raise
+    if not replace and existing:
+        if weights in existing:
+            return target
+        if parent is None or parent["weights_sha256"] != list(existing)[-1]:
+            raise RunError(
+                f"{target} holds the result of another run already. Nothing was changed. Give --replace to put this "
+                "one in its place, or another folder with --results."
+            )
+    contents = _contents(folder, existing, data_dir, device)
+    with saving(target):
+        replace_dir(target, contents)
     return target
 
 
-def _measuring(known: dict[str, bytes], data_dir: Path | None, device: str) -> Analyses:
-    """Return what measures a run unless there is an analysis of its weights: `known`, by their sha256."""
+def _contents(
+    folder: RunFolder, existing: Mapping[str, Result], data_dir: Path | None, device: str
+) -> dict[str, bytes]:
+    """Return name → content of a run's result, checked, the first training's files included.
 
-    def analysis(folder: RunFolder, weights_sha256: str) -> bytes:
-        if weights_sha256 in known:
-            return known[weights_sha256]
-        from tiedlm.paper.measurement import measure  # here, so that what measures nothing loads no torch
-
-        return json_bytes(measure(folder.path, data_dir, device))
-
-    return analysis
-
-
-def _contents(folder: RunFolder, analyses: Analyses | None) -> dict[str, bytes]:
-    """Return name → content of a run's result, checked; names of the first training's files have its folder's name."""
-    config, environment = folder.read_json("config"), _environment(folder)
+    Args:
+        folder: the run.
+        existing: sha256 of the weights → published results that a first training can be copied from.
+        data_dir, device: to measure the weights with.
+    """
+    config, analysis = _recipe_config(folder), measure(folder.path, data_dir, device)
     try:
-        check_is_recipe(config)
-        _check_finished(folder)
-        return _built(folder, config, environment, analyses)
+        environment = folder.read_json("environment") | ({"moves": moves} if (moves := moves_of(folder)) else {})
+        parent = environment["parent"]
+        records = [record for record in folder.journal.records() if record["event"] not in OMITTED_EVENTS]
+        inner = {} if parent is None else _first_training(folder, parent, existing, data_dir, device)
+        first = json.loads(inner[PROVENANCE]) if inner else None
+        files = {
+            CONFIG: json_bytes(folder.read_json("config")),
+            ENVIRONMENT: json_bytes(_without_paths(environment)),
+            METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records),
+            SCORES: json_bytes(folder.read_json("scores")),
+            ANALYSIS: json_bytes(analysis),
+            **{f"{FIRST_TRAINING}/{name}": content for name, content in inner.items()},
+        }
+        corpus = environment["corpus"]
+        listed = [*FILES, *([f"{FIRST_TRAINING}/{PROVENANCE}"] if inner else [])]
+        provenance = {
+            "format": FORMAT,
+            "version": VERSION,
+            "trainings": 1 if first is None else first["trainings"] + 1,
+            "weights_sha256": _weights_sha256(folder),
+            "texts_sha256": {split: entry["text_sha256"] for split, entry in corpus["splits"].items()},
+            "vocabulary_sha256": corpus["vocabulary"]["sha256"],
+            "commit": environment["commit"],
+            "device": environment["device"],
+            "processor": environment["processor"],
+            "training_seconds": sum(record["seconds"] for record in records if record["event"] == "epoch"),
+            "commands": repeat_commands(config, environment, [] if first is None else first["commands"]),
+            "files": {name: hashlib.sha256(files[name]).hexdigest() for name in listed},
+        }
+        provenance["checksum"] = checksum(provenance)
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{folder.path} lacks what a result tells ({error!r}): its files were written by another version of "
-            "tiedlm. Train it again to publish it."
+            f"{folder.path} has no field {error}, which a result needs. It was written by another version of tiedlm; "
+            "train it again."
         ) from error
-
-
-def _built(
-    folder: RunFolder, config: dict[str, Any], environment: dict[str, Any], analyses: Analyses | None
-) -> dict[str, bytes]:
-    first = _first_training(folder, environment["parent"], analyses)
-    metrics = [record for record in folder.journal.records() if record["event"] not in THINNED]
-    weights_sha256 = hashlib.sha256(folder.read("weights")).hexdigest()
-    files = {
-        **first,
-        "config.json": json_bytes(config),
-        "environment.json": json_bytes(_without_paths(environment)),
-        METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in metrics),
-        "scores.json": json_bytes(folder.read_json("scores")),
-        **({} if analyses is None else {ANALYSIS: analyses(folder, weights_sha256)}),
-    }
-    version = WITHOUT_ANALYSIS if analyses is None else VERSION
-    told = provenance(
-        config=config,
-        environment=environment,
-        metrics=metrics,
-        weights_sha256=weights_sha256,
-        files={name: files[name] for name in answered_for(2 if first else 1, version)},
-        first=json.loads(first[FIRST_PROVENANCE]) if first else None,
-    )
-    contents = {**files, PROVENANCE: json_bytes(told)}
-    check_result(_result(folder.path, contents))
+    contents = {**files, PROVENANCE: json_bytes(provenance)}
+    check_result(_parsed(folder.path, contents))
     return contents
 
 
-def _first_training(folder: RunFolder, parent: dict[str, Any] | None, analyses: Analyses | None) -> dict[str, bytes]:
-    if parent is None:
-        return {}
+def _parsed(path: Path, contents: Mapping[str, bytes], prefix: str = "") -> Result:
+    """Return the result that will be read from these files."""
+    inner = f"{prefix}{FIRST_TRAINING}/"
+    first = _parsed(path, contents, inner) if f"{inner}{PROVENANCE}" in contents else None
+    provenance = json.loads(contents[prefix + PROVENANCE])
+    return parse_result(path, provenance, {name: contents[prefix + name] for name in FILES}, first)
+
+
+def _first_training(
+    folder: RunFolder, parent: dict[str, Any], existing: Mapping[str, Result], data_dir: Path | None, device: str
+) -> dict[str, bytes]:
+    """Return the files of the first training's result: those that are published, or made from its run folder."""
+    published = existing.get(parent["weights_sha256"])
+    if published is not None:
+        paths = (path for path in published.path.rglob("*") if path.is_file())
+        return {path.relative_to(published.path).as_posix(): path.read_bytes() for path in paths}
     try:
         origin = RunFolder.open(parent["path"])
-        contents = _contents(origin, analyses)
+        if _weights_sha256(origin) != parent["weights_sha256"]:
+            raise RunError(
+                f"{origin.path} has other weights now: it was trained again or further since. Repeat the second "
+                "training from it."
+            )
+        return _contents(origin, {}, data_dir, device)
     except RunError as error:
         raise RunError(
             f"{folder.path} started from the weights of another run, whose result belongs to its own: {error}"
         ) from error
-    if json.loads(contents[PROVENANCE])["weights_sha256"] != parent["weights_sha256"]:
-        raise RunError(
-            f"{folder.path} started from other weights than {origin.path} has now: that run was trained anew or "
-            "further since. Repeat the second training from it."
-        )
-    return {f"{FIRST_TRAINING}/{name}": content for name, content in contents.items()}
 
 
-def _result(path: Path, contents: dict[str, bytes], prefix: str = "") -> Result:
-    values = {n: json.loads(contents[f"{prefix}{n}.json"]) for n in ("config", "environment", "scores", "provenance")}
-    inner = f"{prefix}{FIRST_TRAINING}/"
-    first = _result(path, contents, inner) if f"{inner}{PROVENANCE}" in contents else None
-    metrics = [json.loads(line) for line in contents[prefix + METRICS].splitlines()]
-    analysis = json.loads(contents.get(prefix + ANALYSIS, b"null"))
-    return Result(path=path, metrics=metrics, first_training=first, analysis=analysis, **values)
-
-
-def _check_finished(folder: RunFolder) -> None:
+def _recipe_config(folder: RunFolder) -> RunConfig:
+    """Return the config of a finished run of a recipe."""
     if not (folder.has("scores") and folder.has("weights")):
         raise RunError(
-            f"{folder.path} is not finished: it has no scores yet. Go on with it: "
-            f"`tiedlm train --resume {folder.path}`."
+            f"{folder.path} is not finished: it has no scores yet. Resume it: `tiedlm train --resume {folder.path}`."
         )
+    config = from_json(RunConfig, folder.read_json("config"))
+    check_is_recipe(config)
+    return config
 
 
-def _environment(folder: RunFolder) -> dict[str, Any]:
-    """Return what a run tells of its machines: where it began, and under `moves` where it went on."""
-    environment, moves = folder.read_json("environment"), moves_of(folder)
-    return {**environment, "moves": moves} if moves else environment
+def _weights_sha256(folder: RunFolder) -> str:
+    return hashlib.sha256(folder.read("weights")).hexdigest()
 
 
 def _without_paths(environment: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the command line and the parent's folder, which hold paths of this machine; see `provenance`."""
+    """Leave out the command line and the parent's folder, which hold paths of this machine."""
     public = {name: value for name, value in environment.items() if name != "command"}
     if environment["parent"] is not None:
         public["parent"] = {name: value for name, value in environment["parent"].items() if name != "path"}
     return public
+
+
+def repeat_commands(config: RunConfig, environment: Mapping[str, Any], before: list[str]) -> list[str]:
+    """Return the command lines that repeat a training, one for each training from random weights on.
+
+    They give every field of the runtime that is not the recipe's, and on the CPU the number of threads in any case:
+    with the same one, and the same versions, the result repeats to the bit. A training that was resumed with another
+    runtime has a command more for every change of it, whose comment says in which epoch to end the one before.
+
+    Args:
+        config, environment: of the run.
+        before: the commands of the training whose weights it started from.
+    """
+
+    runtime = _with_threads(to_json(config.runtime), environment)
+    fields = differing(config, recipe(config.recipe))
+    changed = {name: own for name, (own, _) in fields.items() if name.startswith("runtime.")}
+    if runtime["device"] == "cpu":
+        changed["runtime.threads"] = runtime["threads"]
+    words = ["tiedlm", "train", config.recipe, "--seed", str(config.seed), *_options(changed)]
+    earlier = [words for words in map(shlex.split, before) if "--run-dir" in words]
+    suffix = f"-training-{len(earlier) + 1}" if earlier else ""
+    run_dir = f"runs/{config.recipe}-seed-{config.seed}{suffix}"
+    words += ["--run-dir", run_dir]
+    if earlier:
+        words += ["--from", earlier[-1][earlier[-1].index("--run-dir") + 1]]
+    return [*before, shlex.join(words), *_resumed(run_dir, runtime, environment.get("moves", []))]
+
+
+def _resumed(run_dir: str, runtime: dict[str, Any], moves: list[dict[str, Any]]) -> Iterator[str]:
+    for move in moves:
+        here = _with_threads(move["runtime"], move["environment"])
+        changed = {f"runtime.{name}": value for name, value in here.items() if value != runtime[name]}
+        if changed:  # another machine or other code alone have no option
+            words = ["tiedlm", "train", "--resume", run_dir, *_options(changed)]
+            yield f"{shlex.join(words)}  # in epoch {move['epoch']}"
+        runtime = here
+
+
+def _with_threads(runtime: dict[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the runtime with the number of threads that it had, where sums depend on it."""
+    return runtime | ({"threads": environment["threads"]} if runtime["device"] == "cpu" else {})
+
+
+def _options(fields: Mapping[str, Any]) -> list[str]:
+    return [word for name, value in sorted(fields.items()) for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dict[str, Any]:
+    """Return the content of `analysis.json` of a run: what is measured of its weights, since they are not published.
+
+    This is the report of `tiedlm analyze`, with the sums behind its means block by block, so that two models can be
+    compared later without their weights; the next words after the phrases of the paper's Table 4, each read after
+    `<eos>` alone; and for a part of a corpus the scores of valid and test text with the part's own words.
+
+    Raises:
+        ConfigError: a device that does not exist here.
+        RunError: the run folder is damaged, or its corpus is another one now.
+        CorpusError: its corpus is missing or unusable.
+        ArgumentError: a table that is not finite or spans too few directions.
+    """
+    from tiedlm.checkpoint.load import load_run
+    from tiedlm.data.sources import HALVES
+    from tiedlm.evaluation.analysis import analyze
+    from tiedlm.evaluation.context import unknown_words
+    from tiedlm.evaluation.neighbours import nearest_words
+    from tiedlm.evaluation.next_words import next_words
+    from tiedlm.evaluation.own_words import own_words_score
+    from tiedlm.evaluation.perplexity import PROTOCOL
+    from tiedlm.evaluation.run_corpus import run_corpus
+
+    loaded = load_run(run, device=device)
+    corpus = run_corpus(loaded.folder, data_dir)
+    neighbours = min(NEIGHBOURS, len(loaded.vocabulary) - 1)
+    near = {NEAR: nearest_words(loaded.model.table, neighbours)}
+    analysis = analyze(loaded.model, loaded.vocabulary, corpus.splits["test"].ids, near)
+    own_words = {
+        split: own_words_score(loaded.model, corpus, split).to_json() for split in SPLITS if corpus.name in HALVES
+    }
+    after = []
+    for prediction in PREDICTIONS:
+        words = prediction.phrase.split()
+        best = next_words(loaded.model, loaded.vocabulary, words, min(NEXT_WORDS, len(loaded.vocabulary)))
+        after.append(
+            {
+                "context": prediction.phrase,
+                "unknown": unknown_words(loaded.vocabulary, words),
+                "next": [[word, round(probability, DIGITS)] for word, probability in best],
+            }
+        )
+    return {
+        "format": ANALYSIS_FORMAT,
+        "split": "test",
+        "protocol": PROTOCOL,
+        "neighbours": neighbours,
+        **analysis.to_json(),
+        **({"own_words": own_words} if own_words else {}),
+        "blocks": {
+            name: {"sums": [round(value, DIGITS) for value in each.sums], "counts": each.counts}
+            for name, each in analysis.mass.by_block().items()
+        },
+        "next_words": after,
+    }

@@ -4,32 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tiedlm.checkpoint.saving import saving
+from tiedlm.errors import RunError
 from tiedlm.files import write_bytes
-from tiedlm.paper.collect import Row, collect
-from tiedlm.paper.drawing import FORMATS
-from tiedlm.paper.figure1 import figure1, figure1_csv, figure1_table
-from tiedlm.paper.figure1_points import Points, read_points
-from tiedlm.paper.figure2 import figure2
-from tiedlm.paper.grid import Grid
-from tiedlm.paper.ordering import orderings
-from tiedlm.paper.ordering_tables import orders, orders_csv, steps, steps_csv
-from tiedlm.paper.own_words_table import own_words_csv, own_words_table
-from tiedlm.paper.page_parts import readme_part, reproduction_part
-from tiedlm.paper.pages import with_part
-from tiedlm.paper.rate_limit import rate_limit_csv, rate_limit_table
-from tiedlm.paper.table4 import pairs
-from tiedlm.paper.table4_tables import TITLES as CLAIMS
-from tiedlm.paper.table4_tables import claims, claims_csv
-from tiedlm.paper.table4_words import next_words_csv, next_words_table
-from tiedlm.paper.tables import TITLES, table, table_csv
+from tiedlm.paper.comparisons import (
+    claims_tables,
+    next_words_table,
+    orderings,
+    orders_table,
+    rate_limit_table,
+    steps_table,
+)
+from tiedlm.paper.figure1 import Figure1, comparison_text, read_outcomes, summary_text
+from tiedlm.paper.figures import FORMATS, draw_figure1, draw_figure2, epochs_by_training
+from tiedlm.paper.plan import summary_text as rows_text
+from tiedlm.paper.published import CONTROLS
+from tiedlm.paper.results import Row, read_rows
+from tiedlm.paper.statistics import pooled_sd
+from tiedlm.paper.tables import (
+    FIGURE_1_TITLE,
+    Table,
+    controls_table,
+    figure1_table,
+    own_words_table,
+    perplexity_table,
+    readme_table,
+)
 
 TABLES, FIGURES = Path("docs", "tables"), Path("docs", "figures")
 README, PAGE = Path("README.md"), Path("docs", "results.md")
+BEGIN = "<!-- made by `tiedlm reproduce --render`: edit results, not this -->"
+END = "<!-- end of what is made -->"
 
 Outputs = dict[Path, bytes | None]
 """Path below the project's folder → content; None: no such file may be there."""
+
+TABLE_NOTES = """\
+Ours is the mean over seeds ± the sample standard deviation, or the figure alone of one seed. Figures after one and
+after two trainings stand apart, and only those after as many trainings as the paper's are set against it."""
+FIGURE_NOTE = """\
+Thick lines are means over seeds, thin lines seeds, dashed lines second trainings. The first epochs lie above the
+frame."""
+
+
+def all_tables(rows: Mapping[str, Row], figure1: Figure1 | None) -> list[Table[Any]]:
+    """Return every table, in the order of the page.
+
+    Raises:
+        RunError: models that were measured on different texts.
+    """
+    orders = orderings(rows)
+    return [
+        perplexity_table("table1", rows),
+        perplexity_table("table2", rows),
+        own_words_table(rows),
+        perplexity_table("table3", rows),
+        perplexity_table("beside", rows),
+        controls_table(rows),
+        *claims_tables(rows),
+        next_words_table(rows),
+        orders_table(orders),
+        steps_table(orders),
+        figure1_table(figure1),
+        rate_limit_table(rows),
+    ]
 
 
 def rendered(project: Path) -> Outputs:
@@ -39,17 +79,32 @@ def rendered(project: Path) -> Outputs:
         RunError: a result that is refused, a page without its markers.
         ConfigError: Matplotlib is not installed.
     """
-    rows, points = collect(project / "results"), read_points(project / "results")
-    outputs: Outputs = {**_tables(rows, points), **_figures(rows, points)}
-    found = orderings(rows)
-    outputs[PAGE] = with_part(project / PAGE, reproduction_part(rows, found, points)).encode()
-    outputs[README] = with_part(project / README, readme_part(rows, points)).encode()
+    rows, figure1 = read_rows(project / "results"), read_outcomes(project / "results")
+    tables = all_tables(rows, figure1)
+    outputs: Outputs = {}
+    for table in tables:
+        absent = table.optional and not table.lines
+        forms = (
+            {} if absent else {"md": f"# {table.title}\n\n{table.markdown()}", "tex": table.latex(), "csv": table.csv()}
+        )
+        for form in ("md", "tex", "csv"):
+            outputs[TABLES / f"{table.name}.{form}"] = forms[form].encode() if form in forms else None
+    pictures = {"figure1": None if figure1 is None else draw_figure1(figure1), "figure2": draw_figure2(rows)}
+    for name, picture in pictures.items():
+        for form in FORMATS:
+            outputs[FIGURES / f"{name}.{form}"] = None if picture is None else picture[form]
+    outputs[PAGE] = replace_between_markers(project / PAGE, page_part(rows, figure1, tables)).encode()
+    outputs[README] = replace_between_markers(project / README, readme_part(rows, figure1)).encode()
     return outputs
 
 
 def changes(project: Path) -> Outputs:
     """Return what of `rendered` is otherwise, or missing, in the project's folder; raises as `rendered`."""
-    return {path: content for path, content in rendered(project).items() if _content(project / path) != content}
+
+    def content(path: Path) -> bytes | None:
+        return path.read_bytes() if path.is_file() else None
+
+    return {path: made for path, made in rendered(project).items() if content(project / path) != made}
 
 
 def write(project: Path) -> list[Path]:
@@ -68,48 +123,61 @@ def write(project: Path) -> list[Path]:
     return list(changed)
 
 
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+def readme_part(rows: Mapping[str, Row], figure1: Figure1 | None) -> str:
+    """Return the README's table, every row of which there is a figure, and what Figure 1 came to."""
+    tests = (row.test() for row in rows.values() if row.published.table != CONTROLS)
+    spread = pooled_sd(test for test in tests if test is not None)
+    table = readme_table(rows, spread)
+    next_seed = ""
+    if spread is not None:
+        next_seed = (
+            "\nAnother seed: where one more is expected to fall, with a probability of 95 %. From the standard "
+            "deviation\n"
+            f"between seeds of log perplexity, pooled over rows of two seeds or more: {spread.sd:.4f}, with "
+            f"{spread.degrees} {'degree' if spread.degrees == 1 else 'degrees'} of freedom.\n"
+        )
+    figure = "" if figure1 is None else f"\n{comparison_text(figure1)}\n"
+    return f"{rows_text(rows)}\n{table.markdown() if table.lines else ''}{next_seed}{figure}"
 
 
-def _tables(rows: Mapping[str, Row], points: Points | None) -> Outputs:
-    found = orderings(rows)
-    outputs: Outputs = {}
-    for name in TITLES:
-        outputs |= _in_every_form(name, table(name, rows), table_csv(name, rows))
-    outputs |= _in_every_form("orders", orders(found), orders_csv(found))
-    outputs |= _in_every_form("steps", steps(found), steps_csv(found))
-    compared = pairs(rows)
-    for name in CLAIMS:
-        outputs |= _in_every_form(name, claims(name, compared), claims_csv(name, compared))
-    outputs |= _in_every_form("table4-words", next_words_table(rows), next_words_csv(rows))
-    outputs |= _where_any("table2-own-words", own_words_table(rows), own_words_csv(rows))
-    outputs |= _where_any("rate-limit", rate_limit_table(rows), rate_limit_csv(rows))
-    if points is None:
-        return outputs | _in_every_form("figure1", None, None)
-    return outputs | _in_every_form("figure1", figure1_table(points), figure1_csv(points))
+def page_part(rows: Mapping[str, Row], figure1: Figure1 | None, tables: list[Table]) -> str:
+    """Return the page's tables and figures, with how to read them."""
+    parts = [rows_text(rows), TABLE_NOTES]
+    for table in tables:
+        if table.name == "figure1":
+            parts.append(f"### {table.title}")
+            parts.append("Not run." if figure1 is None else _figure1_part(figure1, table))
+            parts.append("### Figure 2: validation perplexity by epoch")
+            parts.append(
+                f"![Figure 2](figures/figure2.png)\n\n{FIGURE_NOTE}" if epochs_by_training(rows) else "Not run."
+            )
+        elif table.lines or not table.optional:
+            parts += [f"### {table.title}\n\n{table.markdown()}", *([table.notes] if table.notes else [])]
+    return "\n\n".join(part.strip("\n") for part in parts)
 
 
-def _where_any(name: str, grid: Grid, values: Grid) -> Outputs:
-    """Return a table's forms, or that there is none where it has no rows."""
-    return _in_every_form(name, grid if grid.rows else None, values)
+def _figure1_part(figure1: Figure1, table: Table) -> str:
+    return (
+        f"![{FIGURE_1_TITLE}](figures/figure1.png)\n\n{table.markdown()}\n{summary_text(figure1)}\n"
+        f"Chance, the distance of two random subspaces of {figure1.units} of {figure1.words:,} dimensions: "
+        f"sqrt(1 - d/V) = {figure1.chance:.3f}."
+    )
 
 
-def _in_every_form(name: str, grid: Grid | None, values: Grid | None) -> Outputs:
-    """Return a table to read as Markdown and LaTeX, and the one to compute with as CSV; without one, no files."""
-    if grid is None or values is None:
-        return {TABLES / f"{name}.{form}": None for form in ("md", "tex", "csv")}
-    return {
-        TABLES / f"{name}.md": f"# {grid.title}\n\n{grid.markdown()}".encode(),
-        TABLES / f"{name}.tex": grid.latex().encode(),
-        TABLES / f"{name}.csv": values.csv().encode(),
-    }
+def replace_between_markers(page: Path, part: str) -> str:
+    """Return a page's text with `part` between its markers, which stand on lines of their own.
 
-
-def _figures(rows: Mapping[str, Row], points: Points | None) -> Outputs:
-    drawn = {"figure1": None if points is None else figure1(points), "figure2": figure2(rows)}
-    return {
-        FIGURES / f"{name}.{form}": None if pictures is None else pictures[form]
-        for name, pictures in drawn.items()
-        for form in FORMATS
-    }
+    Raises:
+        RunError: the page is missing, or does not have each marker once, in order.
+    """
+    if not page.is_file():
+        raise RunError(f"{page} is missing. Name the folder of the project, with its README and docs: --project DIR.")
+    lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
+    places = [[number for number, line in enumerate(lines) if line.strip() == marker] for marker in (BEGIN, END)]
+    if [len(numbers) for numbers in places] != [1, 1] or places[0] > places[1]:
+        raise RunError(
+            f"{page} must have the line {BEGIN!r} once, and the line {END!r} once below it, but has them "
+            f"{len(places[0])} and {len(places[1])} times. Put them where the tables belong."
+        )
+    (begin,), (end,) = places
+    return "".join([*lines[: begin + 1], "\n", part.strip("\n"), "\n\n", *lines[end:]])

@@ -1,0 +1,536 @@
+"""The runs behind Figure 1: the paper's theory experiment (Inan et al. 2017, section 6.2), from start to optimum.
+
+A stretch of the training text, chosen at random, with a vocabulary of its own words; an untied LSTM without any
+regularisation; word vectors held at norm 1; two phases of epochs under the loss of equation 6.1; at the end the
+classifier alone, until it is at its optimum. What the paper leaves open is chosen here and in `TheoryConfig`.
+
+A finished run is a record of its own under `results/figure1/runs/`. A run under way keeps its state after every epoch
+in the folder for runs, hidden. So the work may be cut at any instant and goes on where it stopped, more runs may be
+added, and several processes may share it: each takes runs that no other one is at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from tiedlm import locations
+from tiedlm.checkpoint.saving import saving
+from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
+from tiedlm.config import to_json
+from tiedlm.data.corpus import Corpus, prepare
+from tiedlm.data.sources import CorpusConfig
+from tiedlm.data.streams import Streams
+from tiedlm.errors import ArgumentError, CorpusError, RunError, TrainingError
+from tiedlm.files import json_sha256, write_bytes
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
+from tiedlm.paper.figure1 import (
+    FOLDER,
+    GRID,
+    TRAINING,
+    Setting,
+    TheoryConfig,
+    TheoryOutcome,
+    TheoryPhase,
+    read_records,
+    record_path,
+    write_provenance,
+    write_record,
+)
+from tiedlm.seeding import generator
+from tiedlm.theory.collapse import spread
+from tiedlm.theory.distance import centred, subspace_distance
+from tiedlm.training.display import Display
+from tiedlm.training.duration import duration
+from tiedlm.training.environment import describe
+
+CHUNK = 1000
+"""Words whose scores are held at once while the classifier is fitted."""
+MIN_VARIANCE = 1e-13
+"""Of a direction of the features, as a share of the largest: what lies below is float32's rounding."""
+MIN_CHANGE = 1e-11
+"""Nats of J_tot a word; where a step changes less, the optimum counts as found."""
+EPOCHS_BETWEEN_LINES = 10
+FIT_IN_EPOCHS = 10
+"""About as many epochs as take the time of fitting the classifier, which follows the last one."""
+
+
+class TheoryLoss(NamedTuple):
+    """The loss of a window, and what it is made of; every part summed over the window's words."""
+
+    total: Tensor
+    """J_tot."""
+    cross_entropy: Tensor
+    """J in nats, without gradient."""
+    divergence: Tensor
+    """J_aug = KL(y~ || y^) in nats, without gradient, not multiplied by anything."""
+
+
+def theory_loss(
+    features: Tensor,
+    classifier: Tensor,
+    targets: Tensor,
+    *,
+    table: Tensor,
+    bias: Tensor,
+    temperature: float,
+    beta: float,
+    detach_target: bool = False,
+) -> TheoryLoss:
+    """Return equation 6.1, summed over words: J_tot = beta tau^2 V J_aug + (1 - beta) J.
+
+    J and J_aug are as in `tiedlm.losses`. The factor tau^2 V keeps the augmented term's size as tau grows: by
+    equation 4.3 its gradient at the logits goes to W h - L u, each less its mean over the words.
+
+    Args:
+        features: h [N, D].
+        classifier: W [V, D].
+        targets: word ids [N].
+        table: word vectors L [V, D].
+        bias: b of the cross-entropy [V]; no part of the augmented term.
+        temperature: tau > 0.
+        beta: share of the augmented term, in [0, 1].
+        detach_target: stop the gradient at the soft target y~.
+    """
+    logits = features @ classifier.T
+    cross_entropy = F.cross_entropy(logits + bias, targets, reduction="sum")
+    distinct, place = targets.unique(return_inverse=True)  # y~ is a function of the target alone
+    soft_target = F.log_softmax(table[distinct] @ table.T / temperature, dim=-1)
+    if detach_target:
+        soft_target = soft_target.detach()
+    prediction = F.log_softmax(logits / temperature, dim=-1)
+    divergence = F.kl_div(prediction, soft_target[place], reduction="sum", log_target=True)
+    parts = [(1 - beta, cross_entropy), (beta * temperature**2 * len(classifier), divergence)]
+    total = torch.stack([share * part for share, part in parts if share > 0]).sum()  # no backward pass of 0 * part
+    return TheoryLoss(total, cross_entropy.detach(), divergence.detach())
+
+
+class Stretch(NamedTuple):
+    """A stretch of a text in ids of its own."""
+
+    ids: np.ndarray[Any, Any]
+    """Ids in order, from 0 to V - 1 [words]."""
+    words: int
+    """V."""
+    end_id: int
+    """The id of `<eos>` among them."""
+
+
+def choose_stretch(ids: np.ndarray[Any, Any], text_words: int, end_id: int, run: int) -> Stretch:
+    """Return the contiguous stretch that run number `run` is trained on, its place drawn uniformly.
+
+    Raises:
+        CorpusError: the text is shorter.
+    """
+    if len(ids) < text_words:
+        raise CorpusError(f"The text has {len(ids):,} words, but a stretch of {text_words:,} is asked for.")
+    places = len(ids) - text_words + 1
+    first = int(torch.randint(places, (1,), generator=generator(run, "stretch")))
+    part = np.asarray(ids[first : first + text_words]).astype(np.int64)
+    distinct = np.union1d(part, [end_id])
+    return Stretch(np.searchsorted(distinct, part), len(distinct), int(np.searchsorted(distinct, end_id)))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """A run between two epochs; the state carried through the text starts anew with every epoch."""
+
+    epoch: int
+    """Epochs done, from 1."""
+    model: LanguageModel
+    optimizers: Sequence[torch.optim.Optimizer]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return a copy of all that is needed to resume to the bit, under names."""
+        tensors = {"epoch": torch.tensor(self.epoch)}
+        tensors |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for place, parameter in enumerate(_parameters(optimizer)):
+                for name, tensor in optimizer.state[parameter].items():
+                    tensors[f"optimizer.{number}.{place}.{name}"] = tensor
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+def load_state(tensors: Mapping[str, Tensor], model: LanguageModel, optimizers: Sequence[torch.optim.Optimizer]) -> int:
+    """Put what `TrainingState.tensors` returned into a model and its optimisers, and return the epochs done.
+
+    Raises:
+        ArgumentError: the tensors are those of another model.
+    """
+    try:
+        model.load_state_dict(
+            {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+        )
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, place, field = name.split(".", 3)
+                optimizer = optimizers[int(number)]
+                parameter = _parameters(optimizer)[int(place)]
+                value = tensor.clone()
+                optimizer.state[parameter][field] = value if field == "step" else value.to(parameter.device)
+        return int(tensors["epoch"])
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise ArgumentError(f"The state is that of another run: {error}.") from error
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def run_theory(
+    config: TheoryConfig,
+    stretch: Stretch,
+    run: int,
+    *,
+    device: str = "cpu",
+    state: Mapping[str, Tensor] | None = None,
+    on_epoch: Callable[[TrainingState], None] | None = None,
+) -> TheoryOutcome:
+    """Train one run and return what it came to; on one machine the same arguments give the same outcome.
+
+    Args:
+        config: the point and the training.
+        stretch: what to train on.
+        run: its number, from which the initial weights are drawn.
+        device: where to train.
+        state: what `TrainingState.tensors` returned, to resume from; None begins.
+        on_epoch: is called after each epoch.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
+        ArgumentError: the state is that of another run.
+    """
+    model = initial_model(config, stretch.words, run).to(device)
+    weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
+    by_part: dict[str, torch.optim.Optimizer] = {  # the vectors have two, of which one rests
+        "classifier": torch.optim.SGD([model.classifier, _bias(model)]),
+        "weights": torch.optim.Muon(weights, weight_decay=0.0),
+        "biases": torch.optim.Adam(biases),
+        "vectors by adam": torch.optim.Adam([model.table]),
+        "vectors by sgd": torch.optim.SGD([model.table]),
+    }
+    optimizers = list(by_part.values())
+    done = 0 if state is None else load_state(state, model, optimizers)
+    for epoch in range(done + 1, config.epochs + 1):
+        phase, share = config.phase(epoch)
+        _set_rates(by_part, phase, share)
+        total = torch.zeros((), device=device)
+        for features, targets in _features_by_window(model, stretch, config):
+            loss = theory_loss(
+                features,
+                model.classifier,
+                targets,
+                table=model.table,
+                bias=_bias(model),
+                temperature=config.temperature,
+                beta=config.beta,
+                detach_target=config.detach_target,
+            ).total
+            model.zero_grad()
+            (loss / config.streams).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), phase.clip_norm)
+            for optimizer in optimizers:
+                optimizer.step()
+            _scale_to_norm_1(model.table)
+            total += loss.detach()
+        if not total.isfinite():
+            raise TrainingError(
+                f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
+            )
+        if on_epoch is not None:
+            on_epoch(TrainingState(epoch=epoch, model=model, optimizers=optimizers))
+    fitted = fit_classifier(model, stretch, config)
+    return TheoryOutcome(
+        distance=subspace_distance(model.table, fitted.classifier),
+        distance_centred=subspace_distance(centred(model.table), centred(fitted.classifier)),
+        distance_as_trained=subspace_distance(model.table, model.classifier),
+        words=len(model.table),
+        vectors=spread(model.table),
+        classifier=spread(fitted.classifier),
+        feature_norm_squared=fitted.feature_norm_squared,
+        cross_entropy_nats=fitted.cross_entropy,
+        augmented=fitted.divergence * config.temperature**2 * len(model.table),
+    )
+
+
+def initial_model(config: TheoryConfig, words: int, run: int) -> LanguageModel:
+    """Return the model before its training: word vectors at norm 1, no bias yet."""
+    shape = LSTMConfig(units=config.units, layers=config.layers, tied=False, init_range=config.init_range)
+    model = LanguageModel(shape, words)
+    model.reset_parameters(generator(run, "theory"))
+    with torch.no_grad():
+        model.classifier.mul_(config.classifier_range / config.init_range)
+        _bias(model).zero_()
+        _scale_to_norm_1(model.table)
+    return model
+
+
+@torch.no_grad()
+def _scale_to_norm_1(table: Tensor) -> None:
+    """Scale every row of a table [V, D] to norm 1, in place."""
+    table.div_(table.norm(dim=1, keepdim=True))
+
+
+def _bias(model: LanguageModel) -> Tensor:
+    """Return the classifier's bias [V]."""
+    assert model.bias is not None  # the model is untied
+    return model.bias
+
+
+def _set_rates(optimizers: Mapping[str, torch.optim.Optimizer], phase: TheoryPhase, share: float) -> None:
+    rates = {
+        "classifier": phase.classifier_rate,
+        "weights": share * phase.layer_rate,
+        "biases": share * phase.bias_rate,
+        f"vectors by {phase.vectors_by}": share * phase.vector_rate,
+    }
+    for name, optimizer in optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = rates.get(name, 0.0)
+
+
+def _features_by_window(
+    model: LanguageModel, stretch: Stretch, config: TheoryConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield h [N, D] and the target ids [N] of one window after the other; the state is carried, gradients are not."""
+    device, state = model.classifier.device, model.initial_state(config.streams)
+    streams = Streams(stretch.ids, config.streams, end_id=stretch.end_id)
+    for inputs, targets in streams.windows(config.steps):
+        features, state = model(inputs.to(device), state)
+        state = tuple(part.detach() for part in state)
+        yield features.flatten(0, 1), targets.flatten().to(device)
+
+
+class Fitted(NamedTuple):
+    """A classifier at the optimum, and means over the words of the stretch."""
+
+    classifier: Tensor
+    """W [V, D], float64."""
+    bias: Tensor
+    """b [V], float64."""
+    cross_entropy: float
+    """J in nats."""
+    divergence: float
+    """J_aug in nats, not multiplied by anything."""
+    feature_norm_squared: float
+    """|h|^2."""
+
+
+def fit_classifier(model: LanguageModel, stretch: Stretch, config: TheoryConfig) -> Fitted:
+    """Return the classifier at the optimum of equation 6.1 for the features and word vectors of a model.
+
+    With features and word vectors at rest, J_tot is convex in the classifier W and its bias b, and it is of this
+    optimum that the theory speaks. Gradient descent comes to it slowly: the variance of the features differs
+    ten-thousandfold between directions, and so does its speed. Here every direction is given the variance 1,
+
+        x_t = B' h_t with B = Q diag(e)^(-1/2), where 1/N sum_t h_t h_t' = Q diag(e) Q'
+
+    and the classifier of x_t, which is W B^-T, is found by L-BFGS on the whole stretch at once. In float64, since the
+    augmented term may come to 1e-8 nats, before the factor tau^2 V. The model stays as it is.
+    """
+    with torch.no_grad():
+        windows = list(_features_by_window(model, stretch, config))
+    features = torch.cat([features.double() for features, _ in windows])
+    targets = torch.cat([targets for _, targets in windows])
+    basis, inverse = whitening(features)
+    whitened, table = features @ basis, model.table.detach().double()
+    classifier = (model.classifier.detach().double() @ inverse.T).requires_grad_()
+    bias = _bias(model).detach().double().requires_grad_()
+
+    def losses() -> Iterator[TheoryLoss]:
+        for part, words in zip(whitened.split(CHUNK), targets.split(CHUNK), strict=True):
+            yield theory_loss(
+                part, classifier, words, table=table, bias=bias, temperature=config.temperature, beta=config.beta
+            )
+
+    optimizer = torch.optim.LBFGS(
+        [classifier, bias],
+        max_iter=config.fit_evaluations,
+        max_eval=config.fit_evaluations,
+        tolerance_grad=0.0,
+        tolerance_change=MIN_CHANGE,
+        line_search_fn="strong_wolfe",
+    )
+
+    def mean_loss() -> float:
+        optimizer.zero_grad()
+        total = 0.0
+        for loss in losses():
+            mean = loss.total / len(targets)
+            mean.backward()
+            total += float(mean.detach())
+        return total
+
+    optimizer.step(mean_loss)
+    with torch.no_grad():
+        parts = list(losses())
+    return Fitted(
+        classifier=classifier.detach() @ basis.T,
+        bias=bias.detach(),
+        cross_entropy=sum(float(loss.cross_entropy) for loss in parts) / len(targets),
+        divergence=sum(float(loss.divergence) for loss in parts) / len(targets),
+        feature_norm_squared=float(features.square().sum(dim=1).mean()),
+    )
+
+
+def whitening(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return B [D, D] and B^-1, with which the columns of h B [N, D] are uncorrelated and of mean square 1."""
+    values, vectors = torch.linalg.eigh(features.T @ features / len(features))
+    sizes = values.clamp_min(MIN_VARIANCE * values[-1]).sqrt()
+    return vectors / sizes, (vectors * sizes).T
+
+
+class BudgetExceeded(Exception):  # noqa: N818 - no error: the state is saved, and the same command resumes
+    """What comes next would end after the budget."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Figure1Status:
+    """What a call of `run_missing` came to."""
+
+    finished: int
+    """Runs that it finished."""
+    missing: int
+    """Runs that are still missing."""
+    out_of_time: bool
+
+
+def run_missing(
+    runs: Sequence[int],
+    folder: Path,
+    data_dir: Path | None,
+    display: Display,
+    *,
+    training: TheoryConfig = TRAINING,
+    budget_seconds: float | None = None,
+) -> Figure1Status:
+    """Train what is missing of these runs of every point, and list all that are finished in the folder's provenance.
+
+    Run k of every point is trained on the same stretch of text and from the same initial weights. The runs are made in
+    the order that they are named in, all points of the first one before the next.
+
+    Args:
+        runs: numbers of the runs, one or more.
+        folder: the folder of the figure's results; made where missing.
+        data_dir: where the Penn Treebank is; None looks in the usual data folder.
+        display: shows what has been done.
+        training: how to train; temperature and beta are those of the points.
+        budget_seconds: when to stop, from now, after the epoch under way; None: no limit.
+
+    Raises:
+        ArgumentError: no run.
+        RunError: a record or a state is damaged, or of another training; the disk is full or fails.
+        CorpusError: the corpus is missing or unusable.
+    """
+    if not runs:
+        raise ArgumentError("Figure 1 needs one run or more of each point.")
+    deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
+    states = locations.runs_dir() / f".{FOLDER}"
+    with saving(states):
+        states.mkdir(parents=True, exist_ok=True)
+
+    def missing() -> list[tuple[int, Setting]]:
+        records = read_records(folder, training)
+        return [(run, setting) for run in runs for setting in GRID if (setting, run) not in records]
+
+    finished, out_of_time = 0, False
+    try:
+        for run, setting in missing():
+            if deadline is not None and time.monotonic() >= deadline:
+                raise BudgetExceeded
+            corpus = prepare(CorpusConfig(name="ptb"), data_dir=data_dir, progress=display.message)
+            config, record = setting.config(training), record_path(folder, setting, run)
+            texts = {split: entry["text_sha256"] for split, entry in corpus.provenance["splits"].items()}
+            name = f"{record.stem}-{json_sha256([to_json(config), texts])[:12]}"
+            with _lock(states / f"{name}.lock") as taken:
+                if taken and not record.exists():
+                    _train(run, setting, config, corpus, record, states / f"{name}.safetensors", display, deadline)
+                    finished += 1
+            with FileLock(states / "folder.lock"), saving(folder):
+                write_provenance(folder, training)
+    except BudgetExceeded:
+        out_of_time = True
+    with FileLock(states / "folder.lock"), saving(folder):
+        write_provenance(folder, training)
+    return Figure1Status(finished=finished, missing=len(missing()), out_of_time=out_of_time)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[bool]:
+    """Hold a lock for the block; yield whether it could be had: another process may hold it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _train(
+    run: int,
+    setting: Setting,
+    config: TheoryConfig,
+    corpus: Corpus,
+    record: Path,
+    path: Path,
+    display: Display,
+    deadline: float | None,
+) -> None:
+    """Train one run, its state kept after every epoch, and write its record.
+
+    Raises:
+        BudgetExceeded: what comes next would end too late.
+        RunError: the state is damaged; the disk is full or fails.
+    """
+    name, began, before, state = f"run {run}, {setting}", time.monotonic(), 0.0, None
+    if path.is_file():
+        try:
+            state = bytes_to_tensors(path.read_bytes())
+            before = float(state["seconds"])
+            display.message(f"{name}: goes on after epoch {int(state['epoch'])} of {config.epochs}")
+        except (ArgumentError, KeyError, RuntimeError) as error:
+            raise RunError(f"{path} is damaged ({error}). Delete it to begin that run again.") from error
+    last = began
+
+    def seconds() -> float:
+        return before + time.monotonic() - began
+
+    def on_epoch(reached: TrainingState) -> None:
+        nonlocal last
+        took, last = time.monotonic() - last, time.monotonic()
+        spent = torch.tensor(seconds(), dtype=torch.float64)
+        with saving(path):
+            write_bytes(path, tensors_to_bytes({**reached.tensors(), "seconds": spent}))
+        if reached.epoch % EPOCHS_BETWEEN_LINES == 0:
+            display.message(f"{name}: epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
+        ahead = took * (FIT_IN_EPOCHS if reached.epoch == config.epochs else 1)
+        if deadline is not None and last + ahead > deadline:
+            display.message(f"{name}: saved after epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
+            raise BudgetExceeded
+
+    stretch = choose_stretch(corpus.splits["train"].ids, config.text_words, corpus.vocabulary.end_id, run)
+    environment = {key: value for key, value in describe("cpu").items() if key != "command"}  # it may name folders
+    outcome = run_theory(config, stretch, run, state=state, on_epoch=on_epoch)
+    fields = {"environment": {**environment, "corpus": corpus.provenance}, "outcome": asdict(outcome)}
+    with saving(record):
+        write_record(record, config, run, seconds=seconds(), **fields)
+    path.unlink(missing_ok=True)
+    display.message(f"{name}: distance {outcome.distance:.4f}")

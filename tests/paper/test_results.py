@@ -1,0 +1,279 @@
+"""A published result is read whole and unedited, or one error names the file."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.published_results import add_figure1, add_group, add_result, edit, move_to, reseal
+from tiedlm.errors import RunError, TiedlmError
+from tiedlm.paper.figure1 import read_outcomes
+from tiedlm.paper.render import all_tables
+from tiedlm.paper.results import Conditions, check_result, read_result, read_rows
+from tiedlm.recipes import recipe
+
+PROJECT = Path(__file__).parents[2]
+NAME = "ptb-small-re"
+FILES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two seeds of one row, the first with a second training, and one of another."""
+    add_group(tmp_path / "results", "ptb-small", {"re": [(88.0, 85.0), (87.0,)], "vd": [(90.0,)]})
+    return tmp_path / "results"
+
+
+def test_the_projects_own_results_contradict_neither_themselves_nor_their_corpora() -> None:
+    rows = read_rows(PROJECT / "results")
+    results = [each for row in rows.values() for result in row.results.values() for each in result.trainings_in_order()]
+    assert len(results) >= 28
+    for result in results:
+        check_result(result)
+
+
+def test_a_result_is_what_was_written(results: Path) -> None:
+    result = read_result(results / NAME / "seed-0")
+    check_result(result)
+    assert (result.config, result.trainings) == (recipe(NAME), 2)
+    assert [each.scores["test"].perplexity for each in result.trainings_in_order()] == pytest.approx([88.0, 85.0])
+    assert result.first is not None
+    assert result.parent == (NAME, 0, result.first.weights_sha256)
+    assert result.valid_by_epoch[-1] == pytest.approx(90.0, abs=0.01)
+    assert result.seconds == {Conditions(machine="a processor", precision="float32", threads=1): [90.0] * 40}
+
+
+def test_epochs_count_where_they_ended(tmp_path: Path) -> None:
+    moves = [move_to("elsewhere", 5, precision="bfloat16", threads=2), move_to("third", 40)]
+    seconds = read_result(add_result(tmp_path, NAME, 0, 85.0, moves=moves)).seconds
+    assert [(key.machine, key.precision, key.threads, len(epochs)) for key, epochs in seconds.items()] == [
+        ("a processor", "float32", 1, 4),
+        ("elsewhere", "bfloat16", 2, 35),
+        ("third", "float32", 1, 1),
+    ]
+
+
+def test_rows_hold_figures_by_seed_after_each_number_of_trainings(results: Path) -> None:
+    row = read_rows(results)[NAME]
+    assert row.trainings() == [1, 2]
+    after_one, after_two = row.perplexity("test", 1), row.perplexity("test", 2)
+    assert after_one is not None
+    assert after_two is not None
+    assert (after_one.by_seed, after_two.by_seed) == (pytest.approx({0: 88.0, 1: 87.0}), pytest.approx({0: 85.0}))
+    assert row.test() == after_two
+    assert read_rows(results)["ptb-small-real"].test() is None
+
+
+def test_what_a_killed_process_left_and_results_of_no_row_are_left_out(results: Path) -> None:
+    shutil.copytree(results / NAME / "seed-0", results / NAME / f"seed-0.partial-{'0' * 32}")
+    config = replace(recipe("demo-real"), seed=0)
+    add_result(results, "demo-real", 0, 50.0, config=config)
+    (results / "notes").mkdir()
+    assert list(read_rows(results)[NAME].results) == [0, 1]
+
+
+@pytest.mark.parametrize("name", [*FILES, *(f"first-training/{name}" for name in FILES)])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing", "link", "pipe"])
+def test_a_damaged_file_is_named(results: Path, name: str, damage: str) -> None:
+    path = results / NAME / "seed-0" / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+    elif damage == "link":
+        path.symlink_to(results / NAME / "seed-1" / Path(name).name)
+    elif damage == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(RunError, match=Path(name).name.replace(".", r"\.")):
+        read_rows(results)
+
+
+def test_an_edited_perplexity_is_found_by_its_hash(results: Path) -> None:
+    path = results / NAME / "seed-1" / "scores.json"
+    path.write_text(path.read_text().replace("87.", "77."))
+    with pytest.raises(RunError, match=r"scores\.json is damaged or was edited: its sha256 .* Restore the folder"):
+        read_rows(results)
+
+
+def test_a_file_that_is_not_listed_is_refused(results: Path) -> None:
+    (results / NAME / "seed-0" / "first-training" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"first-training/notes\.txt is not listed in provenance\.json"):
+        read_rows(results)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "other"}, "format must be 'tiedlm-result'"),
+        ({"version": 1}, r"of version 1, but this tiedlm reads version 2"),
+        ({"version": 3}, "of version 3"),
+        ({"trainings": 2}, "trainings is 2"),
+        ({"trainings": "1"}, "trainings must be a whole number, but is '1'"),
+        ({"commands": None}, "commands must be a list"),
+        ({"weights_sha256": 5}, "weights_sha256 must be a text"),
+    ],
+)
+def test_a_provenance_of_another_kind_is_refused(results: Path, changes: dict[str, Any], message: str) -> None:
+    reseal(results / NAME / "seed-1", **changes)
+    with pytest.raises(RunError, match=message):
+        read_rows(results)
+
+
+def test_a_list_that_leaves_the_folder_is_refused(results: Path) -> None:
+    folder = results / NAME / "seed-1"
+    body = json.loads((folder / "provenance.json").read_bytes())
+    for outside in ("../seed-0/scores.json", str(results / NAME / "seed-0" / "scores.json")):
+        reseal(folder, files=body["files"] | {outside: "0"})
+        with pytest.raises(RunError, match="not inside the folder"):
+            read_rows(results)
+
+
+FIELDS: list[tuple[str, Any, str]] = [
+    (
+        "scores.json",
+        lambda v: v["test"].pop("words"),
+        r"scores\.json: test\.words must be a whole number, but is 'None'",
+    ),
+    ("scores.json", lambda v: v["valid"].update(perplexity="low"), r"valid\.perplexity must be a finite number"),
+    ("scores.json", lambda v: v["valid"].update(perplexity=math.nan), r"not readable as JSON \(NaN"),
+    ("scores.json", lambda v: v["valid"].update(perplexity=0.5), r"valid\.perplexity is 0\.5, which no text has"),
+    ("scores.json", lambda v: v.update(protocol=None), "protocol must be a text"),
+    ("environment.json", lambda v: v.pop("threads"), r"environment\.json: threads must be a whole number"),
+    ("environment.json", lambda v: v.update(moves=[{"epoch": 1}]), "environment must be an object"),
+    ("config.json", lambda v: v.pop("loss"), r"config\.json is not the config of a run"),
+    ("config.json", lambda v: v["training"].update(epochs=39), r"metrics\.jsonl must have each of 39 epochs"),
+    ("analysis.json", lambda v: v.update(format=7), "must be of format 1, but is of 7"),
+    ("analysis.json", lambda v: v["blocks"]["a"]["sums"].pop(), r"analysis\.json has no usable"),
+    ("analysis.json", lambda v: v["blocks"]["a"]["counts"].__setitem__(0, 1.5), "no usable"),
+    ("analysis.json", lambda v: v["next_words"][0].update(next=[["the"]]), "no usable"),
+    ("analysis.json", lambda v: v["next_words"].append(3), "no usable"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), FIELDS)
+def test_a_field_that_is_missing_or_of_another_type_is_named(
+    results: Path, name: str, change: Any, message: str
+) -> None:
+    edit(results / NAME / "seed-1" / name, change)
+    with pytest.raises(RunError, match=message):
+        read_rows(results)
+
+
+def test_a_result_of_another_recipe_seed_or_config_is_refused(results: Path) -> None:
+    os.rename(results / NAME / "seed-1", results / NAME / "seed-7")
+    with pytest.raises(RunError, match=r"seed-7 is a result of seed 1\. Name it seed-1"):
+        read_rows(results)
+    shutil.rmtree(results / NAME)
+    shutil.copytree(results / "ptb-small-vd", results / NAME)
+    with pytest.raises(RunError, match=f"is a result of the recipe 'ptb-small-vd', not of '{NAME}'"):
+        read_rows(results)
+    shutil.rmtree(results / NAME)
+    whole = recipe(NAME)
+    add_result(results, NAME, 0, 85.0, config=replace(whole, training=replace(whole.training, streams=10)))
+    with pytest.raises(RunError, match=r"not a result of the recipe as it is now\. .*training\.streams is 10"):
+        read_rows(results)
+
+
+def test_folders_of_no_recipe_and_missing_folders_are_refused(results: Path) -> None:
+    shutil.copytree(results / NAME, results / "ptb-smal-re")
+    with pytest.raises(RunError, match=rf"no recipe of that name\. Did you mean '{NAME}'\?"):
+        read_rows(results)
+    with pytest.raises(RunError, match="is not a folder"):
+        read_rows(results / "nowhere")
+    with pytest.raises(RunError, match="is not a published result"):
+        read_result(results / NAME)
+
+
+def test_one_run_under_two_names_and_two_protocols_are_refused(results: Path) -> None:
+    add_result(results, "ptb-small-vd", 1, 89.0, protocol="some words twice")
+    with pytest.raises(RunError, match="under 2 protocols"):
+        read_rows(results)
+    weights = json.loads((results / NAME / "seed-1" / "provenance.json").read_bytes())["weights_sha256"]
+    add_result(results, "ptb-small-vd", 1, 89.0)
+    reseal(results / "ptb-small-vd" / "seed-1", weights_sha256=weights)
+    with pytest.raises(RunError, match="are of the same weights"):
+        read_rows(results)
+
+
+CONTRADICTIONS: list[tuple[str, Any, str]] = [
+    ("scores.json", lambda v: v["test"].update(perplexity=80.0), r"test perplexity is 80\.0, but exp"),
+    (
+        "scores.json",
+        lambda v: v["valid"].update(words=9, nll_nats=9 * math.log(92.0), perplexity=92.0),
+        "9 words of valid",
+    ),
+    ("environment.json", lambda v: v.update(parent={"recipe": NAME, "seed": 1, "weights_sha256": "x"}), "started from"),
+    ("analysis.json", lambda v: v.update(split="valid"), "is of valid under"),
+    ("analysis.json", lambda v: v["score"].update(nll_nats=1e5), "but the scores are"),
+    ("analysis.json", lambda v: v["blocks"]["a"].update(sums=[1.0], counts=[9]), "different numbers of blocks"),
+    ("analysis.json", lambda v: v["blocks"]["a"]["counts"].__setitem__(0, 10**6), "more words than the text has"),
+    ("analysis.json", lambda v: v["blocks"]["a"]["sums"].__setitem__(0, 1e5), "not sums of probabilities"),
+    ("analysis.json", lambda v: v["probability"]["a"].update(mean=0.5), "its sums over blocks say otherwise"),
+    ("analysis.json", lambda v: v["next_words"][0]["next"].reverse(), "do not fall"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), CONTRADICTIONS)
+def test_contradictions_are_found_where_a_result_is_checked(
+    results: Path, name: str, change: Any, message: str
+) -> None:
+    folder = results / NAME / "seed-1"
+    edit(folder / name, change)
+    with pytest.raises(RunError, match=message):
+        check_result(read_result(folder))
+
+
+def test_texts_other_than_published_and_own_words_that_do_not_fit_are_found(tmp_path: Path) -> None:
+    folder = add_result(tmp_path, "wikitext2-half1-small-vd", 0, 150.0)
+    check_result(read_result(folder))
+    edit(folder / "analysis.json", lambda v: v["own_words"]["test"].update(unknown=7))
+    with pytest.raises(RunError, match="with more words unknown"):
+        check_result(read_result(folder))
+    folder = add_result(tmp_path, NAME, 0, 85.0)
+    reseal(folder, texts_sha256={"train": "x"})
+    with pytest.raises(RunError, match="another train text"):
+        check_result(read_result(folder))
+
+
+def test_forged_results_are_read_or_refused_and_never_a_traceback(tmp_path: Path) -> None:
+    """Right hashes over changed contents: every value of a result replaced at random, then all tables made."""
+    draw = random.Random(1)
+    junk = [None, True, -1, 0, 10**400, 1e308, "", "x" * 9, [], {}, [1], {"a": 1}]
+    whole = tmp_path / "whole"
+    add_group(whole, "ptb-small", {"vd": [(90.0,), (89.0,)], "real": [(88.0, 85.0), (87.0,)]})
+    add_figure1(whole, runs=1)
+    messages = []
+    for _ in range(60):
+        shutil.rmtree(tmp_path / "forged", ignore_errors=True)
+        results = Path(shutil.copytree(whole, tmp_path / "forged"))
+        folder = draw.choice([*results.glob("ptb-*/seed-*"), results / "figure1"])
+        path = draw.choice([*folder.glob("[!p]*.json"), *folder.glob("runs/*.json")])
+        value = json.loads(path.read_bytes())
+        where: Any = value
+        while True:
+            keys = list(where) if isinstance(where, dict) else list(range(len(where)))
+            key = draw.choice(keys)
+            if not isinstance(where[key], (dict, list)) or not where[key] or draw.random() < 0.3:
+                where[key] = draw.choice(junk)
+                break
+            where = where[key]
+        path.write_text(json.dumps(value))
+        reseal(folder)
+        try:
+            for table in all_tables(read_rows(results), read_outcomes(results)):
+                assert table.markdown()
+                assert table.csv()
+        except TiedlmError as error:
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert all(str(tmp_path) in message or "A ratio needs" in message for message in messages)

@@ -1,0 +1,312 @@
+"""One run of the theory experiment: its loss, its phases, its optimum, and a resume to the bit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from oracles.augmented_loss import Problem, gradients, values
+from support.theory import AS_PUBLISHED, stretch_of
+from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
+from tiedlm.config import from_json, to_json
+from tiedlm.errors import ArgumentError, CorpusError, TrainingError
+from tiedlm.paper import theory
+from tiedlm.paper.figure1 import ALIGN_PHASE, MEMORISE_PHASE, TheoryConfig
+from tiedlm.paper.theory import (
+    Fitted,
+    choose_stretch,
+    fit_classifier,
+    initial_model,
+    run_theory,
+    theory_loss,
+    whitening,
+)
+from tiedlm.theory.distance import chance_distance, subspace_distance
+
+N, V, D = 6, 9, 4
+WORDS = 60
+SHORT = replace(MEMORISE_PHASE, epochs=2, layer_rate=0.01)
+TINY = TheoryConfig(
+    temperature=10.0,
+    beta=1.0,
+    text_words=600,
+    units=8,
+    apart=SHORT,
+    together=replace(ALIGN_PHASE, epochs=1, layer_rate=0.01, vector_rate=0.01),
+    streams=5,
+    steps=5,
+    init_range=0.6,
+)
+STRETCH = stretch_of(TINY.text_words, WORDS)
+
+
+def problem(temperature: float, gamma: float) -> Problem:
+    draw = np.random.default_rng(7)
+    shapes = {"features": (N, D), "classifier": (V, D), "table": (V, D), "bias": (V,)}
+    arrays = {name: draw.normal(size=shape) for name, shape in shapes.items()}
+    return Problem(**arrays, targets=np.array([3, 1, 3, 8, 0, 1]), temperature=temperature, gamma=gamma)
+
+
+def loss_of(case: Problem, beta: float, detach_target: bool = False) -> tuple[Any, dict[str, Tensor]]:
+    names = ("features", "classifier", "table", "bias")
+    arrays = {name: torch.tensor(getattr(case, name), requires_grad=True) for name in names}
+    loss = theory_loss(
+        arrays["features"],
+        arrays["classifier"],
+        torch.tensor(case.targets),
+        table=arrays["table"],
+        bias=arrays["bias"],
+        temperature=case.temperature,
+        beta=beta,
+        detach_target=detach_target,
+    )
+    loss.total.backward()
+    return loss, arrays
+
+
+@pytest.mark.parametrize("temperature", [0.5, 10.0])
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("detach_target", [False, True])
+def test_loss_and_gradients_are_those_of_the_oracle(temperature: float, beta: float, detach_target: bool) -> None:
+    """J_tot is made of the oracle's losses: (1 - beta) of gamma 0, and beta tau V times (gamma 1 less gamma 0)."""
+    plain, augmented = problem(temperature, 0.0), problem(temperature, 1.0)
+    weight = beta * temperature * V
+    loss, arrays = loss_of(plain, beta, detach_target)
+    expected = (1 - beta) * values(plain).sum() + weight * (values(augmented) - values(plain)).sum()
+    assert loss.total.item() == pytest.approx(expected, rel=1e-10)
+    assert loss.cross_entropy.item() == pytest.approx(values(plain).sum(), rel=1e-10)
+    left, right = (gradients(each, np.ones(N), detach_target=detach_target) for each in (plain, augmented))
+    for name, array in arrays.items():
+        a, b = getattr(left, name), getattr(right, name)
+        expected = (1 - beta) * a + weight * (b - a)
+        gradient = np.zeros_like(expected) if array.grad is None else array.grad.numpy()
+        assert np.abs(gradient - expected).max() <= 1e-9 * np.abs(expected).max()
+
+
+def test_at_a_high_temperature_the_gradient_is_that_of_equation_4_3_and_the_bias_has_none() -> None:
+    case = problem(1e4, 0.0)
+    assert case.table is not None
+    _, arrays = loss_of(case, 1.0, detach_target=True)
+    error = case.features @ case.classifier.T - case.table[case.targets] @ case.table.T
+    expected = (error - error.mean(1, keepdims=True)).T @ case.features
+    gradient = arrays["classifier"].grad
+    assert gradient is not None
+    assert np.abs(gradient.numpy() - expected).max() / np.abs(expected).max() < 1e-3
+    assert arrays["bias"].grad is None or not arrays["bias"].grad.any()
+
+
+def test_settings_are_the_papers_survive_as_json_and_have_ranges() -> None:
+    config = TheoryConfig(temperature=10.0, beta=0.4)
+    assert (config.text_words, config.units, config.layers, config.epochs) == (20_000, 300, 2, 100)
+    assert from_json(TheoryConfig, to_json(config)) == config
+    for change, message in (({"beta": 1.5}, "beta is 1.5"), ({"temperature": 0.0}, "temperature is 0")):
+        with pytest.raises(ArgumentError, match=message):
+            replace(config, **change)
+
+
+def test_each_phase_begins_with_full_rates_and_ends_with_low_ones() -> None:
+    config = replace(TINY, apart=replace(SHORT, epochs=5), together=replace(SHORT, epochs=3))
+    phases = [config.phase(epoch) for epoch in range(1, 9)]
+    assert [phase for phase, _ in phases] == [config.apart] * 5 + [config.together] * 3
+    assert [share for _, share in phases] == pytest.approx([1, 1, 1, 4 / 6, 2 / 6, 1, 1, 2 / 4])
+
+
+def test_a_stretch_is_contiguous_in_ids_of_its_own_and_each_run_has_its_own() -> None:
+    text = np.random.default_rng(1).integers(10, 107, 1000)
+    stretch = choose_stretch(text, 50, 0, run=1)
+
+    def ids_of(first: int) -> list[int]:
+        return np.searchsorted(np.unique([0, *text[first : first + 50]]), text[first : first + 50]).tolist()
+
+    places = [first for first in range(951) if ids_of(first) == stretch.ids.tolist()]
+    assert len(places) == 1
+    assert stretch.end_id == 0  # `<eos>` is among them even where the stretch lacks it
+    assert stretch.words == len(np.unique([0, *text[places[0] : places[0] + 50]]))
+    runs = [choose_stretch(text, 50, 0, run).ids.tolist() for run in (0, 1, 2, 0)]
+    assert runs[0] == runs[3]
+    assert runs[0] != runs[1] != runs[2]
+    with pytest.raises(CorpusError, match="has 2 words, but a stretch of 3"):
+        choose_stretch(np.array([1, 2]), 3, 1, 0)
+
+
+def test_a_model_begins_with_vectors_of_norm_1_no_bias_and_a_classifier_of_its_own_range() -> None:
+    config = replace(TINY, classifier_range=0.2)
+    model, same, other = (initial_model(config, WORDS, run) for run in (0, 0, 1))
+    assert torch.allclose(model.table.norm(dim=1), torch.ones(WORDS))
+    assert model.bias is not None
+    assert not model.bias.any()
+    assert float(model.classifier.detach().abs().max()) == pytest.approx(0.2, rel=0.1)
+    assert model.table.equal(same.table)
+    assert not model.table.equal(other.table)
+
+
+def run_as_published(**changes: bool) -> tuple[Any, list[list[float]]]:
+    """What a run comes to, and after each epoch the rates of classifier, weights, biases and vectors by either."""
+    rates = []
+    outcome = run_theory(
+        replace(AS_PUBLISHED, **changes),
+        stretch_of(AS_PUBLISHED.text_words, 40),
+        0,
+        on_epoch=lambda state: rates.append([each.param_groups[0]["lr"] for each in state.optimizers]),
+    )
+    return outcome, rates
+
+
+def test_a_run_as_published_comes_to_what_it_once_came_to_at_the_rates_of_its_phases() -> None:
+    """To 1 %: Muon multiplies in bfloat16, and its products, rounded otherwise, move these by up to 0.5 %."""
+    outcome, rates = run_as_published()
+    figures = (outcome.distance, outcome.distance_as_trained, outcome.vectors.effective_directions, outcome.augmented)
+    assert figures == pytest.approx((0.4019, 0.8418, 1.984, 0.3005), rel=0.01)
+    vectors = ((MEMORISE_PHASE, MEMORISE_PHASE.vector_rate, 0.0), (ALIGN_PHASE, 0.0, ALIGN_PHASE.vector_rate))
+    assert rates == [
+        pytest.approx(
+            [phase.classifier_rate, share * phase.layer_rate, share * phase.bias_rate, share * adam, share * sgd]
+        )
+        for phase, adam, sgd in vectors
+        for share in (1, 2 / 3)
+    ]
+
+
+def test_without_the_gradient_through_the_soft_target_the_vectors_stay_apart() -> None:
+    outcome, _ = run_as_published(detach_target=True)
+    assert outcome.distance_as_trained < 0.2
+    assert outcome.vectors.effective_directions > 5
+
+
+def test_vectors_are_trained_and_stay_at_norm_1() -> None:
+    tables = [initial_model(TINY, WORDS, 0).table.detach().clone()]
+    run_theory(TINY, STRETCH, 0, on_epoch=lambda state: tables.append(state.model.table.detach().clone()))
+    assert len(tables) == TINY.epochs + 1
+    assert all(torch.allclose(table.norm(dim=1), torch.ones(WORDS), atol=1e-6) for table in tables)
+    assert all((after - before).abs().max() > 1e-7 for before, after in itertools.pairwise(tables))
+
+
+def test_the_augmented_term_brings_the_spaces_together_and_cross_entropy_does_not() -> None:
+    chance = chance_distance(WORDS, TINY.units)
+    together, apart = run_theory(TINY, STRETCH, 0), run_theory(replace(TINY, beta=0.0), STRETCH, 0)
+    assert together.distance < 0.4 < 0.8 * chance < apart.distance
+    assert together.distance_centred < 0.4 < 0.8 * chance < apart.distance_centred
+    assert together.distance_centred != together.distance
+    assert (together.words, together.vectors.mean_norm) == (WORDS, pytest.approx(1))
+
+
+def test_a_run_repeats_and_its_loss_falls_until_it_is_not_finite() -> None:
+    assert run_theory(TINY, STRETCH, 2) == run_theory(TINY, STRETCH, 2)
+    long = replace(TINY, apart=replace(SHORT, epochs=20))
+    assert run_theory(long, STRETCH, 0).augmented < run_theory(TINY, STRETCH, 0).augmented
+    plain, longer = (run_theory(replace(each, beta=0.0), STRETCH, 0) for each in (TINY, long))
+    assert longer.cross_entropy_nats < plain.cross_entropy_nats < math.log(WORDS)
+    with pytest.raises(TrainingError, match="not finite in epoch"):
+        run_theory(replace(TINY, apart=replace(SHORT, layer_rate=math.inf)), STRETCH, 0)
+
+
+def test_a_run_resumes_after_any_epoch_to_the_bit_and_needs_what_optimisers_remember() -> None:
+    config, stretch, states = replace(AS_PUBLISHED, beta=0.5), stretch_of(300, 40), []
+    outcome = run_theory(config, stretch, 0, on_epoch=lambda state: states.append(state.tensors()))
+    for done in (1, 3, 4):
+        epochs: list[int] = []
+        state = bytes_to_tensors(tensors_to_bytes(states[done - 1]))
+        again = run_theory(config, stretch, 0, state=state, on_epoch=lambda each, to=epochs: to.append(each.epoch))
+        assert again == outcome
+        assert epochs == list(range(done + 1, 5))
+    for memory in ("exp_avg", "momentum_buffer"):
+        without = {name: tensor * 0 if memory in name else tensor for name, tensor in states[0].items()}
+        assert run_theory(config, stretch, 0, state=without) != outcome
+    for other in ({}, states[0] | {"optimizer.0.7.step": torch.tensor(1.0)}):
+        with pytest.raises(ArgumentError, match="state is that of another run"):
+            run_theory(config, stretch, 0, state=other)
+
+
+# the classifier at its optimum
+
+FIT = TheoryConfig(
+    temperature=10.0, beta=1.0, text_words=400, units=6, streams=5, steps=5, init_range=0.6, classifier_range=0.2
+)
+FIT_WORDS = 30
+FIT_STRETCH = stretch_of(400, FIT_WORDS)
+MODEL = initial_model(FIT, FIT_WORDS, 0)
+
+
+def inputs(config: TheoryConfig = FIT) -> tuple[Tensor, Tensor, Tensor]:
+    """h and the targets of the whole stretch, and L, in float64."""
+    with torch.no_grad():
+        windows = list(vars(theory)["_features_by_window"](MODEL, FIT_STRETCH, config))
+    features, targets = (torch.cat(parts) for parts in zip(*windows, strict=True))
+    return features.double(), targets, MODEL.table.detach().double()
+
+
+def divergence(classifier: Tensor, tau: float) -> Tensor:
+    features, targets, table = inputs()
+    soft = torch.softmax(table[targets] @ table.T / tau, 1)
+    return (soft * (soft.log() - torch.log_softmax(features @ classifier.T / tau, 1))).sum(1).mean()
+
+
+def fit(**changes: Any) -> Fitted:
+    return fit_classifier(MODEL, FIT_STRETCH, replace(FIT, **changes))
+
+
+def test_features_are_those_of_one_pass_and_whitened_uncorrelated_of_mean_square_1() -> None:
+    features, _, _ = inputs()
+    assert torch.allclose(features, inputs(replace(FIT, steps=80))[0], atol=1e-6)
+    basis, inverse = whitening(features)
+    equal = features @ basis
+    assert torch.allclose(equal.T @ equal / len(equal), torch.eye(6, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(basis @ inverse, torch.eye(6, dtype=torch.float64), atol=1e-9)
+    basis, inverse = whitening(torch.tensor([[1.0, 0.0], [2.0, 0.0]], dtype=torch.float64))  # a unit that is always 0
+    assert bool(basis.isfinite().all())
+    assert torch.allclose(basis @ inverse, torch.eye(2, dtype=torch.float64))
+
+
+def test_at_a_high_temperature_the_optimum_is_the_least_squares_map_of_equation_4_3() -> None:
+    classifier = fit(temperature=1e4).classifier
+    features, targets, table = inputs()
+    expected = (table - table.mean(0)) @ torch.linalg.lstsq(features, table[targets]).solution.T
+    classifier = classifier - classifier.mean(0)
+    assert (classifier - expected).norm() < 1e-3 * expected.norm()
+    assert subspace_distance(classifier, expected) < 1e-2 < 0.5 < subspace_distance(MODEL.classifier, expected)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 10.0])
+def test_the_augmented_term_has_no_slope_left(temperature: float) -> None:
+    def slope(classifier: Tensor) -> float:
+        point = classifier.detach().double().requires_grad_()
+        return float(torch.autograd.grad(divergence(point, temperature), point)[0].norm())
+
+    fitted = fit(temperature=temperature)
+    assert slope(fitted.classifier) < 1e-3 * slope(MODEL.classifier)
+    assert slope(-fitted.classifier) > 0.1 * slope(MODEL.classifier)
+    assert fitted.divergence == pytest.approx(float(divergence(fitted.classifier, temperature)), rel=1e-6)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_where_cross_entropy_counts_the_bias_is_fitted_too(beta: float) -> None:
+    features, targets, _ = inputs()
+    fitted = fit(beta=beta, fit_evaluations=200)
+
+    def slopes(classifier: Tensor, bias: Tensor) -> list[float]:
+        point = [tensor.detach().double().requires_grad_() for tensor in (classifier, bias)]
+        cross_entropy = torch.nn.functional.cross_entropy(features @ point[0].T + point[1], targets)
+        loss = (1 - beta) * cross_entropy + beta * 100 * FIT_WORDS * divergence(point[0], 10.0)
+        return [float(slope.norm()) for slope in torch.autograd.grad(loss, point)]
+
+    assert MODEL.bias is not None
+    before, after = slopes(MODEL.classifier, MODEL.bias), slopes(fitted.classifier, fitted.bias)
+    assert all(left < 0.01 * right for left, right in zip(after, before, strict=True))
+    cross_entropy = torch.nn.functional.cross_entropy(features @ fitted.classifier.T + fitted.bias, targets)
+    assert fitted.cross_entropy == pytest.approx(float(cross_entropy), rel=1e-9)
+    assert fitted.feature_norm_squared == pytest.approx(float(features.norm(dim=1).square().mean()))
+
+
+def test_fitting_begins_at_the_classifier_as_trained_and_leaves_the_model_as_it_is() -> None:
+    before = {name: tensor.clone() for name, tensor in MODEL.state_dict().items()}
+    assert torch.allclose(fit(fit_evaluations=1).classifier, MODEL.classifier.double(), atol=1.0)
+    assert fit().divergence < float(divergence(MODEL.classifier.detach().double(), 10.0))
+    assert all(tensor.equal(before[name]) for name, tensor in MODEL.state_dict().items())
+    assert all(parameter.grad is None for parameter in MODEL.parameters())

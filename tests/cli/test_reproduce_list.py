@@ -134,7 +134,7 @@ def test_rows_can_be_chosen(tiedlm, project) -> None:
 
 def test_the_verdict_and_figure_1_stand_below(tiedlm, project) -> None:
     output = tiedlm("reproduce", "--list", "--project", project).output
-    assert "2 of the paper's 30 rows stand" in output
+    assert "Reproduced: 2 of 30 published rows" in output
     assert "Figure 1: not run." in output
     add_figure1(project / "results")
     assert "Figure 1: 27 of 27 runs." in tiedlm("reproduce", "--list", "--project", project).output

@@ -63,7 +63,7 @@ def test_hours_count_every_training_where_its_epochs_ended(tmp_path: Path, rows:
     add_result(tmp_path / "results", "ptb-small-al", 0, 88.0, moves=[move_to("elsewhere", 31)])
     text = summary_text(read_rows(tmp_path / "results"))
     assert "8.8 on a processor, 0.2 on elsewhere" in text
-    assert text.startswith("2 of the paper's 30 rows stand; 2 have been run, trained as often as in the paper, 28 have")
+    assert text.startswith("Reproduced: 2 of 30 published rows. Run, trained as often as in the paper: 2. Not run: 28.")
 
 
 def test_targets_are_tables_figures_and_rows_in_the_papers_order() -> None:

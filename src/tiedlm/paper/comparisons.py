@@ -119,11 +119,10 @@ CLAIMS_TITLES = {
 CLAIMS_NOTES = f"""\
 A ratio below 1 is what the paper claims of `<unk>`, "a", "an" and "the", of its large models. Brackets hold the
 interval of 95 %: a bootstrap over contiguous blocks of the test text, {RESAMPLES:,} draws of a fixed seed, the same
-blocks for both models, seeds summed. It tells of other texts, and nothing of other trainings. "Less for" names the
+blocks for both models, seeds summed. The interval reflects variation over text, not over seeds. "Less for" names the
 words whose interval ends below 1. A mean over every word is bound to how often the word does come, so the second
 table leaves out the places where it comes. "Near" sums over the ten words whose vectors, each model's own, are
-nearest to that of the word that comes. "Not measured": results of a version that did not measure; where their runs
-are still there, `tiedlm reproduce` and `tiedlm publish RUN` add it."""
+nearest to that of the word that comes."""
 
 
 def _claims_table(
@@ -435,7 +434,7 @@ def rate_limit_table(rows: Mapping[str, Row]) -> Table[RateLimitLine]:
     figures = [f"{what}_{part}" for what in ("last", "limit", "left") for part in ("mean", "sd")]
     return Table(
         name="rate-limit",
-        title="Were the trainings long enough? Validation perplexity as the learning rate goes to 0",
+        title="Extrapolated validation perplexity at learning rate 0",
         lines=lines,
         headings=("recipe", "training", "seeds", "epochs", "last rate", "valid, last epoch", "at rate 0", "left"),
         align="lrrrrrrr",

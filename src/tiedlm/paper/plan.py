@@ -135,9 +135,9 @@ def summary_text(rows: Mapping[str, Row]) -> str:
     summary = summarize(rows)
     spent = ", ".join(f"{hours:.1f} on {machine}" for machine, hours in summary.hours.items())
     return (
-        f"{summary.stand} of the paper's {summary.rows} rows stand; {summary.run} have been run, trained as often as "
-        f"in the paper, {summary.rows - summary.run} have not.\n"
-        f"A row stands where our mean test perplexity is at most the paper's plus {SLACK}.\n"
+        f"Reproduced: {summary.stand} of {summary.rows} published rows. Run, trained as often as in the paper: "
+        f"{summary.run}. Not run: {summary.rows - summary.run}.\n"
+        f'A row counts as reproduced ("stands") if our mean test perplexity is at most the published value + {SLACK}.\n'
         f"Training behind the rows, in hours of one process: {spent or 'none'}.\n"
     )
 

@@ -42,8 +42,8 @@ Outputs = dict[Path, bytes | None]
 """Path below the project's folder → content; None: no such file may be there."""
 
 TABLE_NOTES = """\
-Ours is the mean over seeds ± the sample standard deviation, or the figure alone of one seed. Figures after one and
-after two trainings stand apart, and only those after as many trainings as the paper's are set against it."""
+Ours: mean ± sample standard deviation over seeds; a single value for one seed. Results after one and after two
+trainings have rows of their own; only those after as many trainings as in the paper are compared with it."""
 FIGURE_NOTE = """\
 Thick lines are means over seeds, thin lines seeds, dashed lines second trainings. The first epochs lie above the
 frame."""
@@ -131,9 +131,8 @@ def readme_part(rows: Mapping[str, Row], figure1: Figure1 | None) -> str:
     next_seed = ""
     if spread is not None:
         next_seed = (
-            "\nAnother seed: where one more is expected to fall, with a probability of 95 %. From the standard "
-            "deviation\n"
-            f"between seeds of log perplexity, pooled over rows of two seeds or more: {spread.sd:.4f}, with "
+            "\nNext seed: 95 % prediction interval for one more seed, from the standard deviation between seeds of\n"
+            f"log perplexity, pooled over rows of two seeds or more: {spread.sd:.4f}, with "
             f"{spread.degrees} {'degree' if spread.degrees == 1 else 'degrees'} of freedom.\n"
         )
     figure = "" if figure1 is None else f"\n{comparison_text(figure1)}\n"

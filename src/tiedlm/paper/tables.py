@@ -207,8 +207,16 @@ def _table3_lines(rows: Mapping[str, Row]) -> list[PerplexityLine]:
     return lines + [line for row in others for line in perplexity_lines(row, row.published.model)]
 
 
-def _size_label(row: Row) -> str:
-    return f"{row.published.model}, {row.published.size}"
+CORPUS_TITLES = {
+    "ptb": "Penn Treebank",
+    "wikitext-2": "WikiText-2",
+    "wikitext-2-half1": "WikiText-2, first half",
+    "wikitext-2-half2": "WikiText-2, second half",
+}
+
+
+def _label(row: Row) -> str:
+    return f"{row.published.model}, {row.published.size}, {CORPUS_TITLES[row.published.corpus]}"
 
 
 def perplexity_table(name: str, rows: Mapping[str, Row], only: Sequence[str] = ()) -> Table[PerplexityLine]:
@@ -220,7 +228,7 @@ def perplexity_table(name: str, rows: Mapping[str, Row], only: Sequence[str] = (
         listed = [rows[recipe] for recipe in only] or [row for row in rows.values() if row.published.table == title]
         if name == "beside":  # each follows the row that it repeats
             listed = [one for row in listed for one in (rows[row.published.repeats or ""], row)]
-        lines = [line for row in listed for line in perplexity_lines(row, _size_label(row))]
+        lines = [line for row in listed for line in perplexity_lines(row, _label(row))]
     figures = [f"{split}_{what}" for split in SPLITS for what in ("mean", "sd", "paper", "difference")]
     return Table(
         name=name,
@@ -264,7 +272,11 @@ def own_words_table(rows: Mapping[str, Row]) -> Table[tuple[Row, dict[str, Both]
 
     def cells(line: tuple[Row, dict[str, Both]]) -> list[str]:
         row, figures = line
-        cells = [f"{row.published.model}, {row.name.split('-')[1]}", f"`{row.name}`", str(len(row.results))]
+        cells = [
+            f"{row.published.model}, {CORPUS_TITLES[row.published.corpus]}",
+            f"`{row.name}`",
+            str(len(row.results)),
+        ]
         for split, (whole, own) in figures.items():
             cells += [whole.text(), own.text(), str(getattr(row.published, split))]
         return cells
@@ -318,7 +330,7 @@ class ControlLine:
     def cells(self) -> list[str]:
         valid, test = self.ours["valid"], self.ours["test"]
         return [
-            _size_label(self.row) if self.row.published.repeats is None else self.row.published.model,
+            self.row.published.model,
             f"`{self.row.name}`",
             str(test.n) if test else NOTHING,
             valid.text() if valid else NOT_RUN,
@@ -361,7 +373,7 @@ def controls_table(rows: Mapping[str, Row]) -> Table[ControlLine]:
             lines.append(ControlLine(row=row, ours=ours, difference=difference, share=share))
     return Table(
         name="controls",
-        title="Controls: what the augmented loss does",
+        title="Controls: what the augmented loss does, small network on Penn Treebank",
         lines=lines,
         headings=("model", "recipe", "seeds", "valid", "test", "difference", "share of AL's gain"),
         align="llrrrrr",
@@ -458,7 +470,7 @@ def readme_table(rows: Mapping[str, Row], spread: Spread | None) -> Table[Readme
             for trainings in row.trainings()
         ],
         headings=(
-            *("recipe", "trainings", "ours, valid / test", "another seed, test"),
+            *("recipe", "trainings", "ours, valid / test", "next seed, test"),
             *("the paper's", "stands", "seeds", "folder"),
         ),
         align="lrrrrlrl",

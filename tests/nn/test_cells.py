@@ -37,7 +37,7 @@ CASES = st.fixed_dictionaries(
 
 
 def _tame(form: Form, drawn: dict[str, Any]) -> dict[str, Any]:
-    """A deep highway layer of many units, or under masks of 20, multiplies rounding errors by a thousand."""
+    """A deep and wide highway layer under masks of 20 is chaotic: in float32 nothing is left to compare."""
     if form.cell != "rhn":
         return drawn
     return drawn | {"keep": drawn["keep"] and max(drawn["keep"], 0.25), "units": min(drawn["units"], 19)}

@@ -7,7 +7,7 @@ import pytest
 
 from support.launch_here import launch_here
 from support.tiny_run import quick_config
-from tiedlm import launching, recipes
+from tiedlm import recipes
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
@@ -15,7 +15,7 @@ from tiedlm.config import to_json
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.ngram import NGram
-from tiedlm.training import loop
+from tiedlm.training import launcher, loop
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def short(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(recipes, "recipe", recipe)
-    monkeypatch.setattr(launching, "launch", launch_here)
+    monkeypatch.setattr(launcher, "launch", launch_here)
     monkeypatch.setattr(demo, "PHRASES", ("the cat", "a dog sees"))
 
 

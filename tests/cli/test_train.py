@@ -12,17 +12,16 @@ import pytest
 from support.finished_run import make_run
 from support.launch_here import launch_here
 from support.small_text import SMALL, small_config
-from tiedlm import launching
 from tiedlm.checkpoint import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import RanksError
-from tiedlm.launching import Outcome, State
 from tiedlm.native import device
 from tiedlm.nn.config import GRUConfig, RHNConfig
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import RunConfig
-from tiedlm.training import loop
+from tiedlm.training import launcher, loop
+from tiedlm.training.jobs import JobResult, JobState
 
 
 def config_in(run: Path) -> RunConfig:
@@ -41,9 +40,9 @@ def launched(monkeypatch):
 
     def launch(jobs, **options):
         calls.append((jobs, options))
-        return [Outcome(job=job, state=State.STOPPED, reason="kept") for job in jobs]
+        return [JobResult(job=job, state=JobState.STOPPED, reason="kept") for job in jobs]
 
-    monkeypatch.setattr(launching, "launch", launch)
+    monkeypatch.setattr(launcher, "launch", launch)
     return calls
 
 
@@ -165,7 +164,7 @@ def test_a_lost_process_and_an_interrupt_say_how_to_resume(tiedlm, tmp_path, mon
 
 
 def test_mean_and_sample_deviation_of_all_seeds(tiedlm, texts, tmp_path, monkeypatch):
-    monkeypatch.setattr(launching, "launch", launch_here)
+    monkeypatch.setattr(launcher, "launch", launch_here)
     line = ["train", "text-small-re", "text-small-vd", *texts, *SMALL, "--seeds", "0-2"]
     answer = tiedlm(*line)
     assert (answer.status, answer.error) == (0, "")
@@ -184,10 +183,10 @@ def test_mean_and_sample_deviation_of_all_seeds(tiedlm, texts, tmp_path, monkeyp
 
 def test_one_seed_has_no_deviation_and_one_that_failed_does_not_count(tiedlm, texts, tmp_path, monkeypatch):
     def launch(jobs, **options):
-        failed = Outcome(job=jobs[1], state=State.FAILED, reason="The loss is nan.", log=Path("a.log"))
+        failed = JobResult(job=jobs[1], state=JobState.FAILED, reason="The loss is nan.", log=Path("a.log"))
         return [*launch_here(jobs[:1]), failed]
 
-    monkeypatch.setattr(launching, "launch", launch)
+    monkeypatch.setattr(launcher, "launch", launch)
     answer = tiedlm("train", "text-small-re", *texts, *SMALL, "--seeds", "4,2")
     assert answer.status == 2
     reached = f"{valid(tmp_path / 'runs' / 'text-small-re-seed-4'):.2f}"
@@ -203,14 +202,13 @@ def test_every_recipe_or_config_file_with_every_seed_is_changed_alike(tiedlm, la
     line = ("train", "ptb-small-al", file, "--seeds", "0,3", "--loss.gamma", 0.7, "--jobs", 5, "--data-dir", "d")
     assert tiedlm(*line).status == 2  # since none was trained
     [(jobs, options)] = launched
-    assert options == {"slots": 5}
+    assert options == {"max_parallel": 5}
     assert [job.run_dir.name for job in jobs] == [
         f"{name}-seed-{s}" for s in (0, 3) for name in ("ptb-small-al", "mine")
     ]
-    assert [job.config_file for job in jobs] == [None, file, None, file]
     for job in jobs:
         assert (job.config.loss.gamma, job.data_dir, job.start_from) == (0.7, Path("d"), None)
-        if job.config_file is None:
+        if job.config.recipe == "ptb-small-al":
             original = recipe("ptb-small-al")
             loss = replace(original.loss, gamma=0.7)
             assert job.config == replace(original, seed=job.config.seed, loss=loss)
@@ -220,7 +218,7 @@ def test_an_interrupt_of_many_seeds_says_that_the_same_command_resumes(tiedlm, m
     def launch(jobs, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launching, "launch", launch)
+    monkeypatch.setattr(launcher, "launch", launch)
     answer = tiedlm("train", "ptb-small-re", "--seeds", "0-1")
     assert (answer.status, answer.output) == (INTERRUPTED, "")
     assert "Run the same command again to resume." in answer.error

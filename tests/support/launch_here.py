@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from tiedlm.errors import TiedlmError
-from tiedlm.launching.checks import check_jobs
-from tiedlm.launching.job import Job, Outcome, State
 from tiedlm.training import loop
+from tiedlm.training.jobs import Job, JobResult, JobState, check_jobs
 
 
-def launch_here(jobs: Sequence[Job], **options: Any) -> list[Outcome]:
+def launch_here(jobs: Sequence[Job], **options: Any) -> list[JobResult]:
     """What `launch` does with jobs."""
     check_jobs(jobs)
-    return [_outcome(job) for job in jobs]
+    return [_result(job) for job in jobs]
 
 
-def _outcome(job: Job) -> Outcome:
+def _result(job: Job) -> JobResult:
     try:
         if not job.is_begun():
             loop.train(job.config, job.run_dir)
         elif not job.is_finished():
             loop.resume(job.run_dir)
     except TiedlmError as error:
-        return Outcome(job=job, state=State.FAILED, reason=str(error), log=job.run_dir.with_suffix(".log"))
-    return Outcome(job=job, state=State.FINISHED)
+        return JobResult(job=job, state=JobState.FAILED, reason=str(error), log=job.log)
+    return JobResult(job=job, state=JobState.FINISHED)

@@ -26,10 +26,10 @@ from tyro.constructors import PrimitiveConstructorSpec
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, ConfigError, printable
 from tiedlm.files import read_json
-from tiedlm.launching import parse_seeds
 from tiedlm.locations import expanded
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import LossConfig, RunConfig
+from tiedlm.training.jobs import parse_seeds
 
 Arguments = TypeVar("Arguments")
 Overrides = dict[str, dict[str, Any]]

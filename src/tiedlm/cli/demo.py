@@ -12,11 +12,13 @@ from typing import Annotated
 
 import tyro
 
-from tiedlm import launching, recipes
+from tiedlm import recipes
 from tiedlm.cli.arguments import parse
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table, say
 from tiedlm.errors import RunError
+from tiedlm.training import launcher
+from tiedlm.training.jobs import Job, JobState
 
 MODELS = {"demo-vd": "VD-LSTM", "demo-real": "VD-LSTM+REAL"}
 """The recipes that are trained, and the paper's names of their models."""
@@ -41,13 +43,13 @@ def demo(argv: Sequence[str]) -> int:
     folders = {name: args.runs / f"{name}-seed-0" for name in MODELS}
     for name, folder in folders.items():
         say(f"{MODELS[name]}: {folder}")
-    jobs = [launching.Job(config=recipes.recipe(name), run_dir=folder) for name, folder in folders.items()]
+    jobs = [Job(config=recipes.recipe(name), run_dir=folder) for name, folder in folders.items()]
     try:
-        outcomes = launching.launch(jobs)
+        results = launcher.launch(jobs)
     except KeyboardInterrupt:
         say(f"tiedlm: interrupted; `tiedlm demo --runs {shlex.quote(str(args.runs))}` resumes", sys.stderr)
         return INTERRUPTED
-    failed = [f"{one.job.name} ({one.reason})" for one in outcomes if one.state is not launching.State.FINISHED]
+    failed = [f"{one.job.name} ({one.reason})" for one in results if one.state is not JobState.FINISHED]
     if failed:
         raise RunError(
             f"The training of {' and of '.join(failed)} did not reach its end. Once the cause is gone, run the same "

@@ -24,7 +24,6 @@ from tiedlm.cli.arguments import (
     OtherRun,
     Seeds,
     base_config,
-    config_file,
     overrides_type,
     parse,
     refuse_unused,
@@ -37,9 +36,9 @@ from tiedlm.recipes import recipe_names
 from tiedlm.runs.config import RunConfig
 
 if TYPE_CHECKING:
-    from tiedlm.launching import Outcome
     from tiedlm.native.ranks import Ranks
     from tiedlm.training.display import Display
+    from tiedlm.training.jobs import JobResult
 
 MIN_SLOWDOWN = 1.5
 """Slowdown of bfloat16 products that is worth a message; less may be other work on the machine."""
@@ -191,7 +190,8 @@ def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
 
 def _train_seeds(args: TrainArgs) -> int:
     """Train every recipe with every seed, several at once, then print mean and spread of the validation perplexity."""
-    from tiedlm.launching import Job, State, launch
+    from tiedlm.training.jobs import Job, JobState
+    from tiedlm.training.launcher import launch
 
     twice = next((name for name in args.recipes if args.recipes.count(name) > 1), None)
     if twice is not None:
@@ -202,20 +202,19 @@ def _train_seeds(args: TrainArgs) -> int:
             config=(config := replace(configs[name], seed=seed)),
             run_dir=default_run_dir(config, second=False),
             data_dir=args.data_dir,
-            config_file=config_file(name),
         )
         for seed in args.seeds or ()
         for name in args.recipes
     ]
     warn_slow_bfloat16((job.config for job in jobs if not job.run_dir.exists()), "--runtime.precision")
     try:
-        outcomes = launch(jobs, slots=args.jobs)
+        results = launch(jobs, max_parallel=args.jobs)
     except KeyboardInterrupt:
         say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
         return INTERRUPTED
     rows = []
     for config in configs.values():
-        done = [o.job for o in outcomes if o.state is State.FINISHED and o.job.config.recipe == config.recipe]
+        done = [r.job for r in results if r.state is JobState.FINISHED and r.job.config.recipe == config.recipe]
         values = {
             job.config.seed: RunFolder.open(job.run_dir).read_json("scores")["valid"]["perplexity"] for job in done
         }
@@ -225,7 +224,7 @@ def _train_seeds(args: TrainArgs) -> int:
         rows.append([config.recipe, str(len(values)), mean, sd, each])
     say()
     print_table(("recipe", "n", "valid perplexity, mean", "sample sd", "of each seed"), rows, align="lrrrl")
-    require_finished([outcome for outcome in outcomes if outcome.state is not State.FINISHED], len(outcomes))
+    require_finished([result for result in results if result.state is not JobState.FINISHED], len(results))
     return 0
 
 
@@ -241,10 +240,10 @@ def _run_training(
         work: called with the processes of the group and where to report to.
         is_new: whether anything was chosen that the user may want to choose otherwise.
     """
-    from tiedlm.launching.lifeline import hold_on
     from tiedlm.training import torchrun
+    from tiedlm.training.interrupt import exit_with_parent
 
-    hold_on()
+    exit_with_parent()
     if config.runtime.device == "cpu":
         from tiedlm.native.device import keep_freed_memory  # here, since it loads torch
 
@@ -308,11 +307,11 @@ def warn_slow_bfloat16(configs: Iterable[RunConfig], option: str) -> None:
         )
 
 
-def require_finished(unfinished: Sequence[Outcome], total: int) -> None:
+def require_finished(unfinished: Sequence[JobResult], total: int) -> None:
     """Raise a RunError where trainings are left of so many: says why each is, and where its log is."""
     if unfinished:
-        reasons = "; ".join(f"{outcome.job.name} {outcome.state}: {outcome.reason}" for outcome in unfinished)
-        logs = ", ".join(str(outcome.log) for outcome in unfinished if outcome.log is not None)
+        reasons = "; ".join(f"{result.job.name} {result.state}: {result.reason}" for result in unfinished)
+        logs = ", ".join(str(result.log) for result in unfinished if result.log is not None)
         raise RunError(
             f"{len(unfinished)} of {total} trainings are not finished. {reasons}. Logs: {logs}. Once the cause is "
             "gone, run the same command again to resume."

@@ -31,7 +31,6 @@ ROWS = (
     ("training",),
     ("hub",),
     ("recipes",),
-    ("launching",),
     ("paper",),
     ("cli",),
     ("__main__",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,13 @@ from support.finished_run import make_run, recipe_config
 from support.published_results import instead_of_measuring
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import reproduce_train
-from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.main import INTERRUPTED, main
 from tiedlm.config import to_json
-from tiedlm.launching import Outcome, State
 from tiedlm.native import device as native_device
 from tiedlm.paper.publish import publish
 from tiedlm.paper.results import read_result
 from tiedlm.runs.config import Precision, RunConfig
+from tiedlm.training.jobs import JobResult, JobState
 
 RE = "ptb-small-re"
 Launched = list[tuple[list[Any], dict[str, Any]]]
@@ -40,16 +39,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> Launched:
-    """Keep what would be launched; the jobs whose run folder has scores are finished."""
+    """Records what would be launched; of jobs whose run folder has scores, the command that follows is run."""
     calls: Launched = []
 
-    def launch(jobs: list[Any], on_finished: Callable[[Any], None], **options: Any) -> list[Outcome]:
+    def launch(jobs: list[Any], **options: Any) -> list[JobResult]:
         calls.append((jobs, options))
+        states = []
         for job in jobs:
-            if job.is_finished():
-                on_finished(job)
-        states = [State.FINISHED if job.is_finished() else State.STOPPED for job in jobs]
-        return [Outcome(job=job, state=state, reason="kept") for job, state in zip(jobs, states, strict=True)]
+            failed = job.is_finished() and job.after and main(job.after) != 0
+            states.append(JobState.FAILED if failed else JobState.FINISHED if job.is_finished() else JobState.STOPPED)
+        return [JobResult(job=job, state=state, reason="as it is") for job, state in zip(jobs, states, strict=True)]
 
     monkeypatch.setattr(reproduce_train, "launch", launch)
     return calls
@@ -62,7 +61,7 @@ def test_what_is_missing_is_launched_with_its_means(
     answer = tiedlm("reproduce", RE, *options)
     assert answer.status == 0, answer.error
     [(jobs, means)] = launched
-    assert means == {"slots": 2, "budget_seconds": 540}
+    assert means == {"max_parallel": 2, "budget_seconds": 540}
     names = [f"{RE}-seed-0", f"{RE}-seed-0-second", f"{RE}-seed-4", f"{RE}-seed-4-second"]
     assert [job.run_dir.name for job in jobs] == names
     assert [job.start_from for job in jobs] == [None, jobs[0].run_dir, None, jobs[2].run_dir]
@@ -75,7 +74,9 @@ def test_trainings_are_begun_and_measured_on_the_device_that_is_asked_for(
 ) -> None:
     monkeypatch.setattr(reproduce_train, "machine", lambda runtime: f"a {runtime['device']}")
     devices = []
-    monkeypatch.setattr(reproduce_train, "publish", lambda run, results, **options: devices.append(options["device"]))
+    monkeypatch.setattr(
+        "tiedlm.paper.publish.publish", lambda run, results, **options: devices.append(options["device"])
+    )
     config = recipe_config()
     config = replace(config, runtime=replace(config.runtime, device="meta"))
     make_run(project / "runs" / f"{RE}-seed-0", config=to_json(config))
@@ -161,29 +162,10 @@ def test_a_first_training_of_another_machine_is_told_repeated_and_not_replaced(
     make_run(runs / f"{RE}-seed-4", weights=b"4", config=to_json(recipe_config(seed=4)))
     answer = tiedlm("reproduce", RE, "--seeds", "0,4", "--project", project)
     assert answer.status == 2
-    assert f"{RE}-seed-0-second was not published: " in answer.error
-    assert answer.error.count("was not published") == 1
+    assert "1 of 3 trainings are not finished" in answer.error
+    assert f"{RE}-seed-0-second failed" in answer.error
     assert read_result(target).trainings == 1
     assert (project / "results" / RE / "seed-4").is_dir()
-
-
-def test_what_is_finished_is_published_while_others_are_trained(
-    tiedlm: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    instead_of_measuring(monkeypatch)
-    make_run(project / "runs" / f"{RE}-seed-0", config=to_json(recipe_config()))
-    target = project / "results" / RE / "seed-0" / "scores.json"
-
-    def launch(jobs: list[Any], on_finished: Callable[[Any], None], **_: Any) -> list[Outcome]:
-        on_finished(jobs[0])
-        began = time.monotonic()
-        while not target.exists() and time.monotonic() - began < 60:
-            time.sleep(0.01)
-        assert target.exists()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(reproduce_train, "launch", launch)
-    assert tiedlm("reproduce", RE, "--seeds", "0", "--project", project).status == INTERRUPTED
 
 
 def test_a_begun_run_of_another_config_is_refused_before_anything_is_trained(
@@ -208,19 +190,21 @@ def test_nothing_is_launched_where_nothing_is_missing(
     assert launched == []
 
 
-@pytest.mark.parametrize(("state", "status", "told"), [(State.FAILED, 2, "2 of 2"), (None, INTERRUPTED, "interrupted")])
+@pytest.mark.parametrize(
+    ("state", "status", "told"), [(JobState.FAILED, 2, "2 of 2"), (None, INTERRUPTED, "interrupted")]
+)
 def test_a_failure_and_an_interrupt_are_told(
     tiedlm: Callable[..., Any],
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
-    state: State | None,
+    state: JobState | None,
     status: int,
     told: str,
 ) -> None:
-    def launch(jobs: list[Any], **_: Any) -> list[Outcome]:
+    def launch(jobs: list[Any], **_: Any) -> list[JobResult]:
         if state is None:
             raise KeyboardInterrupt
-        return [Outcome(job=job, state=state, reason="a full disk") for job in jobs]
+        return [JobResult(job=job, state=state, reason="a full disk") for job in jobs]
 
     monkeypatch.setattr(reproduce_train, "launch", launch)
     answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)

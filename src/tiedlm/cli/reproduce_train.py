@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tiedlm.cli.main import ERROR, INTERRUPTED
+from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table, say
 from tiedlm.cli.reproduce_list import machine
-from tiedlm.cli.reproduce_publish import Publishing
 from tiedlm.cli.train import require_finished, run_config, warn_slow_bfloat16
-from tiedlm.launching import Job, State, launch
 from tiedlm.paper.plan import Training, missing, select, trainings
-from tiedlm.paper.publish import publish
 from tiedlm.paper.results import Row, check_is_recipe, read_rows
 from tiedlm.paper.tables import perplexity_table
 from tiedlm.runs.config import RunConfig
+from tiedlm.training.jobs import Job, JobState
+from tiedlm.training.launcher import launch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,36 +53,33 @@ def train_missing(results: Path, wanted: Wanted) -> int:
     if not found:
         say("Nothing is missing: `tiedlm reproduce --render` makes tables and figures of what there is.")
         return 0
-    jobs = [_job(one, wanted) for one in found]
+    jobs = [_job(one, wanted, results, rows) for one in found]
     begun = [job for job in jobs if not job.run_dir.exists()]
     warn_slow_bfloat16((job.config for job in begun), "--precision")
     _tell_repeated(begun, rows)
-    publishing = Publishing(
-        lambda job: publish(job.run_dir, results, data_dir=wanted.data_dir, device=job.config.runtime.device)
-    )
-
-    def finished(job: Job) -> None:
-        if not _is_repeated(job, rows):
-            publishing.begin(job)
-
     try:
-        outcomes = launch(jobs, slots=wanted.at_once, budget_seconds=wanted.budget_seconds, on_finished=finished)
-        refused = publishing.end()
+        ended = launch(jobs, max_parallel=wanted.at_once, budget_seconds=wanted.budget_seconds)
     except KeyboardInterrupt:
         say("tiedlm: interrupted; what was done is saved, and the same command goes on with it", file=sys.stderr)
         return INTERRUPTED
-    require_finished([one for one in outcomes if one.state is State.FAILED], len(outcomes))
-    done = sum(outcome.state is State.FINISHED for outcome in outcomes)
+    require_finished([one for one in ended if one.state is JobState.FAILED], len(ended))
+    done = sum(one.state is JobState.FINISHED for one in ended)
     table = perplexity_table("rows", read_rows(results), names)
     print_table(table.headings, table.rows(), align=table.align)
-    say(f"{done} trainings are finished, {len(outcomes) - done} are not: the same command goes on with them.")
-    return ERROR if refused else 0
+    say(f"{done} trainings are finished, {len(ended) - done} are not: the same command goes on with them.")
+    return 0
 
 
-def _job(training: Training, wanted: Wanted) -> Job:
+def _job(training: Training, wanted: Wanted, results: Path, rows: Mapping[str, Row]) -> Job:
+    """Return the job of a training; its result is published in the same place, unless there is one already."""
     config = run_config(training.run_dir) if training.run_dir.exists() else _new(training.config, wanted.runtime)
     check_is_recipe(config)
-    return Job(config=config, run_dir=training.run_dir, start_from=training.start_from, data_dir=wanted.data_dir)
+    job = Job(config=config, run_dir=training.run_dir, start_from=training.start_from, data_dir=wanted.data_dir)
+    if _is_repeated(job, rows):
+        return job
+    after = ["publish", str(job.run_dir), "--results", str(results), "--device", config.runtime.device]
+    after += [] if wanted.data_dir is None else ["--data-dir", str(wanted.data_dir)]
+    return replace(job, after=tuple(after))
 
 
 def _new(config: RunConfig, runtime: Mapping[str, Any]) -> RunConfig:

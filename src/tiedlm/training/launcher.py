@@ -282,9 +282,13 @@ class _Pool:
         return [job for job in waiting if not self._lacks_its_start(job)]
 
     def _lacks_its_start(self, job: Job) -> bool:
-        """Whether the run to start from is another job's, and not trained."""
-        start = None if job.start_from is None or job.is_begun() else os.path.abspath(job.start_from)
-        return any(os.path.abspath(run_dir) == start for run_dir in self._results if run_dir not in self._trained)
+        """Whether the run to start from is another job's that is not over, or was not trained."""
+        start = None if job.start_from is None else os.path.abspath(job.start_from)
+        first = next((result for path, result in self._results.items() if os.path.abspath(path) == start), None)
+        if first is None:
+            return False
+        is_over = first.state not in (JobState.WAITING, JobState.TRAINING)
+        return not is_over or not (job.is_begun() or first.job.run_dir in self._trained)
 
     def _with_reason(self, result: JobResult) -> JobResult:
         if result.state is not JobState.WAITING:

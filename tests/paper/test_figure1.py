@@ -77,7 +77,7 @@ def test_records_become_points_with_what_is_missing(tmp_path: Path) -> None:
     assert "at β = 1, τ = 10 (about 0.06)" in comparison_text(figure1)
 
 
-@pytest.mark.parametrize("damage", ["edited", "missing", "unlisted", "provenance", "version"])
+@pytest.mark.parametrize("damage", ["edited", "missing", "unlisted", "unlinked", "provenance", "version"])
 def test_a_folder_that_is_damaged_or_edited_is_named(tmp_path: Path, damage: str) -> None:
     folder = add_figure1(tmp_path, runs=1)
     path = record_path(folder, GRID[0], 0)
@@ -87,6 +87,9 @@ def test_a_folder_that_is_damaged_or_edited_is_named(tmp_path: Path, damage: str
         path.unlink()
     elif damage == "unlisted":
         path = add_record(folder, GRID[0], 1)
+    elif damage == "unlinked":
+        path = folder / "provenance.json"
+        path.unlink()
     elif damage == "provenance":
         path = folder / "provenance.json"
         path.write_text(path.read_text().replace("60", "61").replace("540", "541"))

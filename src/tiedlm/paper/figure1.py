@@ -259,7 +259,7 @@ def read_outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1 |
         RunError: a record is missing, damaged, edited, not listed, or of another training than `training`.
     """
     folder = results / FOLDER
-    if not (folder / PROVENANCE).exists():
+    if not (folder / PROVENANCE).exists() and not any((folder / "runs").glob("*.json")):
         return None
     _, contents = read_verified(folder, FORMAT, VERSION)
     records = dict(_record(folder, folder / name, content, training) for name, content in contents.items())
@@ -358,8 +358,8 @@ def _points(settings: Sequence[Setting]) -> str:
 
 def comparison_text(figure1: Figure1) -> str:
     """Return in two sentences how much of the figure there is, and ours at the points of which the paper tells."""
-    told = "; ".join(_compared(figure1))
-    distances = f" Distance between the spans of both tables, in brackets the paper's: {told}." if told else ""
+    compared = "; ".join(_compared(figure1))
+    distances = f" Distance between the spans of both tables, in brackets the paper's: {compared}." if compared else ""
     return f"{_counted(figure1)}{distances} Chance is {figure1.chance:.3f}."
 
 

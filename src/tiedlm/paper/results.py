@@ -257,7 +257,10 @@ def read_verified(folder: Path, format: str, version: int) -> tuple[dict[str, An
     """
     path = folder / PROVENANCE
     if not path.is_file():
-        raise RunError(f"{folder} is not a published result: it has no {PROVENANCE}. `tiedlm publish RUN` makes one.")
+        raise RunError(
+            f"{folder} is not a published result: it has no {PROVENANCE}. `tiedlm publish RUN` writes one, and "
+            "`tiedlm reproduce figure1` that of Figure 1."
+        )
     provenance = parse_json(path, read_file(path))
     if not isinstance(provenance, dict) or provenance.get("format") != format:
         raise RunError(f"{path} is damaged, or belongs to another program: its format must be {format!r}. {RESTORE}")

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from tiedlm.data.sources import CorpusConfig
     from tiedlm.data.text import Vocabulary
     from tiedlm.evaluation.perplexity import perplexity
-    from tiedlm.losses.functional import augmented_cross_entropy
-    from tiedlm.losses.linear import linear_augmented_cross_entropy
-    from tiedlm.losses.module import AugmentedLoss
+    from tiedlm.losses.augmented import AugmentedLoss, augmented_cross_entropy, linear_augmented_cross_entropy
+    from tiedlm.losses.vocabulary_parallel import shard_of, vocabulary_parallel_augmented_cross_entropy
     from tiedlm.nn.config import GRUConfig, LSTMConfig, RHNConfig
     from tiedlm.nn.model import LanguageModel
     from tiedlm.nn.tables import TiedTable, UntiedTables
@@ -60,11 +59,13 @@ __all__ = [
     "load_run",
     "perplexity",
     "prepare",
+    "shard_of",
     "train",
+    "vocabulary_parallel_augmented_cross_entropy",
 ]
 
 _HOMES = {
-    "AugmentedLoss": "tiedlm.losses.module",
+    "AugmentedLoss": "tiedlm.losses.augmented",
     "CorpusConfig": "tiedlm.data.sources",
     "GRUConfig": "tiedlm.nn.config",
     "LSTMConfig": "tiedlm.nn.config",
@@ -76,12 +77,14 @@ _HOMES = {
     "TrainingConfig": "tiedlm.runs.config",
     "UntiedTables": "tiedlm.nn.tables",
     "Vocabulary": "tiedlm.data.text",
-    "augmented_cross_entropy": "tiedlm.losses.functional",
-    "linear_augmented_cross_entropy": "tiedlm.losses.linear",
+    "augmented_cross_entropy": "tiedlm.losses.augmented",
+    "linear_augmented_cross_entropy": "tiedlm.losses.augmented",
     "load_run": "tiedlm.checkpoint.load",
     "perplexity": "tiedlm.evaluation.perplexity",
     "prepare": "tiedlm.data.corpus",
+    "shard_of": "tiedlm.losses.vocabulary_parallel",
     "train": "tiedlm.training.loop",
+    "vocabulary_parallel_augmented_cross_entropy": "tiedlm.losses.vocabulary_parallel",
 }
 
 

@@ -1,245 +1,117 @@
-"""The row-chunked loss: the definition's values and gradients at every chunk size, and never more than a chunk x V."""
+"""Parts of the chunked algorithm that a loss alone does not show: memory, chunks, sums of gradients, products."""
 
 from __future__ import annotations
 
-import functools
-from dataclasses import replace
+import threading
 
 import pytest
 import torch
-import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from oracles.augmented_loss import Problem
-from support import loss_contract, loss_truth
-from support.compare import assert_close
-from support.dispatch import Recorder, sweeps_recorded
-from support.loss_cases import Loss, make, problems, tensors
-from tiedlm.errors import ArgumentError
-from tiedlm.losses import chunked, functional, workspace
-from tiedlm.losses.call import PassesName
-from tiedlm.native.build import compiler_unavailable
+from tiedlm.losses import chunked
+from tiedlm.losses.augmented import linear_augmented_cross_entropy
+from tiedlm.losses.chunked import MAX_CHUNK_WEIGHT, _chunks, _logits_buffer, _rescale_for_fp16, _TableGrad
 
-PASSES: tuple[PassesName, ...] = ("plain",) if compiler_unavailable() else ("plain", "compiled")
-EACH_PASSES = pytest.mark.parametrize("passes", PASSES)
+TABLE = torch.zeros(7, 2)
 
 
-def in_chunks(rows: int | None, passes: PassesName = "plain") -> Loss:
-    return functools.partial(chunked.linear_augmented_cross_entropy, chunk_rows=rows, passes=passes)
+@pytest.fixture(autouse=True)
+def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
 
 
-@given(problems(), st.booleans(), st.sampled_from([1, 2, 3, 5, 9, 100, None]), st.sampled_from(PASSES))
-@settings(max_examples=150)
-def test_agrees_with_the_oracle(
-    problem: Problem, detach_target: bool, chunk_rows: int | None, passes: PassesName
+def test_the_same_memory_serves_again_and_grows_when_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _logits_buffer(4, TABLE)
+    assert first.shape == (4, 7)
+    assert _logits_buffer(2, TABLE).data_ptr() == first.data_ptr()
+    assert _logits_buffer(9, TABLE).shape == (9, 7)
+    assert _logits_buffer(4, TABLE).data_ptr() == _logits_buffer(9, TABLE).data_ptr()
+    monkeypatch.setattr(chunked, "MAX_CACHED_BYTES", 4 * 7 * 9)
+    cached = dict(chunked._cached.arrays)
+    assert _logits_buffer(10, TABLE).shape == (10, 7)
+    assert chunked._cached.arrays == cached
+
+
+def test_types_and_threads_have_their_own() -> None:
+    own = _logits_buffer(4, TABLE)
+    assert _logits_buffer(4, TABLE.double()).dtype == torch.float64
+    others: list[int] = []
+    thread = threading.Thread(target=lambda: others.append(_logits_buffer(4, TABLE).data_ptr()))
+    thread.start()
+    thread.join()
+    assert others != [own.data_ptr()]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("words", [1, 7, 16, 32, 33, 1001])
+def test_every_row_begins_at_a_cache_line(words: int, dtype: torch.dtype) -> None:
+    logits = _logits_buffer(3, torch.zeros(words, 2, dtype=dtype))
+    assert (logits.shape, logits.dtype, logits.stride(1)) == ((3, words), dtype, 1)
+    assert {row.data_ptr() % 64 for row in logits} == {0}
+    assert logits.stride(0) * dtype.itemsize < words * dtype.itemsize + 64  # and not further apart than need be
+
+
+def test_memory_made_in_inference_mode_serves_a_training_afterwards() -> None:
+    features, targets = torch.ones(3, 2, requires_grad=True), torch.tensor([0, 1, 6])
+    with torch.inference_mode():
+        due = linear_augmented_cross_entropy(features, TABLE, targets, implementation="chunked")
+    loss = linear_augmented_cross_entropy(features, TABLE, targets, implementation="chunked")
+    loss.backward()
+    assert float(loss.detach()) == float(due)
+
+
+@given(rows=st.integers(0, 40), rows_at_once=st.integers(1, 12))
+def test_chunks_are_equal_and_cover_every_row_once(rows: int, rows_at_once: int) -> None:
+    chunks = list(_chunks(rows, rows_at_once))
+    sizes = [chunk.stop - chunk.start for chunk in chunks]
+    assert [row for chunk in chunks for row in range(rows)[chunk]] == list(range(rows))
+    assert len(sizes) == -(-rows // rows_at_once)
+    assert not sizes or max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("rows_at_once", "heaviest"), [(5, 5e-6), (1, 4e-6)])
+def test_weights_of_float16_products_have_a_unit_of_the_heaviest_chunk(rows_at_once: int, heaviest: float) -> None:
+    weights = torch.tensor([1e-6, 4e-6, 0.0])
+    chunks = list(_chunks(3, rows_at_once))
+    scaled, unit = _rescale_for_fp16(weights, chunks, torch.float16)
+    assert scaled is not None
+    assert unit is not None
+    assert float(unit) == pytest.approx(heaviest / MAX_CHUNK_WEIGHT)
+    assert torch.allclose(scaled * unit, weights)
+    assert _rescale_for_fp16(weights, chunks, torch.bfloat16) == (weights, None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("max_bytes", [0, 2**20])
+@pytest.mark.parametrize("rows", [3, 12])
+def test_a_sum_is_exact_whichever_product_it_comes_from(
+    dtype: torch.dtype, max_bytes: int, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loss_truth.check_oracle(in_chunks(chunk_rows, passes), problem, detach_target=detach_target)
+    """Small integers and their sums are exact in bfloat16, so each way must give the same."""
+    monkeypatch.setattr(chunked, "MAX_TRANSPOSED_BYTES", max_bytes)
+    draw = torch.Generator().manual_seed(0)
+    left, right = (torch.randint(-3, 4, (rows, width), generator=draw).double() for width in (7, 5))
+    total = _TableGrad(torch.zeros(7, 5), torch.float32)
+    assert not _TableGrad(torch.zeros(7, 5), torch.float32).whole().any()
+    for times in (1, 2):
+        total.add_matmul(left.to(dtype), right.to(dtype))
+        assert torch.equal(total.whole().double(), times * left.T @ right)
+    total.add_rows(torch.tensor([1, 1]), torch.ones(2, 5))
+    assert torch.equal(total.whole()[1].double(), 2 * left.T[1] @ right + 2)
 
 
-@EACH_PASSES
-@pytest.mark.parametrize("targets", [[2] * 4, [5, 0, 3, 1], [-100, 4, -100, 4], [-100] * 4])
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("biased", [True, False])
-def test_gradients_are_the_finite_differences(targets: list[int], tied: bool, biased: bool, passes: PassesName) -> None:
-    problem = make(1, rows=4, words=6, tied=tied, biased=biased, targets=targets, temperature=2.0)
-    loss_truth.check_gradcheck(in_chunks(3, passes), problem)
-
-
-@EACH_PASSES
-@pytest.mark.parametrize("chunk_rows", [1, 4, None])
-def test_contract(chunk_rows: int | None, passes: PassesName) -> None:
-    loss_contract.check_contract(in_chunks(chunk_rows, passes))
-    loss_contract.check_terms(functools.partial(chunked.linear_augmented_terms, chunk_rows=chunk_rows, passes=passes))
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("detach_target", [True, False])
-def test_the_size_of_a_chunk_does_not_matter(tied: bool, detach_target: bool) -> None:
-    problem = make(3, rows=61, words=40, width=8, tied=tied, biased=True)
-    whole = tensors(problem)
-    truth = whole.loss(functional.linear_augmented_cross_entropy, detach_target=detach_target)
-    right = whole.gradients(truth)
-    for chunk_rows in (1, 7, 30, 31, 60, 61, 62, 10_000):
-        ours = tensors(problem)
-        loss = ours.loss(in_chunks(chunk_rows), detach_target=detach_target)
-        assert_close(loss, truth, 1e-13)
-        for name, gradient in ours.gradients(loss).items():
-            assert_close(gradient, right[name], 1e-12, f"gradient of {name} in chunks of {chunk_rows}")
-
-
-def at_lines(words: int, dtype: torch.dtype) -> int:
-    """Numbers from one row of logits to the next, which begins at a cache line of 64 bytes."""
-    in_line = 64 // dtype.itemsize
-    return -(-words // in_line) * in_line
-
-
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_never_holds_more_than_a_chunk_of_logits(
-    reduction: str, tied: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workspace, "_kept", workspace._Kept())  # so that memory of an earlier call hides nothing
-    rows, words, width, chunk_rows = 90, 211, 5, 10
-    ours = tensors(make(4, rows=rows, words=words, width=width, table_width=5, tied=tied, biased=True), dtype)
-    with sweeps_recorded() as recorder:
-        loss = ours.loss(in_chunks(chunk_rows), reduction=reduction)
-        ours.gradients(loss, torch.ones_like(loss))
-    assert recorder.largest == chunk_rows * at_lines(words, dtype)
-    assert recorder.largest > max(words, rows) * width  # so the bound is about logits, not about a gradient
-    with Recorder() as whole:
-        ours.gradients(ours.loss(functional.linear_augmented_cross_entropy))
-    assert whole.largest >= rows * words  # the recorder does see such an array where there is one
-
-
-def test_plain_cross_entropy_holds_a_chunk_of_logits_and_no_place_for_soft_targets(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(workspace, "_kept", workspace._Kept())
-    ours = tensors(make(4, rows=90, words=211, width=5, gamma=0.0))
-    with sweeps_recorded() as recorder:
-        ours.gradients(ours.loss(in_chunks(10)))
-    assert recorder.largest == 10 * at_lines(211, torch.float64)
-
-
-def test_never_holds_more_than_a_chunk_of_logits_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspace, "_kept", workspace._Kept())
-    ours = tensors(make(5, rows=90, words=211, width=5), torch.float32)
-    with torch.autocast("cpu", torch.bfloat16), sweeps_recorded() as recorder:
-        ours.gradients(ours.loss(in_chunks(10)))
-    assert recorder.largest == 10 * at_lines(211, torch.bfloat16)
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_keeps_nothing_over_the_vocabulary_between_forward_and_backward(reduction: str) -> None:
-    ours = tensors(make(6, rows=90, words=211, width=5))
-    kept: list[int] = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
-        ours.loss(in_chunks(10), reduction=reduction)
-    assert kept
-    assert max(kept) <= 211 * 5
-
-
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("chunk_rows", [16, None])
-def test_without_the_augmented_term_it_is_cross_entropy(
-    reduction: str, dtype: torch.dtype, chunk_rows: int | None
-) -> None:
-    problem = make(7, rows=40, words=300, width=8, size=0.8, gamma=0.0, biased=True)
-    ours, stock = tensors(problem, dtype), tensors(problem, dtype)
-    loss = ours.loss(in_chunks(chunk_rows), reduction=reduction)
-    truth = F.cross_entropy(F.linear(stock.features, stock.classifier, stock.bias), stock.targets, reduction=reduction)
-    last_bits = 8 * torch.finfo(dtype).eps
-    assert loss.dtype == dtype
-    assert_close(loss, truth, last_bits)
-    weights = torch.linspace(0.5, 1.5, 40, dtype=dtype) if reduction == "none" else None
-    right = stock.gradients(truth, weights)
-    for name, gradient in ours.gradients(loss, weights).items():
-        assert_close(gradient, right[name], last_bits, name)
-
-
-def test_without_the_augmented_term_the_table_plays_no_part() -> None:
-    problem = make(8, tied=False, gamma=0.0)
-    assert problem.table is not None
-    problem.table[:] = float("nan")
-    ours = tensors(problem)
-    loss = ours.loss(in_chunks(2))
-    assert torch.isfinite(loss)
-    assert (ours.gradients(loss)["table"] == 0).all()
-
-
-@pytest.mark.parametrize("temperature", [2.0, 20.0, 1000.0])
-@pytest.mark.parametrize("tied", [True, False])
-def test_float32(tied: bool, temperature: float) -> None:
-    problem = make(2, rows=24, words=150, width=16, tied=tied, biased=not tied, size=0.7, temperature=temperature)
-    loss_truth.check_float32(in_chunks(7), problem)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
-def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> None:
-    relative = 1e-12 if dtype == torch.float64 else 1e-5
-    loss_truth.check_near_certain_and_extreme(in_chunks(2), logit, dtype, relative)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_tables_of_16_bits(tied: bool, dtype: torch.dtype) -> None:
-    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=not tied, size=0.5)
-    loss_truth.check_low_precision_tables(in_chunks(9), problem, dtype)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("biased", [True, False])
-def test_bfloat16_under_autocast(tied: bool, biased: bool) -> None:
-    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=biased, size=0.5)
-    loss_truth.check_bfloat16_autocast(in_chunks(9), problem)
-
-
-def test_a_near_certain_prediction_loses_nothing_to_large_logits() -> None:
-    """A loss of about e^-10 beside logits of about 1,000: as exact as stock cross-entropy in the same type."""
-    features = torch.tensor([[1000.0, 990.0, 0.0]])
-    ours = chunked.linear_augmented_cross_entropy(features, torch.eye(3), torch.tensor([0]), gamma=0.0)
-    truth = F.cross_entropy(features.double(), torch.tensor([0]))
-    assert_close(ours, truth, 5e-3)  # one last bit of 1 is 2.6e-3 of e^-10
-
-
-def test_tables_changed_between_forward_and_backward_are_noticed() -> None:
-    ours = tensors(make(9))
-    losses = ours.loss(in_chunks(2), reduction="none")
-    with torch.no_grad():
-        ours.classifier.mul_(2)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        losses.sum().backward()
-
-
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_a_gradient_of_the_gradient_is_refused_and_not_taken_for_zero(reduction: str) -> None:
-    ours = tensors(make(10))
-    loss = ours.loss(in_chunks(2), reduction=reduction).sum()
-    with pytest.raises(
-        ArgumentError, match=r"create_graph=True.*'compiled' give first derivatives only: use 'functional'"
-    ):
-        torch.autograd.grad(loss, ours.features, create_graph=True)
-    assert torch.autograd.grad(loss, ours.features)[0].shape == (6, 3)
-
-
-def test_an_empty_batch_is_a_batch_without_targets() -> None:
-    problem = make(rows=0)
-    for loss in (in_chunks(3), functional.linear_augmented_cross_entropy):
-        ours = tensors(problem)
-        value = ours.loss(loss)
-        assert value == 0
-        assert (ours.gradients(value)["classifier"] == 0).all()
-
-
-def test_only_the_gradients_asked_for_are_computed() -> None:
-    """With frozen tables, neither the classifier's product nor the table's is made."""
-    problem = make(11, rows=20, words=50, width=6, tied=False, table_width=4)
-    products = {}
-    for frozen in (False, True):
-        ours = tensors(problem)
-        for leaf in (ours.classifier, ours.leaves["table"]):
-            leaf.requires_grad_(not frozen)
-        with sweeps_recorded() as recorder:
-            ours.loss(in_chunks(None)).backward()
-        products[frozen] = sum("mm" in call.name for call in recorder.calls)
-    assert products[True] == products[False] - 3
-
-
-def test_rows_of_one_target_share_one_soft_target_wherever_they_stand() -> None:
-    rows, words, width, distinct = 12, 50, 8, 3
-    ours = tensors(make(13, rows=rows, words=words, width=width, targets=[4, 9, 4, 30] * 3))
-    with sweeps_recorded() as recorder:
-        ours.gradients(ours.loss(in_chunks(None)))
-    assert sum(call.multiplications for call in recorder.calls) == 3 * (rows + distinct) * words * width
-
-
-def test_a_loss_of_ignored_rows_does_not_depend_on_what_they_hold() -> None:
-    problem = make(12, targets=[1, -100, 2, -100, 3, 4])
-    other = replace(problem, features=problem.features.copy())
-    other.features[[1, 3]] = float("nan")
-    one, two = (tensors(each).loss(in_chunks(2)) for each in (problem, other))
-    assert torch.equal(one, two)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("words", [1, 15, 16, 17, 32, 50])
+def test_each_word_has_its_logit(words: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "BLOCK_WORDS", 16)
+    generator = torch.Generator().manual_seed(words)
+    rows = torch.randn(7, 24, generator=generator).to(dtype)
+    table = torch.randn(words, 24, generator=generator).to(dtype)
+    truth = rows.double() @ table.double().T
+    whole = torch.full((9, words), torch.nan, dtype=dtype)
+    logits = chunked._matmul_into(whole[:7], rows, table)
+    assert logits.data_ptr() == whole.data_ptr()
+    slack = {torch.float32: 1e-6, torch.bfloat16: 2**-7}[dtype]
+    assert float((logits.double() - truth).abs().max()) <= slack * float(truth.abs().max())
+    assert bool(whole[7:].isnan().all())

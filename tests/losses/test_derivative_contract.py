@@ -20,8 +20,7 @@ from support.gpus import NEEDS_GPU
 from support.native_code import needs_a_compiler
 from support.ranks import alone
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.functional import augmented_cross_entropy
-from tiedlm.losses.linear import linear_augmented_cross_entropy
+from tiedlm.losses.augmented import augmented_cross_entropy, linear_augmented_cross_entropy
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
 
 # PyTorch's forward mode warns of its own use of TorchScript

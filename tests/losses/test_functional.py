@@ -6,6 +6,7 @@ import inspect
 import itertools
 import math
 from dataclasses import fields
+from functools import partial
 
 import pytest
 import torch
@@ -18,8 +19,11 @@ from oracles.augmented_loss import Problem
 from support import loss_contract, loss_truth
 from support.compare import assert_close, error
 from support.loss_cases import make, problems, tensors
-from tiedlm.losses.functional import augmented_cross_entropy, linear_augmented_cross_entropy, linear_augmented_terms
-from tiedlm.losses.inputs import LossInputs
+from tiedlm.losses import augmented
+from tiedlm.losses.augmented import LossOptions, augmented_cross_entropy
+
+linear_augmented_cross_entropy = partial(augmented.linear_augmented_cross_entropy, implementation="functional")
+linear_augmented_terms = partial(augmented.linear_augmented_terms, implementation="functional")
 
 
 def logits(seed: int, rows: int = 5, words: int = 9, size: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -304,8 +308,8 @@ def test_weights_of_16_bits_are_summed_in_the_losses_type(dtype: torch.dtype, we
 
 def test_both_forms_have_the_same_defaults() -> None:
     common = inspect.signature(augmented_cross_entropy).parameters
-    defaults = {field.name: field.default for field in fields(LossInputs)}
-    for name in ("bias", "temperature", "gamma", "detach_target", "ignore_index", "reduction"):
+    defaults = {field.name: field.default for field in fields(LossOptions)}
+    for name in ("temperature", "gamma", "detach_target", "ignore_index", "reduction"):
         assert common[name].default == defaults[name], name
 
 

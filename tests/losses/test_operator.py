@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,30 +17,30 @@ from support.compare import assert_close, error
 from support.loss_cases import make, rounded, tensors
 from support.native_code import needs_a_compiler
 from tiedlm.errors import ArgumentError
-from tiedlm.losses import chunked
-from tiedlm.losses.arguments import Reduction
-from tiedlm.losses.call import PassesName, call_of
-from tiedlm.losses.inputs import LossInputs
+from tiedlm.losses.augmented import Implementation, LossOptions, Reduction, linear_augmented_cross_entropy, prepare
+from tiedlm.losses.chunked import LossInputs
 from tiedlm.losses.operator import augmented_loss as operator
-from tiedlm.losses.operator import augmented_loss_gradients as gradients_again
+from tiedlm.losses.operator import augmented_loss_backward as backward_operator
 
-BODIES = pytest.mark.parametrize("passes", ["plain", pytest.param("compiled", marks=needs_a_compiler)])
+FAST = pytest.mark.parametrize("name", ["chunked", pytest.param("compiled", marks=needs_a_compiler)])
 TIED = pytest.mark.parametrize("tied", [True, False])
 MASK = torch.tensor([True, True, False, True, True, True, True])
+chunked = partial(linear_augmented_cross_entropy, implementation="chunked")
 
 
-def call(reduction: str, tied: bool, **options: Any) -> tuple[Any, ...]:
-    ours = tensors(make(1, tied=tied, biased=not tied, targets=[2, 0, 5, -100, 6, 3], allowed=None))
-    given = {**ours.options, "vocabulary_mask": None, "reduction": reduction, **options}
-    inputs = LossInputs(ours.features, ours.classifier, ours.targets, ours.table, ours.bias, **given)
-    return call_of(inputs, 4, "plain")._replace(features=ours.features)
+def arguments(leaves: dict[str, Tensor], targets: Tensor, reduction: Reduction) -> LossInputs:
+    options = LossOptions(reduction=reduction, chunk_rows=4)
+    tensors = (leaves["features"], leaves["classifier"], targets, leaves.get("table"), leaves.get("bias"))
+    return prepare(*tensors, None, None, options)
 
 
 @TIED
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_pytorch_s_own_check_of_operators(reduction: str, tied: bool) -> None:
+def test_pytorch_s_own_check_of_operators(reduction: Reduction, tied: bool) -> None:
     """Schema, autograd's registration, shapes without data, and tracing with shapes that vary."""
-    torch.library.opcheck(operator, call(reduction, tied))
+    ours = tensors(make(1, tied=tied, biased=not tied, targets=[2, 0, 5, -100, 6, 3]))
+    inputs = arguments(ours.leaves, ours.targets, reduction)._replace(features=ours.features)  # a leaf
+    torch.library.opcheck(operator, inputs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -53,8 +54,8 @@ def test_types_shapes_and_strides_are_told_without_data(dtype: torch.dtype, redu
     real, told = [], []
     for device, found in (("cpu", real), ("meta", told)):
         given: dict[str, Any] = {name: one.to(device).requires_grad_() for name, one in leaves.items()}
-        call = call_of(LossInputs(targets=ours.targets.to(device), reduction=reduction, **given), 4, "plain")
-        found += [*operator(*call), *gradients_again(*call, torch.ones((), device=device))]
+        inputs = arguments(given, ours.targets.to(device), reduction)._replace(backend="plain")
+        found += [*operator(*inputs), *backward_operator(*inputs, torch.ones((), device=device))]
     assert [layout(one) for one in told] == [layout(one) for one in real]
     assert real[0].dtype == (dtype if dtype == torch.float64 else torch.float32)
 
@@ -63,16 +64,15 @@ def layout(one: Tensor) -> tuple[object, ...]:
     return one.dtype, one.shape, one.stride()
 
 
-@BODIES
+@FAST
 @TIED
 @pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_one_graph_for_a_compiler(passes: PassesName, tied: bool, reduction: Reduction) -> None:
+def test_one_graph_for_a_compiler(name: Implementation, tied: bool, reduction: Reduction) -> None:
     ours, eager = (tensors(make(2, rows=9, words=12, tied=tied, biased=not tied), torch.float32) for _ in range(2))
 
     def step(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> Tensor:
-        found = chunked.linear_augmented_cross_entropy(
-            torch.tanh(features), classifier, ours.targets, table=table, bias=bias, reduction=reduction, passes=passes
-        )
+        options: Any = {"table": table, "bias": bias, "reduction": reduction, "implementation": name}
+        found = linear_augmented_cross_entropy(torch.tanh(features), classifier, ours.targets, **options)
         return (found * torch.arange(1, 10)).sum() if reduction == "none" else 3 * found
 
     places = [(one.features, one.classifier, one.table, one.bias) for one in (ours, eager)]
@@ -80,14 +80,14 @@ def test_one_graph_for_a_compiler(passes: PassesName, tied: bool, reduction: Red
     loss, due = compiled(*places[0]), step(*places[1])
     assert_close(loss, due, 1e-6)
     right = eager.gradients(due)
-    for name, gradient in ours.gradients(loss).items():
-        assert_close(gradient, right[name], 1e-6, name)
+    for leaf, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[leaf], 1e-6, leaf)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 def test_a_retained_graph_gives_the_same_gradient_again(reduction: str) -> None:
     ours = tensors(make(3, tied=False, biased=True))
-    loss = ours.loss(chunked.linear_augmented_cross_entropy, reduction=reduction).sum()
+    loss = ours.loss(chunked, reduction=reduction).sum()
     leaves = list(ours.leaves.values())
     first = torch.autograd.grad(loss, leaves, retain_graph=True)
     for one, two in zip(first, torch.autograd.grad(loss, leaves), strict=True):
@@ -96,7 +96,7 @@ def test_a_retained_graph_gives_the_same_gradient_again(reduction: str) -> None:
 
 def test_a_value_out_of_range_is_refused_inside_a_compiled_graph_too() -> None:
     def step(features: Tensor, classifier: Tensor, targets: Tensor) -> Tensor:
-        return chunked.linear_augmented_cross_entropy(features, classifier, targets)
+        return chunked(features, classifier, targets)
 
     compiled = torch.compile(step, fullgraph=True, backend="eager")
     with pytest.raises(ArgumentError, match=r"targets hold 7, but must lie in 0 \.\.\. 6"):
@@ -108,13 +108,13 @@ def test_features_of_16_bits_meet_a_table_of_32_under_autocast() -> None:
     ours = tensors(problem, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         features = ours.features.bfloat16()
-        loss = chunked.linear_augmented_cross_entropy(features, ours.classifier, ours.targets)
+        loss = chunked(features, ours.classifier, ours.targets)
     found = torch.autograd.grad(loss, [ours.features, ours.classifier])
     truth = augmented_loss.gradients(problem, augmented_loss.token_weights(problem, "mean"))
     assert error(found[0], truth.features) < 2**-5
     assert error(found[1], truth.classifier) < 2**-5
     with pytest.raises(ArgumentError, match=r"features is torch.bfloat16 .* but the classifier is torch.float32"):
-        chunked.linear_augmented_cross_entropy(features, ours.classifier, ours.targets)
+        chunked(features, ours.classifier, ours.targets)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
@@ -125,9 +125,7 @@ def test_a_loss_scale_rescues_small_gradients_in_float16(reduction: Reduction) -
     wide = [one.double().requires_grad_() for one in (features, classifier)]
     truth = torch.autograd.grad(F.cross_entropy(wide[0] @ wide[1].T, torch.tensor(problem.targets)), wide)
     leaves = [features.requires_grad_(), classifier.requires_grad_()]
-    loss = chunked.linear_augmented_cross_entropy(
-        features, classifier, torch.tensor(problem.targets), gamma=0, reduction=reduction
-    )
+    loss = chunked(features, classifier, torch.tensor(problem.targets), gamma=0, reduction=reduction)
     scale = 2.0**12
     found = torch.autograd.grad((loss.mean() if reduction == "none" else loss) * scale, leaves)
     for gradient, right in zip(found, truth, strict=True):
@@ -141,7 +139,7 @@ def test_what_a_mean_makes_small_is_not_lost_in_float16(gamma: float) -> None:
     problem = make(5, rows=1024, words=4000, width=4, size=0.3, targets=[1] * 1024, gamma=gamma)
     problem = rounded(problem, torch.float16)
     ours, wide = tensors(problem, torch.float16), tensors(problem)
-    loss, truth = (one.loss(chunked.linear_augmented_cross_entropy, detach_target=True) for one in (ours, wide))
+    loss, truth = (one.loss(chunked, detach_target=True) for one in (ours, wide))
     scale = 2.0**12
     found = ours.gradients(loss * scale)["classifier"]
     assert_close(found[2:].double() / scale, wide.gradients(truth)["classifier"][2:], 1e-2)
@@ -153,7 +151,7 @@ def test_a_frequent_target_overflows_nothing_in_float16(size: float, offset: flo
     problem = make(0, rows=700, words=50, width=64, size=size, targets=[3] * 350 + [*range(50)] * 7)
     problem = rounded(replace(problem, features=problem.features + offset), torch.float16)
     ours, wide = tensors(problem, torch.float16), tensors(problem)
-    loss, truth = (one.loss(chunked.linear_augmented_cross_entropy) for one in (ours, wide))
+    loss, truth = (one.loss(chunked) for one in (ours, wide))
     right = wide.gradients(truth)
     for name, gradient in ours.gradients(loss).items():
         assert_close(gradient, right[name], 2**-6, name)
@@ -162,7 +160,7 @@ def test_a_frequent_target_overflows_nothing_in_float16(size: float, offset: flo
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 def test_a_batch_without_targets_in_float16(reduction: str) -> None:
     ours = tensors(make(6, targets=[-100] * 6), torch.float16)
-    loss = ours.loss(chunked.linear_augmented_cross_entropy, reduction=reduction)
+    loss = ours.loss(chunked, reduction=reduction)
     assert (loss == 0).all()
     assert all((gradient == 0).all() for gradient in ours.gradients(loss.sum()).values())
 
@@ -170,8 +168,8 @@ def test_a_batch_without_targets_in_float16(reduction: str) -> None:
 @pytest.mark.parametrize("weights", [torch.zeros(6), torch.tensor([0.0, 0, 0, 0, 0, 1])])
 def test_weights_of_nothing(weights: Tensor) -> None:
     ours = tensors(make(6))
-    loss = ours.loss(chunked.linear_augmented_cross_entropy, token_weights=weights)
-    alone = ours.loss(chunked.linear_augmented_cross_entropy, reduction="none")[5]
+    loss = ours.loss(chunked, token_weights=weights)
+    alone = ours.loss(chunked, reduction="none")[5]
     assert_close(loss, alone * weights[5], 1e-12)
     assert all(gradient.isfinite().all() for gradient in ours.gradients(loss).values())
 
@@ -179,6 +177,6 @@ def test_weights_of_nothing(weights: Tensor) -> None:
 def test_a_mask_that_forbids_a_target_is_refused() -> None:
     ours = tensors(make(7, targets=[0, 1, 2, 3, 4, 5]))
     with pytest.raises(ArgumentError, match="vocabulary_mask forbids the word 2, which is a target"):
-        ours.loss(chunked.linear_augmented_cross_entropy, vocabulary_mask=MASK)
+        ours.loss(chunked, vocabulary_mask=MASK)
     ignored = tensors(make(7, targets=[0, 1, -100, 3, 4, 5]))
-    assert ignored.loss(chunked.linear_augmented_cross_entropy, vocabulary_mask=MASK).isfinite()
+    assert ignored.loss(chunked, vocabulary_mask=MASK).isfinite()

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from support.gpus import NEEDS_GPU
 from support.native_code import needs_a_compiler
-from tiedlm.losses import workspace
-from tiedlm.losses.linear import Implementation, linear_augmented_cross_entropy
-from tiedlm.losses.module import AugmentedLoss
+from tiedlm.losses import chunked
+from tiedlm.losses.augmented import AugmentedLoss, Implementation, linear_augmented_cross_entropy
 
 FORMS = pytest.mark.parametrize(
     "form",
@@ -37,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def memory_of_nan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What PyTorch makes uninitialised holds NaN, and nothing made before is used again."""
-    monkeypatch.setattr(workspace, "_kept", workspace._Kept())
+    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
     torch.use_deterministic_algorithms(True)
     assert torch.empty(3).isnan().all()
     yield
@@ -94,9 +93,9 @@ def test_a_tied_table_trains_in_bfloat16() -> None:
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_lies_between_rows_is_zero(dtype: torch.dtype, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not kept:
-        monkeypatch.setattr(workspace, "MOST_KEPT_BYTES", 0)
+        monkeypatch.setattr(chunked, "MAX_CACHED_BYTES", 0)
     for words in (301, 7, 33, 301):  # of an array that was used for other words, too
-        logits = workspace.logits_buffer(5, torch.zeros(words, 2, dtype=dtype))
+        logits = chunked._logits_buffer(5, torch.zeros(words, 2, dtype=dtype))
         rows = logits.as_strided((5, logits.stride(0)), (logits.stride(0), 1))
         assert rows.shape[1] > words
         assert (rows[:, words:] == 0).all()

@@ -13,13 +13,13 @@ from torch import Tensor
 from oracles.augmented_loss import Problem
 from support import loss_truth
 from support.loss_cases import make
-from tiedlm.losses import functional
+from tiedlm.losses.augmented import linear_augmented_cross_entropy
 
 TARGETS = [3, 5, -100, 3, 0, 6, 3]
 
 
 def definition(h: Tensor, W: Tensor, targets: Tensor, **options: Any) -> Tensor:
-    return functional.linear_augmented_cross_entropy(h, W, targets, **options)
+    return linear_augmented_cross_entropy(h, W, targets, implementation="functional", **options)
 
 
 def spoilt(change: Callable[[Tensor], Tensor], which: str) -> Callable[..., Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from support.gpus import GPU
 from support.replays import rerun
 from tiedlm.errors import ArgumentError
-from tiedlm.native.cuda_graph import Captured, CudaGraph, Function, capture, leaving_values_unread, values_unread
+from tiedlm.native.cuda_graph import Captured, CudaGraph, Function, capture
 
 CPU = torch.device("cpu")
 CAPTURE = {"cpu": rerun, "cuda": capture}
@@ -53,18 +53,6 @@ def test_it_is_captured_once_and_runs_at_every_call() -> None:
     for _ in range(3):
         replayed(torch.ones(2), torch.tensor(2.0))
     assert (captures, len(runs)) == ([2], 1 + 3)  # one to compare
-
-
-def test_nothing_is_read_while_it_is_captured() -> None:
-    seen = []
-
-    def function(values: Tensor) -> tuple[Tensor]:
-        seen.append(values_unread())
-        return (values,)
-
-    CudaGraph(function, CPU, capture=rerun)(torch.ones(1))
-    assert seen[:2] == [False, True]
-    assert not values_unread()
 
 
 def test_what_cannot_be_captured_is_called() -> None:
@@ -138,12 +126,6 @@ def test_a_replay_that_leaves_something_else_behind_is_not_used() -> None:
     with pytest.warns(UserWarning, match="result 1 of a replay is off by 3, its largest entry being 3"):
         replayed(torch.tensor([2.0]))
     assert left[0].item() == 3
-
-
-def test_values_are_read_again_after_an_error() -> None:
-    with pytest.raises(ValueError, match="on purpose"), leaving_values_unread():
-        raise ValueError("on purpose")
-    assert not values_unread()
 
 
 @pytest.mark.parametrize("other", [torch.ones(3), torch.ones(1, 2)])

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from support.compare import assert_close
 from support.dispatch import Recorder
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.linear import linear_augmented_cross_entropy
+from tiedlm.losses.augmented import linear_augmented_cross_entropy
 from tiedlm.nn.tables import TiedTable, UntiedTables
 
 TOKENS = torch.tensor([[3, 0], [6, 3], [1, 1]])

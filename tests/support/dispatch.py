@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tiedlm.losses import operator
-from tiedlm.losses.sweep import sweep
 
 
 class Call(NamedTuple):
@@ -55,15 +54,19 @@ class Recorder(TorchDispatchMode):
 
 
 @contextmanager
-def sweeps_recorded() -> Iterator[Recorder]:
+def operator_recorded() -> Iterator[Recorder]:
     """Note what happens inside the chunked loss too, which is a single operator from outside."""
     recorder = Recorder()
 
-    def recorded(*arguments: Any) -> Any:
-        with recorder:
-            return sweep(*arguments)
+    def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            with recorder:
+                return function(*arguments)
 
-    with mock.patch.object(operator, "sweep", recorded), recorder:
+        return run
+
+    inside: Any = {name: recorded(getattr(operator, name)) for name in ("loss_and_grads", "recompute_grads")}
+    with mock.patch.multiple(operator, **inside), recorder:
         yield recorder
 
 

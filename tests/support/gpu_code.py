@@ -11,7 +11,7 @@ import pytest
 SIZES = {"BLOCK": 256, "BLOCKS": 16, "ROWS": 16, "UNITS": 16, "INNER": 64, "PROGRAMS": 13, "PRECISION": "tf32"}
 SIZES |= {"B": 16, "H": 200}
 INTEGERS = {"stride", "soft_stride", "teacher_stride", "C", "V", "T"}
-WORDS = {"words", "of_row", "starts"}
+WORDS = {"targets", "target_row", "starts"}
 NARROW = {"logits", "teacher", "read", "weight", "of_sums"}
 
 
@@ -40,7 +40,7 @@ def _type(parameter: Any, narrow: str, wide: str) -> str:
         return "constexpr"
     if name in INTEGERS:
         return "i32"
-    if name in ("coolness", "gamma", "scale"):
+    if name in ("inv_temperature", "gamma", "scale"):
         return parameter.annotation_type or "fp32"  # as Triton takes a number of Python's
     if name == "counter":
         return "*i32"

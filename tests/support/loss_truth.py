@@ -14,7 +14,7 @@ from torch import Tensor
 from oracles import augmented_loss
 from oracles.augmented_loss import Problem
 from support.compare import assert_close, error
-from support.dispatch import Call, sweeps_recorded
+from support.dispatch import Call, operator_recorded
 from support.loss_cases import Loss, rounded, tensors
 
 
@@ -140,7 +140,7 @@ def check_bfloat16_autocast(implementation: Loss, problem: Problem) -> None:
     stock = replace(problem, table=None, gamma=0.0)
     with torch.autocast("cpu", torch.bfloat16):
         ours, theirs = tensors(problem, torch.float32), tensors(stock, torch.float32)
-        with sweeps_recorded() as recorder:
+        with operator_recorded() as recorder:
             loss = ours.loss(implementation)
             found = ours.gradients(loss)
         logits = F.linear(theirs.features, theirs.classifier)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from tiedlm.native.cuda_graph import Captured, Function, leaving_values_unread
+from tiedlm.native.cuda_graph import Captured, Function
 
 
 def rerun(function: Function, places: Sequence[Tensor]) -> Captured:
@@ -14,9 +14,7 @@ def rerun(function: Function, places: Sequence[Tensor]) -> Captured:
     results = function(*places)
 
     def run() -> None:
-        with leaving_values_unread():
-            again = function(*places)
-        for result, value in zip(results, again, strict=True):
+        for result, value in zip(results, function(*places), strict=True):
             result.detach().copy_(value.detach())
 
     return run, results

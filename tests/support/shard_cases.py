@@ -18,8 +18,7 @@ from oracles.augmented_loss import Problem
 from support.dispatch import Recorder
 from support.loss_cases import Tensors, make, tensors
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.shards import shard_of
-from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy
+from tiedlm.losses.vocabulary_parallel import shard_of, vocabulary_parallel_augmented_cross_entropy
 
 RANKS = {"three": (0, 1, 2), "two": (1, 2)}
 """The groups, as ranks of the three processes; in the second each has another number than among all."""

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from support.small_text import small_config
 from tiedlm.errors import TrainingError
-from tiedlm.losses.functional import linear_augmented_cross_entropy, linear_augmented_terms
+from tiedlm.losses.augmented import linear_augmented_cross_entropy, linear_augmented_terms
 from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.training.step import train_window

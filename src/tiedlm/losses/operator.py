@@ -1,129 +1,144 @@
 """The chunked loss as one operator of PyTorch: what `torch.compile` and autograd see of it.
 
-For a compiler the operator is a single node: its choices by value (which rows count, how many distinct targets) break
-no graph. The gradients are computed with the loss for the reductions "mean" and "sum"; for "none" the sweep is repeated
-in the backward pass with the arriving weights.
+For a compiler the operator is a single node: what depends on values (which rows count, how many distinct targets)
+breaks no graph. The gradients are computed with the loss for the reductions "mean" and "sum"; for "none" the chunks are
+computed once more in the backward pass, with the gradient that arrives. Other kinds of derivative are refused: the
+gradients were computed outside autograd, and would count as constants.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
 from tiedlm.derivatives import refuse_double_backward, refuse_transforms
-from tiedlm.losses.arguments import check_values
-from tiedlm.losses.call import DIFFERENTIABLE, SCHEMA, TENSORS, Call
-from tiedlm.losses.gradient_sums import Gradients
-from tiedlm.losses.problem import kept_type, wide_type
-from tiedlm.losses.sweep import sweep
-from tiedlm.losses.swept import swept, swept_again
-from tiedlm.native.cuda_graph import values_unread
+from tiedlm.losses.chunked import Grads, LossInputs, loss_and_grads, recompute_grads
+
+DIFFERENTIABLE = ("features", "classifier", "table", "bias")
+"""The arguments that may have a gradient, in the order of `needs_grad`."""
+_SCHEMA_TYPES: dict[Any, str] = {
+    Tensor: "Tensor",
+    Tensor | None: "Tensor?",
+    float: "float",
+    int: "int",
+    bool: "bool",
+    str: "str",
+    torch.dtype: "ScalarType",
+    Sequence[bool]: "bool[]",
+}
+_HINTS = {name: hint for name, hint in get_type_hints(LossInputs).items() if name in LossInputs._fields}
+_ARGUMENTS = ", ".join(f"{_SCHEMA_TYPES[hint]} {name}" for name, hint in _HINTS.items())
+_TENSORS = [name for name, hint in _HINTS.items() if "Tensor" in _SCHEMA_TYPES[hint]]
 
 
 @torch.library.custom_op(
-    "tiedlm::augmented_loss",
-    mutates_args=(),
-    schema=f"({SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "tiedlm::augmented_loss", mutates_args=(), schema=f"({_ARGUMENTS}) -> ({', '.join(['Tensor'] * 7)})"
 )
 def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
-    """Return total, cross-entropy and divergence, reduced, and the gradients of the total; empty if not wanted now."""
-    call = Call(*arguments)
-    if not values_unread():
-        check_values(call.targets, len(call.classifier), call.ignore_index, call.vocabulary_mask, call.token_weights)
-    terms, gradients = swept(call, sweep)
-    return (*terms, *_filled(gradients, call))
+    """Return total, cross-entropy and divergence, reduced, and the gradients of the total; empty if not needed now."""
+    inputs = LossInputs(*arguments)
+    terms, grads = loss_and_grads(inputs)
+    return (*terms, *_filled(grads, inputs))
 
 
 @torch.library.custom_op(
-    "tiedlm::augmented_loss_gradients",
+    "tiedlm::augmented_loss_backward",
     mutates_args=(),
-    schema=f"({SCHEMA}, Tensor arriving) -> (Tensor, Tensor, Tensor, Tensor)",
+    schema=f"({_ARGUMENTS}, Tensor grad) -> (Tensor, Tensor, Tensor, Tensor)",
 )
-def augmented_loss_gradients(*arguments: Any) -> tuple[Tensor, ...]:
-    """Sweep with what arrived in the backward pass: a factor for every target's loss [N], or for the reduced one []."""
-    *given, arriving = arguments
-    call = Call(*given)
-    return _filled(swept_again(call, sweep, arriving), call)
+def augmented_loss_backward(*arguments: Any) -> tuple[Tensor, ...]:
+    """Return the gradients for a factor of every target's loss [N], or of the reduced one []."""
+    inputs = LossInputs(*arguments[:-1])
+    return _filled(recompute_grads(inputs, arguments[-1]), inputs)
+
+
+def _filled(grads: Grads, inputs: LossInputs) -> tuple[Tensor, ...]:
+    """Return the gradients with an empty tensor for each that is missing, as an operator must return tensors."""
+    return tuple(inputs.features.new_empty(0) if grad is None else grad for grad in grads)
 
 
 @augmented_loss.register_fake
 def _(*arguments: Any) -> tuple[Tensor, ...]:
-    call = Call(*arguments)
-    wide = wide_type(call.classifier.dtype)
-    shape = call.targets.shape if call.reduction == "none" else ()
-    terms = [call.features.new_empty(shape, dtype=wide) for _ in range(3)]
-    return (*terms, *_shaped(call, now=call.reduction != "none"))
+    inputs = LossInputs(*arguments)
+    shape = inputs.targets.shape if inputs.reduction == "none" else ()
+    terms = [inputs.features.new_empty(shape, dtype=inputs.accum_dtype) for _ in range(3)]
+    return (*terms, *_shaped(inputs, now=inputs.reduction != "none"))
 
 
-@augmented_loss_gradients.register_fake
+@augmented_loss_backward.register_fake
 def _(*arguments: Any) -> tuple[Tensor, ...]:
-    return _shaped(Call(*arguments[:-1]), now=True)
+    return _shaped(LossInputs(*arguments[:-1]), now=True)
+
+
+def _shaped(inputs: LossInputs, *, now: bool) -> tuple[Tensor, ...]:
+    """Return tensors of the shapes and types that `_filled` gives; like those, all are contiguous."""
+    return tuple(
+        like.new_empty(like.shape, dtype=inputs.grad_dtype)
+        if like is not None and need and now
+        else inputs.features.new_empty(0)
+        for like, need in zip((getattr(inputs, name) for name in DIFFERENTIABLE), inputs.needs_grad, strict=True)
+    )
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    call = Call(*inputs)
     ctx.set_materialize_grads(False)
-    ctx.call = call._replace(**{name: None for name in TENSORS})
-    ctx.dtype = call.classifier.dtype
-    ctx.present = [getattr(call, name) is not None for name in TENSORS]
-    ctx.save_for_backward(*(getattr(call, name) for name in TENSORS if getattr(call, name) is not None))
-    ctx.found = None if call.reduction == "none" else [gradient.detach() for gradient in output[3:]]
+    save_inputs(ctx, LossInputs(*inputs))
+    ctx.grads = None if ctx.inputs.reduction == "none" else [grad.detach() for grad in output[3:]]
 
 
-def _backward(ctx: Any, arriving: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     refuse_double_backward("implementations 'chunked' and 'compiled' give", "'functional'")
     refuse_transforms("this loss gives", "implementation 'functional'")
-    if arriving is None:
-        return (None,) * len(Call._fields)
-    found = _swept_again(ctx, arriving) if ctx.found is None else _scaled(ctx.found, arriving)
-    ctx.found = None
-    found = [gradient.to(ctx.dtype) for gradient in found]
-    features, classifier, table, bias = (
-        gradient if wanted else None for gradient, wanted in zip(found, ctx.call.wanted, strict=True)
-    )
-    options = (None,) * (len(Call._fields) - len(DIFFERENTIABLE) - 1)
-    return (features, classifier, None, table, bias, *options)
+    if grad is None:
+        return (None,) * len(LossInputs._fields)
+    if ctx.grads is None:  # of "none", and in the second backward pass of a graph
+        grads: Sequence[Tensor] = augmented_loss_backward(*saved_inputs(ctx), grad)
+    else:
+        grads = _scaled(ctx.grads, grad)
+    ctx.grads = None
+    return grads_by_argument(ctx, grads)
 
 
-def _swept_again(ctx: Any, arriving: Tensor) -> Sequence[Tensor]:
-    """Return the gradients where none are at hand: for "none", and in the second backward pass of a graph."""
+def save_inputs(ctx: Any, inputs: LossInputs) -> None:
+    """Keep the inputs for the backward pass, tensors as autograd keeps them."""
+    tensors = [getattr(inputs, name) for name in _TENSORS]
+    ctx.inputs, ctx.dtype = inputs._replace(**dict.fromkeys(_TENSORS)), inputs.classifier.dtype
+    ctx.present = [tensor is not None for tensor in tensors]
+    ctx.save_for_backward(*(tensor for tensor in tensors if tensor is not None))
+
+
+def saved_inputs(ctx: Any) -> LossInputs:
+    """Return the inputs that `save_inputs` kept."""
     saved = iter(ctx.saved_tensors)
-    tensors = {name: next(saved) for name, there in zip(TENSORS, ctx.present, strict=True) if there}
-    return augmented_loss_gradients(*ctx.call._replace(**tensors), arriving)
+    names = [name for name, present in zip(_TENSORS, ctx.present, strict=True) if present]
+    return ctx.inputs._replace(**{name: next(saved) for name in names})
 
 
-def _scaled(gradients: Sequence[Tensor], arriving: Tensor) -> Sequence[Tensor]:
-    """Return the gradients times what arrived. They are given away: a new table for each call costs more than it seems.
+def grads_by_argument(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Return the gradients in the tables' type, in the order of the fields of `LossInputs`; None for all others."""
+    needed = {
+        name: grad.to(ctx.dtype)
+        for name, grad, need in zip(DIFFERENTIABLE, grads, ctx.inputs.needs_grad, strict=True)
+        if need and grad is not None
+    }
+    return tuple(needed.get(name) for name in LossInputs._fields)
+
+
+def _scaled(grads: Sequence[Tensor], grad: Tensor) -> Sequence[Tensor]:
+    """Return the gradients times the one that arrives. They are given away: a new table for each call is expensive.
 
     A loss that is differentiated itself brings 1; asking costs nothing on a CPU, and a wait on other devices.
     """
-    traced = torch.compiler.is_compiling() or type(arriving) is not Tensor
+    traced = torch.compiler.is_compiling() or type(grad) is not Tensor
     batched = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
-    if traced or batched(arriving):  # as is_grads_batched=True has it
-        return [gradient * arriving.to(gradient.dtype) for gradient in gradients]
-    if arriving.device.type == "cpu" and float(arriving) == 1:
-        return gradients
-    return [gradient.mul_(arriving.to(gradient.dtype)) for gradient in gradients]
+    if traced or batched(grad):  # as is_grads_batched=True has it
+        return [own * grad.to(own.dtype) for own in grads]
+    if grad.device.type == "cpu" and float(grad) == 1:
+        return grads
+    return [own.mul_(grad.to(own.dtype)) for own in grads]
 
 
 augmented_loss.register_autograd(_backward, setup_context=_setup)
-
-
-def _filled(gradients: Gradients, call: Call) -> tuple[Tensor, ...]:
-    """Return the gradients with an empty tensor for each that was not worked out, as an operator must return some."""
-    empty = call.features.new_empty(0)
-    return tuple(empty.clone() if gradient is None else gradient for gradient in gradients)
-
-
-def _shaped(call: Call, *, now: bool) -> tuple[Tensor, ...]:
-    """Return tensors of the shapes and types that `_filled` gives; like those, all are contiguous."""
-    likes = [getattr(call, name) for name in DIFFERENTIABLE]
-    present = [like is not None and wanted and now for like, wanted in zip(likes, call.wanted, strict=True)]
-    kept, nothing = kept_type(call.classifier.dtype), call.features.new_empty(0)
-    return tuple(
-        like.new_empty(like.shape, dtype=kept) if there else nothing.clone()
-        for like, there in zip(likes, present, strict=True)
-    )

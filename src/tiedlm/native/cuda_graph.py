@@ -2,7 +2,7 @@
 
 A window of a small model is some 500 kernels of a few microseconds each, which take longer to launch than to run. A
 graph is launched at once. It runs on the same memory every time, so inputs are copied into its buffers and results out
-of them. The function must not wait for the GPU: code that would read an entry of a tensor asks `values_unread` first.
+of them. The function must not wait for the GPU, as the loss with `host_sync=False` does not.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -25,23 +23,6 @@ Captured = tuple[Callable[[], None], tuple[Tensor, ...]]
 """What runs a function once more on its buffers, and the tensors that its results are in afterwards."""
 TOLERANCE = 0.02
 """Largest difference of a replay from the function, relative to the largest entry: rounding to bfloat16."""
-
-_unread: ContextVar[bool] = ContextVar("tiedlm values unread", default=False)
-
-
-@contextmanager
-def leaving_values_unread() -> Iterator[None]:
-    """Inside, no entry of a tensor is read by the CPU: no checks of values, no shape that depends on values."""
-    before = _unread.set(True)
-    try:
-        yield
-    finally:
-        _unread.reset(before)
-
-
-def values_unread() -> bool:
-    """Return whether entries must not be read now: within `leaving_values_unread`."""
-    return _unread.get()
 
 
 def capture(function: Function, buffers: Sequence[Tensor]) -> Captured:
@@ -114,8 +95,7 @@ class CudaGraph:
         self._buffers = [value.detach().to(self._device, copy=True) for value in inputs]
         truth = [tensor.detach().clone() for tensor in (*self._function(*self._buffers), *self._side_effects())]
         try:
-            with leaving_values_unread():
-                self._captured = self._capture(self._function, self._buffers)
+            self._captured = self._capture(self._function, self._buffers)
             with torch.no_grad():
                 for tensor in (*self._captured[1], *self._side_effects()):
                     tensor.fill_(torch.nan)  # a graph that writes nothing shall not pass by what was there

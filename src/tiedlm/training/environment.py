@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tiedlm.losses import linear
+from tiedlm.losses.augmented import select_implementation
 from tiedlm.native.build import native_library
 from tiedlm.native.device import device_name, processor
 from tiedlm.nn.cells import select_form
@@ -64,7 +64,8 @@ def implementations(config: RunConfig, vocab_size: int, processes: int = 1) -> d
     cells = select_form(cell, device, masked=keep < 1, units=model.units)
     logits = training.steps * training.streams // processes * vocab_size
     products = torch.bfloat16 if config.runtime.precision == "bfloat16" else torch.float32
-    return {"loss": linear.picked(logits=logits, device=device, products=products), "cells": cells}
+    loss = select_implementation(logits=logits, device=device, matmul_dtype=products)
+    return {"loss": loss, "cells": cells}
 
 
 def set_threads(threads: int | None) -> None:

@@ -67,7 +67,7 @@ def _on_places(model: LanguageModel, carried: State, masks: Masks | None, config
     def passes(inputs: Tensor, targets: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         drawn = iter(others[parts:])
         own = masks and [None if mask is None else next(drawn) for mask in masks]
-        found = window_gradients(model, inputs, targets, others[:parts], own, config)
+        found = window_gradients(model, inputs, targets, others[:parts], own, config, host_sync=False)
         return (found.total, found.cross_entropy, *found.state)
 
     return passes

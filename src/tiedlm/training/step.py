@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tiedlm.errors import TrainingError
+from tiedlm.losses.augmented import linear_augmented_terms
 from tiedlm.losses.functional import LossTerms
-from tiedlm.losses.linear import linear_augmented_terms
 from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.nn.dropout import Masks
 from tiedlm.nn.model import LanguageModel, State
@@ -53,13 +53,23 @@ Gradients = Callable[[LanguageModel, Tensor, Tensor, State, Masks | None, RunCon
 
 
 def window_gradients(
-    model: LanguageModel, inputs: Tensor, targets: Tensor, carried: State, masks: Masks | None, config: RunConfig
+    model: LanguageModel,
+    inputs: Tensor,
+    targets: Tensor,
+    carried: State,
+    masks: Masks | None,
+    config: RunConfig,
+    *,
+    host_sync: bool = True,
 ) -> WindowLoss:
-    """Go forward and back through a window of words [T, B], and leave the gradients of its loss at the parameters."""
+    """Go forward and back through a window of words [T, B], and leave the gradients of its loss at the parameters.
+
+    With `host_sync` False the CPU waits for no value on the way, as while a CUDA graph is captured.
+    """
     model.zero_grad()  # before the passes, so that two windows' gradients are never held at once
     with model.tables.fused_embedding_grad(), _precision(inputs.device.type, config):
         features, state = model(inputs, carried, masks)
-        terms = _loss(model, features, targets, config)
+        terms = _loss(model, features, targets, config, host_sync)
     terms.total.backward()
     after = tuple(new.detach().to(old.dtype) for new, old in zip(state, carried, strict=True))
     return WindowLoss(terms.total.detach(), terms.cross_entropy, after)
@@ -100,7 +110,7 @@ def _precision(device: str, config: RunConfig) -> torch.autocast:
     return torch.autocast(device, torch.bfloat16, enabled=config.runtime.precision == "bfloat16")
 
 
-def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunConfig) -> LossTerms:
+def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunConfig, host_sync: bool) -> LossTerms:
     """Return the loss of the window, summed over its words, and its terms."""
     loss, classifier = config.loss, model.classifier
     uniform = loss.target == "uniform"
@@ -115,6 +125,7 @@ def _loss(model: LanguageModel, features: Tensor, targets: Tensor, config: RunCo
         gamma=loss.gamma,
         detach_target=loss.detach_target or uniform,
         reduction="sum",
+        host_sync=host_sync,
     )
     if loss.label_smoothing == 0:
         return terms

@@ -1,4 +1,4 @@
-"""The chunked loss where no value may be read: the same losses and gradients, from shapes alone."""
+"""The chunked loss with `host_sync=False`: the same losses and gradients, from shapes alone, and no value is read."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from torch import Tensor
 from support.compare import assert_close
 from support.gpus import NEEDS_GPU
 from support.unread import NoReading
-from tiedlm.losses.call import DIFFERENTIABLE, Call, call_of
-from tiedlm.losses.inputs import LossInputs
-from tiedlm.losses.linear import linear_augmented_terms
-from tiedlm.losses.sweep import sweep
-from tiedlm.losses.swept import swept
-from tiedlm.native.cuda_graph import leaving_values_unread
+from tiedlm.losses.augmented import LossOptions, centered, linear_augmented_terms, prepare
+from tiedlm.losses.chunked import LossInputs, loss_and_grads
+from tiedlm.losses.operator import DIFFERENTIABLE
 
 CASES: dict[str, dict[str, Any]] = {
     "tied": {},
@@ -57,20 +54,24 @@ def given(options: dict[str, Any], device: str) -> tuple[list[Tensor], dict[str,
     return leaves, options
 
 
-def called(options: dict[str, Any], targets: list[int]) -> Call:
-    """The same as the operator gets it, with every gradient wanted."""
+def prepared(options: dict[str, Any], targets: list[int], host_sync: bool) -> LossInputs:
+    """The same as the operator gets it, with every gradient needed."""
     (features, classifier, *_), options = given(options, "cpu")
-    chunk_rows = options.pop("chunk_rows", 100)
-    call = call_of(LossInputs(features, classifier, torch.tensor(targets), **options), chunk_rows, "plain")
-    return call._replace(**{name: one.detach() for name in DIFFERENTIABLE if (one := getattr(call, name)) is not None})
+    tensors = [options.pop(name, None) for name in ("table", "bias", "vocabulary_mask", "token_weights")]
+    checked = LossOptions(**options, host_sync=host_sync, implementation="chunked")
+    inputs = prepare(features, classifier, torch.tensor(targets), *tensors, checked)  # pyright: ignore[reportCallIssue]
+    inputs = centered(inputs) if checked.center_table else inputs
+    return inputs._replace(
+        **{name: one.detach() for name in DIFFERENTIABLE if (one := getattr(inputs, name)) is not None}
+    )
 
 
-def found(options: dict[str, Any], targets: list[int], device: str, implementation: str) -> list[Tensor]:
+def found(options: dict[str, Any], targets: list[int], device: str, **others: Any) -> list[Tensor]:
     """The terms, and the gradients of features and tables."""
     leaves, options = given(options, device)
     features, classifier, *_ = leaves
     words = torch.tensor(targets, device=device)
-    terms = linear_augmented_terms(features, classifier, words, implementation, **options)  # pyright: ignore[reportArgumentType]
+    terms = linear_augmented_terms(features, classifier, words, **options, **others)
     gradients = torch.autograd.grad(terms.total.sum(), leaves)
     return [*terms, *gradients]
 
@@ -81,9 +82,10 @@ def found(options: dict[str, Any], targets: list[int], device: str, implementati
 @pytest.mark.parametrize("targets", TARGETS)
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_losses_and_gradients(case: str, targets: str, device: str, implementation: str) -> None:
-    read = found(CASES[case], TARGETS[targets], device, implementation)
-    with leaving_values_unread():
-        unread = found(CASES[case], TARGETS[targets], device, implementation)
+    read, unread = (
+        found(CASES[case], TARGETS[targets], device, implementation=implementation, host_sync=host_sync)
+        for host_sync in (True, False)
+    )
     for one, other in zip(unread, read, strict=True):
         assert_close(one, other, 1e-12)
 
@@ -91,11 +93,11 @@ def test_the_same_losses_and_gradients(case: str, targets: str, device: str, imp
 @pytest.mark.parametrize("targets", TARGETS)
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_is_read(case: str, targets: str) -> None:
-    call = called(CASES[case], TARGETS[targets])
-    with leaving_values_unread(), NoReading():
-        swept(call, sweep)
+    with NoReading():
+        loss_and_grads(prepared(CASES[case], TARGETS[targets], host_sync=False))
+    inputs = prepared(CASES[case], TARGETS[targets], host_sync=True)
     with NoReading(), pytest.raises(RuntimeError, match="reads entries of a tensor"):
-        swept(call, sweep)
+        loss_and_grads(inputs)
 
 
 @pytest.mark.parametrize("wild", [torch.inf, -torch.inf, torch.nan])
@@ -104,8 +106,7 @@ def test_a_row_that_does_not_count_may_hold_anything(wild: float) -> None:
     features[1] = wild
     features.requires_grad_()
     classifier, words = torch.randn(5, 4, dtype=torch.float64, requires_grad=True), torch.tensor([2, -100, 2])
-    with leaving_values_unread():
-        loss = linear_augmented_terms(features, classifier, words, "chunked").total
+    loss = linear_augmented_terms(features, classifier, words, implementation="chunked", host_sync=False).total
     assert loss.isfinite()
     at_features, at_classifier = torch.autograd.grad(loss, (features, classifier))
     assert at_features[1].tolist() == [0.0] * 4
@@ -116,9 +117,10 @@ def test_a_row_that_does_not_count_may_hold_anything(wild: float) -> None:
 def test_the_word_in_place_of_none_may_be_impossible() -> None:
     features, classifier = torch.randn(3, 4, dtype=torch.float64), torch.randn(5, 4, dtype=torch.float64)
     bias, words = torch.tensor([-torch.inf, 0, 0, 0, 0], dtype=torch.float64), torch.tensor([2, -100, 3])
-    truth = linear_augmented_terms(features, classifier, words, "chunked", bias=bias, reduction="none")
-    with leaving_values_unread():
-        unread = linear_augmented_terms(features, classifier, words, "chunked", bias=bias, reduction="none")
+    truth = linear_augmented_terms(features, classifier, words, implementation="chunked", bias=bias, reduction="none")
+    unread = linear_augmented_terms(
+        features, classifier, words, implementation="chunked", bias=bias, reduction="none", host_sync=False
+    )
     for one, other in zip(unread, truth, strict=True):
         assert_close(one, other, 1e-12)
 
@@ -126,8 +128,9 @@ def test_the_word_in_place_of_none_may_be_impossible() -> None:
 def test_where_nothing_counts_every_word_may_be_forbidden() -> None:
     features, classifier = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
     words, forbidden = torch.full((3,), -100), torch.zeros(5, dtype=torch.bool)
-    with leaving_values_unread():
-        loss = linear_augmented_terms(features, classifier, words, "chunked", vocabulary_mask=forbidden).total
+    loss = linear_augmented_terms(
+        features, classifier, words, implementation="chunked", vocabulary_mask=forbidden, host_sync=False
+    ).total
     assert loss == 0
     assert not any(gradient.any() for gradient in torch.autograd.grad(loss, (features, classifier)))
 
@@ -136,5 +139,11 @@ def test_no_value_is_checked() -> None:
     """A capture cannot wait for an answer; a word outside the vocabulary is the caller's to avoid."""
     features = torch.randn(2, 3, requires_grad=True)
     weights = torch.tensor([1.0, -1.0])
-    with leaving_values_unread():
-        linear_augmented_terms(features, torch.randn(4, 3), torch.tensor([1, 2]), "chunked", token_weights=weights)
+    linear_augmented_terms(
+        features,
+        torch.randn(4, 3),
+        torch.tensor([1, 2]),
+        implementation="chunked",
+        token_weights=weights,
+        host_sync=False,
+    )

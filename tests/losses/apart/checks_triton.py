@@ -1,4 +1,4 @@
-"""Triton's passes beside the plain ones: run by `test_passes_triton` in processes of their own.
+"""Triton's backend beside the plain ones: run by `test_triton` in processes of their own.
 
 On a CPU where Triton interprets, else on a GPU.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -15,12 +15,9 @@ from torch import Tensor
 
 from support.compare import assert_close
 from support.triton_tests import DEVICE
-from tiedlm.errors import ArgumentError
-from tiedlm.losses.passes import Passes, PlainPasses, Sink, Student, Teacher
-from tiedlm.losses.passes_triton import TritonPasses
-from tiedlm.losses.problem import Problem
-from tiedlm.losses.sweep import sweep
-from tiedlm.native.triton_runs import missing_triton
+from tiedlm.losses.augmented import linear_augmented_cross_entropy
+from tiedlm.losses.plain import ElementwiseBackend, GradRequest, PlainBackend, Student, Teacher
+from tiedlm.losses.triton import TritonBackend, triton_unavailable
 
 TEMPERATURE, GAMMA = 3.0, 0.7
 
@@ -61,7 +58,7 @@ def on_device() -> Iterator[None]:
 
 
 class Inputs(NamedTuple):
-    """What the passes of one chunk read."""
+    """What a backend reads of one chunk."""
 
     logits: Tensor
     """The student's rows, and below them the teacher's [C + U, V]."""
@@ -98,24 +95,24 @@ def made(shape: Shape, biased: bool, narrow: torch.dtype, wide: torch.dtype) -> 
     return Inputs(logits, bias, words, of_row, mask, torch.linspace(0.5, 2.0, C, dtype=wide))
 
 
-def computed(passes: Passes, given: Inputs) -> dict[str, Tensor]:
-    """Everything that the passes give."""
+def computed(backend: ElementwiseBackend, given: Inputs) -> dict[str, Tensor]:
+    """Everything that a backend computes."""
     weights, wide = given.weights, given.weights.dtype
 
-    def sink(through: bool = False) -> Sink:
-        return Sink(weights, None if given.bias is None else torch.ones_like(given.bias, dtype=wide), through)
+    def request(through: bool = False) -> GradRequest:
+        return GradRequest(weights, None if given.bias is None else torch.ones_like(given.bias, dtype=wide), through)
 
-    student, at_hard = given.chunk()[0], sink()
-    found = {"hard loss": passes.cross_entropy(student, wide, at_hard), "hard G": student.logits}
-    (student, logits), place = given.chunk(), sink(through=True)
-    teacher = Teacher(given.of_row, logits, given.mask)
-    found["loss"], found["divergence"] = passes.augmented(student, teacher, TEMPERATURE, GAMMA, wide, place)
+    student, at_hard = given.chunk()[0], request()
+    found = {"hard loss": backend.cross_entropy(student, wide, at_hard), "hard G": student.logits}
+    (student, logits), place = given.chunk(), request(through=True)
+    teacher = Teacher(logits, given.of_row, given.mask)
+    found["loss"], found["divergence"] = backend.augmented(student, teacher, TEMPERATURE, GAMMA, wide, place)
     around = logits._base
     assert around is not None
     assert int(around.isnan().sum()) == around.numel() - given.logits.numel(), "written beside the place"
     found |= {"G": student.logits, "R": logits}
-    if at_hard.at_bias is not None and place.at_bias is not None:
-        found |= {"hard bias": at_hard.at_bias, "bias": place.at_bias}
+    if at_hard.bias_grad is not None and place.bias_grad is not None:
+        found |= {"hard bias": at_hard.bias_grad, "bias": place.bias_grad}
     return found
 
 
@@ -131,7 +128,7 @@ def compare(found: dict[str, Tensor], truth: dict[str, Tensor], relative: float)
 def test_double_precision(name: str, biased: bool) -> None:
     shape = SHAPES[name]
     given = made(shape, biased, torch.float64, torch.float64)
-    compare(computed(TritonPasses(shape.block), given), computed(PlainPasses(), given), 1e-12)
+    compare(computed(TritonBackend(shape.block), given), computed(PlainBackend(), given), 1e-12)
 
 
 @pytest.mark.parametrize(("name", "biased"), BOTH)
@@ -139,7 +136,7 @@ def test_single_precision(name: str, biased: bool) -> None:
     shape = SHAPES[name]
     given = made(shape, biased, torch.float32, torch.float32)
     exact = given._replace(logits=given.logits.double(), bias=_double(given.bias), weights=given.weights.double())
-    compare(computed(TritonPasses(shape.block), given), computed(PlainPasses(), exact), 1e-5)
+    compare(computed(TritonBackend(shape.block), given), computed(PlainBackend(), exact), 1e-5)
 
 
 def _double(values: Tensor | None) -> Tensor | None:
@@ -155,8 +152,8 @@ def cut(values: Tensor) -> Tensor:
 def test_gradients_of_16_bits_are_those_of_32_rounded_once(narrow: torch.dtype) -> None:
     shape = SHAPES["one row"]
     given = made(shape, True, narrow, torch.float32)
-    found = computed(TritonPasses(shape.block), given)
-    exact = computed(TritonPasses(shape.block), given._replace(logits=given.logits.float()))
+    found = computed(TritonBackend(shape.block), given)
+    exact = computed(TritonBackend(shape.block), given._replace(logits=given.logits.float()))
     for name in ("hard G", "G", "R"):
         allowed = [exact[name].to(narrow)] + [cut(exact[name])] * (narrow == torch.bfloat16 and DEVICE == "cpu")
         assert any(torch.equal(found[name], one) for one in allowed), name
@@ -166,14 +163,14 @@ def test_gradients_of_16_bits_are_those_of_32_rounded_once(narrow: torch.dtype) 
 
 def test_losses_alone_are_the_same_losses() -> None:
     given = made(SHAPES["one row"], True, torch.float32, torch.float32)
-    passes = TritonPasses(4)
-    found = computed(passes, given)
+    backend = TritonBackend(4)
+    found = computed(backend, given)
     student, logits = given.chunk()
-    teacher = Teacher(given.of_row, logits)
-    assert torch.equal(passes.cross_entropy(student, torch.float32, None), found["hard loss"])
-    alone = passes.augmented(student, teacher, TEMPERATURE, GAMMA, torch.float32, None)
+    teacher = Teacher(logits, given.of_row)
+    assert torch.equal(backend.cross_entropy(student, torch.float32, None), found["hard loss"])
+    alone = backend.augmented(student, teacher, TEMPERATURE, GAMMA, torch.float32, None)
     assert torch.equal(torch.stack(alone), torch.stack([found["loss"], found["divergence"]]))
-    assert torch.equal(torch.cat([student.logits, logits]), given.logits), "without a sink the logits stay"
+    assert torch.equal(torch.cat([student.logits, logits]), given.logits), "without a request the logits stay"
 
 
 @pytest.mark.parametrize("gap", [5.0, 20.0, 60.0])
@@ -181,7 +178,7 @@ def test_near_certain_targets_keep_their_bits(gap: float) -> None:
     """y is 1 in float32 from a gap of 17 on; J and y - 1 are exact all the same, be the target first or last."""
     logits = torch.tensor([[gap, 0.0, 1.0], [0.0, 1.0, gap]])
     student = Student(logits, None, torch.tensor([0, 2]))
-    losses = TritonPasses(2).cross_entropy(student, torch.float32, Sink(torch.ones(2), None))
+    losses = TritonBackend(2).cross_entropy(student, torch.float32, GradRequest(torch.ones(2), None))
     loss = math.log1p(math.exp(-gap) + math.exp(1 - gap))
     # a GPU's exponential of -60 is as exact as its product with log2(e)
     assert_close(losses, torch.full((2,), loss, dtype=torch.float64), 1e-5)
@@ -189,29 +186,26 @@ def test_near_certain_targets_keep_their_bits(gap: float) -> None:
 
 
 @pytest.mark.parametrize("gamma", [0.0, GAMMA])
-def test_a_sweep_over_chunks(gamma: float) -> None:
-    """The sweep gives the passes slices of its buffers."""
-    words = torch.tensor([0, 0, 2, 4, 4, 4, 7])
-    tensors = (drawn(3, 7, 5), drawn(4, 11, 5), None, drawn(5, 11))
-    options = (torch.arange(7), words, TEMPERATURE, gamma, False, 6, torch.float64)
-    found, truth = (
-        sweep(Problem(*tensors, *options, passes=passes), torch.linspace(0.1, 1, 7), (True, True, False, True))
-        for passes in (TritonPasses(4), PlainPasses())
-    )
-    for one, other in zip((*found[:2], *found[2]), (*truth[:2], *truth[2]), strict=True):
-        if other is not None:
-            assert_close(one, other, 1e-12)
-
-
-def test_columns_that_lie_apart_are_refused() -> None:
-    passes, words, weights = TritonPasses(4), torch.tensor([0, 1]), torch.ones(2, dtype=torch.float64)
-    apart = drawn(6, 3, 2).T
-    with pytest.raises(ArgumentError, match=r"Columns lie 2 apart .* shape \(2, 3\).* contiguous"):
-        passes.cross_entropy(Student(apart, None, words), torch.float64, None)
-    bias = torch.ones(6, dtype=torch.float64)[::2]
-    with pytest.raises(ArgumentError, match="Columns lie 2 apart"):
-        passes.cross_entropy(Student(apart.contiguous(), bias, words), torch.float64, Sink(weights, bias))
+def test_a_loss_over_chunks(gamma: float) -> None:
+    """The algorithm gives the backend slices of its buffers."""
+    found = []
+    for name in ("triton", "functional"):
+        leaves = [drawn(seed, *size).requires_grad_() for seed, size in ((3, (7, 5)), (4, (11, 5)), (5, (11,)))]
+        features, classifier, bias = leaves
+        rows: Any = {"chunk_rows": 6} if name == "triton" else {}
+        loss = linear_augmented_cross_entropy(
+            features,
+            classifier,
+            torch.tensor([0, 0, 2, 4, 4, 4, 7]),
+            bias=bias,
+            gamma=gamma,
+            implementation=name,
+            **rows,
+        )
+        found.append([loss, *torch.autograd.grad(loss, leaves)])
+    for one, other in zip(*found, strict=True):
+        assert_close(one, other, 1e-12)
 
 
 def test_it_runs_here() -> None:
-    assert missing_triton(DEVICE) is None
+    assert triton_unavailable(DEVICE) is None

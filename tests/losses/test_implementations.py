@@ -1,0 +1,335 @@
+"""The fast implementations: the definition's values and gradients at every chunk size, in a chunk's memory and work."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracles.augmented_loss import Problem
+from support import loss_contract, loss_truth
+from support.compare import assert_close, error
+from support.dispatch import Recorder, operator_recorded
+from support.loss_cases import Loss, make, problems, tensors
+from tiedlm.errors import ArgumentError
+from tiedlm.losses import chunked
+from tiedlm.losses.augmented import Implementation, LossKeywords, linear_augmented_cross_entropy, linear_augmented_terms
+from tiedlm.native.build import compiler_unavailable
+
+FAST: tuple[Implementation, ...] = ("chunked",) if compiler_unavailable() else ("chunked", "compiled")
+EACH_FAST = pytest.mark.parametrize("name", FAST)
+EACH = pytest.mark.parametrize("name", ["auto", "functional", *FAST])
+"""The implementations that run on a CPU; Triton's kernels have tests of their own."""
+definition = functools.partial(linear_augmented_cross_entropy, implementation="functional")
+
+
+def in_chunks(rows: int | None, name: Implementation = "chunked") -> Loss:
+    return functools.partial(linear_augmented_cross_entropy, chunk_rows=rows, implementation=name)
+
+
+@given(problems(), st.booleans(), st.sampled_from([1, 2, 3, 5, 9, 100, None]), st.sampled_from(FAST))
+@settings(max_examples=150)
+def test_agrees_with_the_oracle(
+    problem: Problem, detach_target: bool, chunk_rows: int | None, name: Implementation
+) -> None:
+    loss_truth.check_oracle(in_chunks(chunk_rows, name), problem, detach_target=detach_target)
+
+
+@EACH_FAST
+@pytest.mark.parametrize("targets", [[2] * 4, [5, 0, 3, 1], [-100, 4, -100, 4], [-100] * 4])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_gradients_are_the_finite_differences(
+    targets: list[int], tied: bool, biased: bool, name: Implementation
+) -> None:
+    problem = make(1, rows=4, words=6, tied=tied, biased=biased, targets=targets, temperature=2.0)
+    loss_truth.check_gradcheck(in_chunks(3, name), problem)
+
+
+@EACH_FAST
+@pytest.mark.parametrize("chunk_rows", [1, 4, None])
+def test_contract(chunk_rows: int | None, name: Implementation) -> None:
+    loss_contract.check_contract(in_chunks(chunk_rows, name))
+    loss_contract.check_terms(functools.partial(linear_augmented_terms, chunk_rows=chunk_rows, implementation=name))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("detach_target", [True, False])
+def test_the_size_of_a_chunk_does_not_matter(tied: bool, detach_target: bool) -> None:
+    problem = make(3, rows=61, words=40, width=8, tied=tied, biased=True)
+    whole = tensors(problem)
+    truth = whole.loss(definition, detach_target=detach_target)
+    right = whole.gradients(truth)
+    for chunk_rows in (1, 7, 30, 31, 60, 61, 62, 10_000):
+        ours = tensors(problem)
+        loss = ours.loss(in_chunks(chunk_rows), detach_target=detach_target)
+        assert_close(loss, truth, 1e-13)
+        for name, gradient in ours.gradients(loss).items():
+            assert_close(gradient, right[name], 1e-12, f"gradient of {name} in chunks of {chunk_rows}")
+
+
+def at_lines(words: int, dtype: torch.dtype) -> int:
+    """Numbers from one row of logits to the next, which begins at a cache line of 64 bytes."""
+    in_line = 64 // dtype.itemsize
+    return -(-words // in_line) * in_line
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_never_holds_more_than_a_chunk_of_logits(
+    reduction: str, tied: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunked, "_cached", chunked._Cached())  # so that memory of an earlier call hides nothing
+    rows, words, width, chunk_rows = 90, 211, 5, 10
+    ours = tensors(make(4, rows=rows, words=words, width=width, table_width=5, tied=tied, biased=True), dtype)
+    with operator_recorded() as recorder:
+        loss = ours.loss(in_chunks(chunk_rows), reduction=reduction)
+        ours.gradients(loss, torch.ones_like(loss))
+    assert recorder.largest == chunk_rows * at_lines(words, dtype)
+    assert recorder.largest > max(words, rows) * width  # so the bound is about logits, not about a gradient
+    with Recorder() as whole:
+        ours.gradients(ours.loss(definition))
+    assert whole.largest >= rows * words  # the recorder does see such an array where there is one
+
+
+def test_plain_cross_entropy_holds_a_chunk_of_logits_and_no_place_for_soft_targets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
+    ours = tensors(make(4, rows=90, words=211, width=5, gamma=0.0))
+    with operator_recorded() as recorder:
+        ours.gradients(ours.loss(in_chunks(10)))
+    assert recorder.largest == 10 * at_lines(211, torch.float64)
+
+
+def test_never_holds_more_than_a_chunk_of_logits_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
+    ours = tensors(make(5, rows=90, words=211, width=5), torch.float32)
+    with torch.autocast("cpu", torch.bfloat16), operator_recorded() as recorder:
+        ours.gradients(ours.loss(in_chunks(10)))
+    assert recorder.largest == 10 * at_lines(211, torch.bfloat16)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_keeps_nothing_over_the_vocabulary_between_forward_and_backward(reduction: str) -> None:
+    ours = tensors(make(6, rows=90, words=211, width=5))
+    kept: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        ours.loss(in_chunks(10), reduction=reduction)
+    assert kept
+    assert max(kept) <= 211 * 5
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("chunk_rows", [16, None])
+def test_without_the_augmented_term_it_is_cross_entropy(
+    reduction: str, dtype: torch.dtype, chunk_rows: int | None
+) -> None:
+    problem = make(7, rows=40, words=300, width=8, size=0.8, gamma=0.0, biased=True)
+    ours, stock = tensors(problem, dtype), tensors(problem, dtype)
+    loss = ours.loss(in_chunks(chunk_rows), reduction=reduction)
+    truth = F.cross_entropy(F.linear(stock.features, stock.classifier, stock.bias), stock.targets, reduction=reduction)
+    last_bits = 8 * torch.finfo(dtype).eps
+    assert loss.dtype == dtype
+    assert_close(loss, truth, last_bits)
+    weights = torch.linspace(0.5, 1.5, 40, dtype=dtype) if reduction == "none" else None
+    right = stock.gradients(truth, weights)
+    for name, gradient in ours.gradients(loss, weights).items():
+        assert_close(gradient, right[name], last_bits, name)
+
+
+def test_without_the_augmented_term_the_table_plays_no_part() -> None:
+    problem = make(8, tied=False, gamma=0.0)
+    assert problem.table is not None
+    problem.table[:] = float("nan")
+    ours = tensors(problem)
+    loss = ours.loss(in_chunks(2))
+    assert torch.isfinite(loss)
+    assert (ours.gradients(loss)["table"] == 0).all()
+
+
+@pytest.mark.parametrize("temperature", [2.0, 20.0, 1000.0])
+@pytest.mark.parametrize("tied", [True, False])
+def test_float32(tied: bool, temperature: float) -> None:
+    problem = make(2, rows=24, words=150, width=16, tied=tied, biased=not tied, size=0.7, temperature=temperature)
+    loss_truth.check_float32(in_chunks(7), problem)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
+def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> None:
+    relative = 1e-12 if dtype == torch.float64 else 1e-5
+    loss_truth.check_near_certain_and_extreme(in_chunks(2), logit, dtype, relative)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_tables_of_16_bits(tied: bool, dtype: torch.dtype) -> None:
+    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=not tied, size=0.5)
+    loss_truth.check_low_precision_tables(in_chunks(9), problem, dtype)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_bfloat16_under_autocast(tied: bool, biased: bool) -> None:
+    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=biased, size=0.5)
+    loss_truth.check_bfloat16_autocast(in_chunks(9), problem)
+
+
+def test_a_near_certain_prediction_loses_nothing_to_large_logits() -> None:
+    """A loss of about e^-10 beside logits of about 1,000: as exact as stock cross-entropy in the same type."""
+    features = torch.tensor([[1000.0, 990.0, 0.0]])
+    ours = in_chunks(None)(features, torch.eye(3), torch.tensor([0]), gamma=0.0)
+    truth = F.cross_entropy(features.double(), torch.tensor([0]))
+    assert_close(ours, truth, 5e-3)  # one last bit of 1 is 2.6e-3 of e^-10
+
+
+def test_tables_changed_between_forward_and_backward_are_noticed() -> None:
+    ours = tensors(make(9))
+    losses = ours.loss(in_chunks(2), reduction="none")
+    with torch.no_grad():
+        ours.classifier.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        losses.sum().backward()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_a_gradient_of_the_gradient_is_refused_and_not_taken_for_zero(reduction: str) -> None:
+    ours = tensors(make(10))
+    loss = ours.loss(in_chunks(2), reduction=reduction).sum()
+    with pytest.raises(
+        ArgumentError, match=r"create_graph=True.*'compiled' give first derivatives only: use 'functional'"
+    ):
+        torch.autograd.grad(loss, ours.features, create_graph=True)
+    assert torch.autograd.grad(loss, ours.features)[0].shape == (6, 3)
+
+
+def test_an_empty_batch_is_a_batch_without_targets() -> None:
+    problem = make(rows=0)
+    for loss in (in_chunks(3), definition):
+        ours = tensors(problem)
+        value = ours.loss(loss)
+        assert value == 0
+        assert (ours.gradients(value)["classifier"] == 0).all()
+
+
+def test_only_the_gradients_asked_for_are_computed() -> None:
+    """With frozen tables, neither the classifier's product nor the table's is made."""
+    problem = make(11, rows=20, words=50, width=6, tied=False, table_width=4)
+    products = {}
+    for frozen in (False, True):
+        ours = tensors(problem)
+        for leaf in (ours.classifier, ours.leaves["table"]):
+            leaf.requires_grad_(not frozen)
+        with operator_recorded() as recorder:
+            ours.loss(in_chunks(None)).backward()
+        products[frozen] = sum("mm" in call.name for call in recorder.calls)
+    assert products[True] == products[False] - 3
+
+
+def test_a_loss_of_ignored_rows_does_not_depend_on_what_they_hold() -> None:
+    problem = make(12, targets=[1, -100, 2, -100, 3, 4])
+    other = replace(problem, features=problem.features.copy())
+    other.features[[1, 3]] = float("nan")
+    one, two = (tensors(each).loss(in_chunks(2)) for each in (problem, other))
+    assert torch.equal(one, two)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"temperature": 3.0},
+    {"gamma": 1.25},
+    {"gamma": 0.0},
+    {"detach_target": True},
+    {"ignore_index": 2},
+    {"reduction": "sum"},
+    {"reduction": "none"},
+    {"center_table": True},
+    {"vocabulary_mask": torch.tensor([True, False, True, True, False, True, True])},
+    {"token_weights": torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25])},
+    {"token_weights": torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25]), "reduction": "none"},
+]
+
+
+@EACH
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("tied", [True, False])
+def test_every_implementation_is_the_definition(name: str, options: dict[str, Any], tied: bool) -> None:
+    problem = make(1, tied=tied, biased=not tied, targets=[2, 0, 5, 2, 6, 3])
+    ours, other = tensors(problem), tensors(problem)
+    loss = ours.loss(linear_augmented_cross_entropy, implementation=name, **options)
+    truth = other.loss(definition, **options)
+    assert_close(loss, truth, 1e-12)
+    weights = torch.linspace(1, 2, 6, dtype=torch.float64) if loss.dim() else None
+    right = other.gradients(truth, weights)
+    for leaf, gradient in ours.gradients(loss, weights).items():
+        assert_close(gradient, right[leaf], 1e-12, leaf)
+
+
+@pytest.mark.parametrize("options", [o for o in OPTIONS if o and o != {"detach_target": True}], ids=str)
+def test_every_option_makes_a_difference(options: dict[str, Any]) -> None:
+    ours = tensors(make(1, targets=[2, 0, 5, 2, 6, 3]))
+    plain, other = (ours.loss(linear_augmented_cross_entropy, **each).sum() for each in ({}, options))
+    assert error(other, plain) > 1e-3
+
+
+@EACH
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_float64_under_autocast_stays_float64(name: str, gamma: float) -> None:
+    problem = make(3, rows=9, words=40, gamma=gamma)
+    ours, alone = tensors(problem), tensors(problem)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = ours.loss(linear_augmented_cross_entropy, implementation=name)
+    truth = alone.loss(definition)
+    assert_close(loss, truth, 1e-12)
+    right = alone.gradients(truth)
+    for leaf, gradient in ours.gradients(loss).items():
+        assert_close(gradient, right[leaf], 1e-12, leaf)
+
+
+@EACH
+@pytest.mark.parametrize(("gamma", "detach", "learned"), [(0.0, False, False), (0.5, True, False), (0.5, False, True)])
+def test_a_table_has_a_gradient_where_something_goes_back_to_it(
+    name: Implementation, gamma: float, detach: bool, learned: bool
+) -> None:
+    features, classifier, table = (torch.ones(size, requires_grad=True) for size in ((4, 3), (5, 3), (5, 2)))
+    options: LossKeywords = {"gamma": gamma, "detach_target": detach, "temperature": 2.0, "implementation": name}
+    linear_augmented_cross_entropy(features, classifier, torch.arange(4), table=table, **options).backward()
+    assert (table.grad is not None) == learned
+    assert classifier.grad is not None
+
+
+ROWS, WORDS, WIDTH, DISTINCT = 12, 50, 8, [4, 9, 4, 4, 30, 9, 4, 4, 9, 30, 4, 4]
+
+
+def multiplications(*, tied: bool = True, learn: bool = True, **options: Any) -> float:
+    """Of all matrix products, in units of V x D: rows that were multiplied with a table."""
+    ours = tensors(make(1, rows=ROWS, words=WORDS, width=WIDTH, table_width=WIDTH, tied=tied, targets=DISTINCT))
+    with operator_recorded() as recorder, torch.set_grad_enabled(learn):
+        loss = ours.loss(in_chunks(options.pop("chunk_rows", None)), **options)
+        if learn:
+            ours.gradients(loss)
+    return sum(call.multiplications for call in recorder.calls) / (WORDS * WIDTH)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_work_is_that_of_the_arithmetic_and_no_more(tied: bool) -> None:
+    """6 N V d for cross-entropy, 2 U V d more with y~ constant, 6 (N + U) V d through it."""
+    assert multiplications(gamma=0.0, tied=tied) == 3 * ROWS
+    assert multiplications(detach_target=True, tied=tied) == 3 * ROWS + 3
+    assert multiplications(tied=tied) == 3 * (ROWS + 3)
+    assert multiplications(learn=False) == ROWS + 3
+    assert multiplications(learn=False, gamma=0.0) == ROWS
+
+
+def test_a_chunk_computes_only_its_own_targets() -> None:
+    """Sorted by target, four chunks of three rows hold 4 4 4 | 4 4 4 | 4 9 9 | 9 30 30, with as many for targets."""
+    assert multiplications(chunk_rows=6) == 3 * (ROWS + 1 + 1 + 2 + 2)

@@ -23,7 +23,7 @@ SOURCE = PROJECT / "src"
 ROWS = (
     ("errors", "config", "files", "seeding", "locations", "derivatives"),
     ("native",),
-    ("losses", "theory"),
+    ("losses",),
     ("nn",),
     ("data",),
     ("checkpoint", "runs"),

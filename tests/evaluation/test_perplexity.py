@@ -1,3 +1,5 @@
+"""Perplexity: one pass over a text under one protocol, and what it is made of."""
+
 from __future__ import annotations
 
 import json
@@ -7,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from support.compare import assert_close
+from support.gpus import NEEDS_GPU
 from support.stub_model import BigramModel, UniformModel
 from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.checkpoint.load import load_run
@@ -15,7 +19,7 @@ from tiedlm.config import to_json
 from tiedlm.data.sources import SOURCES
 from tiedlm.data.text import Vocabulary, ids_of_file
 from tiedlm.errors import CorpusError
-from tiedlm.evaluation.perplexity import Tally, exp, perplexity, word_nlls
+from tiedlm.evaluation.perplexity import ScoreSum, exp, perplexity, predict_windows, word_nlls
 
 EOS, UNK, A, B = 0, 1, 2, 3
 BIGRAMS = torch.tensor(
@@ -124,7 +128,7 @@ def test_of_the_published_test_texts_the_published_number_of_words_is_scored(dat
 
 def test_a_tally_passes_on_what_it_counts():
     windows = [(torch.tensor([1, 2]), torch.tensor([0.5, 1.5], dtype=torch.float64))] * 2
-    tally = Tally(unknown_id=2)
+    tally = ScoreSum(unknown_id=2)
     assert list(tally.over(windows)) == windows
     found = tally.score()
     assert (found.nll_nats, found.words, found.unknown) == (4.0, 4, 2)
@@ -155,3 +159,34 @@ def test_a_run_that_is_saved_and_loaded_has_the_same_score_to_the_last_digit(tmp
     ids = np.random.default_rng(1).integers(0, 7, 300)
     loaded = load_run(tmp_path / "run").model
     assert perplexity(loaded, ids, end_id=0, unknown_id=6) == perplexity(lstm, ids, end_id=0, unknown_id=6)
+
+
+@pytest.mark.parametrize("window_steps", [1, 3, 4, 100])
+def test_every_word_is_predicted_once_after_all_before_it(lstm, vocabulary, window_steps):
+    ids = np.array([1, 3, 5, 0, 2, 6, 4, 1, 0])
+    windows = list(predict_windows(lstm, ids, end_id=vocabulary.end_id, window_steps=window_steps))
+    assert torch.cat([window.targets for window in windows]).tolist() == ids.tolist()
+    before = torch.tensor([vocabulary.end_id, *ids[:-1]])[:, None]
+    features, _ = lstm(before, lstm.initial_state(1))
+    found = torch.cat([window.features for window in windows])
+    assert torch.allclose(found, features[:, 0], atol=1e-6)
+    logits = torch.cat([window.logits for window in windows])
+    assert torch.allclose(logits, features[:, 0] @ lstm.classifier.T, atol=1e-5)
+
+
+def test_a_text_without_a_word_is_not_predicted(lstm, vocabulary):
+    with pytest.raises(CorpusError, match="no word to score"):
+        next(predict_windows(lstm, np.array([], dtype=np.int64), end_id=vocabulary.end_id))
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("window_steps", [2, 3, 100])
+def test_a_gpu_predicts_the_same(lstm, vocabulary, window_steps):
+    ids = np.array([1, 3, 5, 0, 2, 6, 4, 1, 0, 5] * 3)
+    truth = list(predict_windows(lstm, ids, end_id=vocabulary.end_id, window_steps=window_steps))
+    windows = list(predict_windows(lstm.to("cuda"), ids, end_id=vocabulary.end_id, window_steps=window_steps))
+    for name in ("targets", "features", "logits"):
+        found, expected = (torch.cat([getattr(window, name) for window in some]) for some in (windows, truth))
+        assert found.device.type == "cuda"
+        assert_close(found.cpu(), expected, 1e-5)
+    assert torch.backends.cudnn.rnn.fp32_precision != "ieee"  # pyright: ignore[reportAttributeAccessIssue]

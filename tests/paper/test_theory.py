@@ -17,6 +17,7 @@ from support.theory import AS_PUBLISHED, stretch_of
 from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, CorpusError, TrainingError
+from tiedlm.evaluation.subspaces import chance_distance, subspace_distance
 from tiedlm.paper import theory
 from tiedlm.paper.figure1 import ALIGN_PHASE, MEMORISE_PHASE, TheoryConfig
 from tiedlm.paper.theory import (
@@ -28,7 +29,6 @@ from tiedlm.paper.theory import (
     theory_loss,
     whitening,
 )
-from tiedlm.theory.distance import chance_distance, subspace_distance
 
 N, V, D = 6, 9, 4
 WORDS = 60

@@ -16,8 +16,7 @@ from tiedlm.errors import ArgumentError, ConfigError
 from tiedlm.runs.config import RunConfig
 
 if TYPE_CHECKING:
-    from tiedlm.evaluation.analysis import Analysis
-    from tiedlm.evaluation.blocks import Estimate
+    from tiedlm.evaluation.analysis import Analysis, Estimate
 
 RunPaths = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
 
@@ -198,9 +197,9 @@ def analyze(argv: Sequence[str]) -> int:
         raise ArgumentError("Name the runs to analyze: `tiedlm analyze RUN [RUN ...]`.")
     from tiedlm.checkpoint.load import load_run
     from tiedlm.evaluation import analysis
-    from tiedlm.evaluation.neighbours import nearest_words
+    from tiedlm.evaluation.analysis import nearest_words
     from tiedlm.evaluation.perplexity import PROTOCOL
-    from tiedlm.evaluation.run_corpus import run_corpus
+    from tiedlm.evaluation.scoring import run_corpus
 
     runs = [load_run(path) for path in args.runs]
     corpora = [run_corpus(run.folder, args.data_dir) for run in runs]

@@ -60,7 +60,7 @@ def demo(argv: Sequence[str]) -> int:
     from tiedlm.evaluation.next_words import next_words
     from tiedlm.evaluation.ngram import NGram
     from tiedlm.evaluation.perplexity import PROTOCOL
-    from tiedlm.evaluation.run_corpus import run_corpus
+    from tiedlm.evaluation.scoring import run_corpus
     from tiedlm.training.duration import duration
 
     runs = [load_run(folder) for folder in folders.values()]

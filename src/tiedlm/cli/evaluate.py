@@ -59,22 +59,20 @@ def score(argv: Sequence[str]) -> int:
     if args.own_words:
         refuse_unused(args, "with --own-words", ("run", "split", "own_words", "per_line", "json", "data_dir", "device"))
     from tiedlm.checkpoint.load import load_run
-    from tiedlm.evaluation.lines import line_scores, word_scores
-    from tiedlm.evaluation.perplexity import PROTOCOL, Tally, word_nlls
-    from tiedlm.evaluation.spelling import SpelledScore, spelled_scores
+    from tiedlm.evaluation.perplexity import PROTOCOL, ScoreSum, word_nlls
+    from tiedlm.evaluation.scoring import WordScore, line_scores, word_scores
 
     run = load_run(args.run, device=args.device)
     unknown_id, end_id = run.vocabulary.unknown_id, run.vocabulary.end_id
     with _scored_text(args, run) as (name, ids, words):
-        tally = Tally(unknown_id)
+        tally = ScoreSum(unknown_id)
         windows = tally.over(word_nlls(run.model, ids, end_id=end_id))
         if args.per_line:
             lines = line_scores(windows, end_id=end_id, unknown_id=unknown_id)
             headings = ("line", "words", "unknown", "nll_nats", "perplexity")
             _print_rows(headings, ((*line, line.perplexity) for line in lines), args.json)
         elif args.per_word:
-            scores = word_scores(windows, end_id=end_id)
-            _print_rows(SpelledScore._fields, spelled_scores(scores, words, run.vocabulary), args.json)
+            _print_rows(WordScore._fields, word_scores(windows, words, run.vocabulary), args.json)
         else:
             for _ in windows:
                 pass
@@ -98,23 +96,23 @@ def score(argv: Sequence[str]) -> int:
 @contextmanager
 def _scored_text(args: ScoreArgs, run: Run) -> Iterator[tuple[str, np.ndarray[Any, Any], Iterator[str]]]:
     """Yield the name of the text, its ids, and its words as it spells them."""
-    from tiedlm.evaluation.spelling import spelled_words, split_words
+    from tiedlm.evaluation.scoring import file_words, split_words
 
     if args.text is not None:
         from tiedlm.data.text import ids_of_file
 
         with ids_of_file(args.text, run.vocabulary) as ids:
-            yield str(args.text), ids, spelled_words(args.text)
+            yield str(args.text), ids, file_words(args.text)
         return
-    from tiedlm.evaluation.run_corpus import run_corpus
+    from tiedlm.evaluation.scoring import run_corpus
 
     split = args.split or "test"
     corpus = run_corpus(run.folder, args.data_dir)
     name, ids = f"{split} split of {corpus.name}", corpus.splits[split].ids
     if args.own_words:
-        from tiedlm.evaluation.own_words import own_words
+        from tiedlm.evaluation.scoring import unseen_as_unk
 
-        name, ids = f"{name}, words that its training text lacks as <unk>", own_words(corpus, split)
+        name, ids = f"{name}, words that its training text lacks as <unk>", unseen_as_unk(corpus, split)
     yield name, ids, split_words(corpus, split)
 
 
@@ -153,8 +151,7 @@ def predict(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     args = parse(PredictArgs, argv, "predict")
     from tiedlm.checkpoint.load import load_run
-    from tiedlm.evaluation.context import context_words, unknown_words
-    from tiedlm.evaluation.next_words import next_words
+    from tiedlm.evaluation.next_words import context_words, next_words, unknown_words
 
     run = load_run(args.run, device=args.device)
     count = min(10, len(run.vocabulary)) if args.count is None else args.count
@@ -219,16 +216,16 @@ def generate(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     args = parse(GenerateArgs, argv, "generate")
     from tiedlm.checkpoint.load import load_run
-    from tiedlm.evaluation import generation
-    from tiedlm.evaluation.context import context_words, unknown_words
+    from tiedlm.evaluation import next_words
+    from tiedlm.evaluation.next_words import context_words, unknown_words
 
-    sampling = generation.Sampling(
+    sampling = next_words.Sampling(
         temperature=args.temperature, top_k=args.top_k, seed=args.seed, allow_unknown=args.allow_unknown
     )
     prompt = context_words(args.prompt)
     run = load_run(args.run, device=args.device)
     if unknown := unknown_words(run.vocabulary, prompt):
         say(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", sys.stderr)
-    words = generation.generate(run.model, run.vocabulary, prompt, args.words, sampling)
-    say(generation.as_text([*prompt, *words]))
+    words = next_words.generate(run.model, run.vocabulary, prompt, args.words, sampling)
+    say(next_words.as_text([*prompt, *words]))
     return 0

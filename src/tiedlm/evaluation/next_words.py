@@ -1,17 +1,57 @@
-"""The most probable next words after a context, as in the paper's Table 4."""
+"""A context → the most probable next words (as in the paper's Table 4), or text that a model generates.
+
+    w_t ~ softmax(logits / temperature), restricted to the `top_k` most probable words; temperature 0 takes the best
+
+`<unk>` is no word that anybody could read: unless it is allowed, it is left out and the others share its probability.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from tiedlm.data.text import Vocabulary
-from tiedlm.errors import ArgumentError
-from tiedlm.evaluation.context import read_context
-from tiedlm.nn.model import LanguageModel
+from tiedlm.data.text import END, Vocabulary
+from tiedlm.errors import ArgumentError, CorpusError
+from tiedlm.evaluation.perplexity import WINDOW_STEPS
+from tiedlm.nn.model import LanguageModel, State
+from tiedlm.seeding import generator
+
+
+def context_words(text: str) -> list[str]:
+    """Return the words of a context, read as a text file is: blanks part words, a line feed is `<eos>`.
+
+    Raises:
+        CorpusError: a NUL, or what was no UTF-8 where it came from.
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(f"The context {text!r} is not UTF-8. Give plain text in UTF-8.") from error
+    if b"\0" in encoded:
+        raise CorpusError(f"The context {text!r} has a NUL character. Give plain text.")
+    return [word.decode() for word in encoded.replace(b"\n", f" {END} ".encode()).split()]
+
+
+def unknown_words(vocabulary: Vocabulary, words: Sequence[str]) -> list[str]:
+    """Return the distinct words that the vocabulary lacks, in order; a model reads them as `<unk>`."""
+    return [word for word in dict.fromkeys(words) if word not in vocabulary.id_of]
+
+
+@torch.inference_mode()
+def read_context(model: LanguageModel, vocabulary: Vocabulary, words: Sequence[str]) -> tuple[Tensor, State]:
+    """Return the features after `<eos>` and `words` [D], and the state; some words at a time, whatever their number."""
+    ids = [vocabulary.end_id, *vocabulary.ids(words)]
+    state = model.initial_state(1)
+    features = torch.empty(0)
+    for first in range(0, len(ids), WINDOW_STEPS):
+        tokens = torch.tensor(ids[first : first + WINDOW_STEPS], device=model.classifier.device)
+        features, state = model(tokens[:, None], state)
+    return features[-1, 0], state
 
 
 class NextWord(NamedTuple):
@@ -23,19 +63,22 @@ class NextWord(NamedTuple):
     """p(word | `<eos>`, context), in [0, 1]."""
 
 
-def next_words(model: LanguageModel, vocabulary: Vocabulary, context: Sequence[str], count: int = 10) -> list[NextWord]:
+def next_words(
+    model: LanguageModel, vocabulary: Vocabulary, context: Sequence[str], count: int | None = None
+) -> list[NextWord]:
     """Return the `count` most probable next words, most probable first, ties by id.
 
     Args:
         model: in evaluation mode; nothing is dropped.
         vocabulary: the model's.
         context: the words before, read after `<eos>`; a word outside the vocabulary is read as `<unk>`
-            (`context.unknown_words` names them). May be empty.
-        count: from 1 to V.
+            (`unknown_words` names them). May be empty.
+        count: from 1 to V; None gives 10, or all words of a smaller vocabulary.
 
     Raises:
         ArgumentError: `count` out of range.
     """
+    count = min(10, len(vocabulary)) if count is None else count
     if not 1 <= count <= len(vocabulary):
         raise ArgumentError(f"count is {count}, but must be from 1 to {len(vocabulary):,}, the number of words.")
     features, _ = read_context(model, vocabulary, context)
@@ -48,3 +91,99 @@ def next_words(model: LanguageModel, vocabulary: Vocabulary, context: Sequence[s
 def word_probabilities(model: LanguageModel, features: Tensor) -> Tensor:
     """Return softmax(logits) [V] of features [D]: float32 logits, exponentials and their sum in float64, on the CPU."""
     return model.logits(features).double().cpu().softmax(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How words are drawn."""
+
+    temperature: float = 1.0
+    """Divides the logits, 0 or in [1e-3, 1e6]: 1 draws from the model's distribution, 0 takes the best word."""
+    top_k: int | None = None
+    """Draw among so many most probable words only; None draws among all."""
+    seed: int | None = None
+    """Seed of the draws, None is 0: the same seed gives the same words from the same model and context."""
+    allow_unknown: bool = False
+    """Whether `<unk>` may be drawn."""
+
+    def __post_init__(self) -> None:
+        if not (self.temperature == 0 or 1e-3 <= self.temperature <= 1e6):
+            raise ArgumentError(f"temperature is {self.temperature}, but must be 0 or lie in [1e-3, 1e6].")
+        if self.top_k is not None and self.top_k < 1:
+            raise ArgumentError(f"top_k is {self.top_k}, but must be 1 or more.")
+        if self.temperature == 0 and self.top_k is not None:
+            raise ArgumentError("top_k has no effect at temperature 0, which takes the most probable word.")
+        if self.temperature == 0 and self.seed is not None:
+            raise ArgumentError(
+                "seed has no effect at temperature 0, which takes the most probable word. Leave it out, or give a "
+                "temperature above 0."
+            )
+        if self.seed is not None and self.seed < 0:
+            raise ArgumentError(f"seed is {self.seed}, but must be 0 or more.")
+
+
+def generate(
+    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling | None = None
+) -> Iterator[str]:
+    """Yield `words` words that follow `<eos>` and the prompt, `<eos>` among them where a line ends.
+
+    Args:
+        model: in evaluation mode; nothing is dropped.
+        vocabulary: the model's.
+        prompt: the words before; one outside the vocabulary is read as `<unk>`. May be empty.
+        words: how many to draw, 1 or more, `<eos>` counted.
+        sampling: how to draw; by default from the model's own distribution, with seed 0.
+
+    Raises:
+        ArgumentError: `words` below 1, or `top_k` above the number of words.
+    """
+    sampling = sampling or Sampling()
+    if words < 1:
+        raise ArgumentError(f"words is {words}, but must be 1 or more.")
+    if sampling.top_k is not None and sampling.top_k > len(vocabulary):
+        raise ArgumentError(f"top_k is {sampling.top_k}, but must be at most {len(vocabulary):,}, the number of words.")
+    return _words(model, vocabulary, prompt, words, sampling)
+
+
+def _words(
+    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling
+) -> Iterator[str]:
+    draws = generator(sampling.seed or 0, "generated words")
+    features, state = read_context(model, vocabulary, prompt)
+    for _ in range(words):
+        word = _draw(model, features, vocabulary.unknown_id, sampling, draws)
+        yield vocabulary.words[word]
+        with torch.inference_mode():
+            outputs, state = model(torch.tensor([[word]], device=features.device), state)
+        features = outputs[-1, 0]
+
+
+@torch.inference_mode()
+def _draw(model: LanguageModel, features: Tensor, unknown_id: int, sampling: Sampling, draws: torch.Generator) -> int:
+    logits = model.logits(features).double().cpu()
+    if not sampling.allow_unknown:
+        logits[unknown_id] = -math.inf
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    return int(torch.multinomial(word_distribution(logits, sampling), 1, generator=draws))
+
+
+def word_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Return the probabilities [V] that words are drawn with, for logits [V] in float64 and a temperature above 0."""
+    # relative to the largest, so that the smallest temperature leaves it 0 and sends the others to minus infinity
+    logits = (logits - logits.max()) / sampling.temperature
+    if sampling.top_k is not None:
+        best = logits.topk(sampling.top_k)
+        logits = torch.full_like(logits, -math.inf).scatter(0, best.indices, best.values)
+    return logits.softmax(0)
+
+
+def as_text(words: Sequence[str]) -> str:
+    """Return words as text: parted by blanks, `<eos>` as a line's end."""
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word == END:
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    return "\n".join(map(" ".join, lines))

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from tiedlm.errors import ArgumentError
-from tiedlm.evaluation.perplexity import Score, Tally
+from tiedlm.evaluation.perplexity import Score, ScoreSum
 
 Ids = np.ndarray[Any, Any]
 
@@ -64,13 +64,12 @@ class NGram:
         """Return the score of a text under the protocol of the networks: every word once, the first after `<eos>`."""
         padded = np.concatenate([np.full(self.order - 1, self._end_id), ids]).astype(np.int64)
         windows = np.lib.stride_tricks.sliding_window_view(padded, self.order)
-        tally = Tally(unknown_id)
+        total = ScoreSum(unknown_id)
         for start in range(0, len(ids), SCORED_AT_ONCE):
             part = windows[start : start + SCORED_AT_ONCE]
             nll = -np.log(self.probabilities(part[:, :-1], part[:, -1]))
-            for _ in tally.over([(torch.from_numpy(part[:, -1].copy()), torch.from_numpy(nll))]):
-                pass
-        return tally.score()
+            total.add(torch.from_numpy(part[:, -1].copy()), torch.from_numpy(nll))
+        return total.score()
 
     def _keys(self, ids: Ids) -> Ids:
         """Return each n-gram of the text as one number, its last word as the last digit to the base V [words]."""

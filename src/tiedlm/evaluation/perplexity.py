@@ -12,22 +12,29 @@ Losses are summed in float64, so the figure depends on the window only through r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tiedlm.evaluation.predictions import WINDOW_STEPS, predictions
+from tiedlm.data.streams import Streams
+from tiedlm.errors import CorpusError
+from tiedlm.native.cuda_graph import CudaGraph
+from tiedlm.native.device import exact_float32_rnn
 from tiedlm.nn.model import LanguageModel
 
 PROTOCOL = (
     "every word of the split once, in one stream, the first after <eos>; <eos> of every line counted; unknown words "
     "scored as <unk>; state carried over the whole split; no dropout; natural logarithm; float32 model"
 )
+WINDOW_STEPS = 256
+"""Words that are scored at once; a larger number takes more memory and gives the same figure."""
+MIN_REPLAYS = 8
+"""Windows of a text from which on a GPU replays them: a capture takes as long as a few of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,29 +57,65 @@ class Score:
         return asdict(self)
 
 
-def perplexity(
-    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, unknown_id: int, window_steps: int = WINDOW_STEPS
-) -> Score:
-    """Return the score of a text under `PROTOCOL`.
+class Window(NamedTuple):
+    """One window of a text, on the model's device."""
+
+    targets: Tensor
+    """The words that came [T]."""
+    features: Tensor
+    """h before each of them [T, D]."""
+    logits: Tensor
+    """W h + b [T, V], float32."""
+
+
+def predict_windows(
+    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
+) -> Iterator[Window]:
+    """Yield the predictions of every word of a text in order, in one stream, the first after `<eos>`, nothing dropped.
 
     Args:
-        model: scored as it is; its mode and parameters are left alone.
+        model: used as it is; its mode and parameters are left alone.
         ids: word ids of the text in order, `<eos>` at the end of every line included [words].
         end_id: id of `<eos>`.
-        unknown_id: id of `<unk>`.
         window_steps: words that are scored at once, 1 or more.
 
     Raises:
         CorpusError: a text without a word.
     """
-    tally = Tally(unknown_id)
-    for _ in tally.over(word_nlls(model, ids, end_id=end_id, window_steps=window_steps)):
-        pass
-    return tally.score()
+    if len(ids) == 0:
+        raise CorpusError("There is no word to score. Give a text with at least one line.")
+    device, steps = model.classifier.device, min(window_steps, len(ids))
+    state, through = model.initial_state(1), _through(model)
+    replay = device.type == "cuda" and len(ids) >= MIN_REPLAYS * steps
+    whole = CudaGraph(through, device) if replay else through
+    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
+        with torch.inference_mode(), exact_float32_rnn(device):
+            features, logits, *state = (whole if len(inputs) == steps else through)(inputs.to(device), *state)
+        yield Window(targets[:, 0].to(device), features, logits)
+
+
+def _through(model: LanguageModel) -> Callable[..., tuple[Tensor, ...]]:
+    """Return the way through a window as a function of tensors: words and state to features, logits and state."""
+
+    def through(inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        features, after = model(inputs, state)
+        return features[:, 0], model.logits(features[:, 0]).float(), *after
+
+    return through
+
+
+def word_nlls(
+    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield, window by window, the words of a text and -log p of each, in nats and float64, both [T] on the CPU."""
+    for window in predict_windows(model, ids, end_id=end_id, window_steps=window_steps):
+        with torch.inference_mode():
+            nll = F.cross_entropy(window.logits, window.targets, reduction="none")
+        yield window.targets.cpu(), nll.double().cpu()
 
 
 @final
-class Tally:
+class ScoreSum:
     """Sums up the windows of `word_nlls`, in float64, on their way to somebody who wants more than the sum."""
 
     def __init__(self, unknown_id: int) -> None:
@@ -104,14 +147,25 @@ class Tally:
         )
 
 
-def word_nlls(
-    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield, window by window, the words of a text and -log p of each, in nats and float64, both [T] on the CPU."""
-    for window in predictions(model, ids, end_id=end_id, window_steps=window_steps):
-        with torch.inference_mode():
-            nll = F.cross_entropy(window.logits, window.targets, reduction="none")
-        yield window.targets.cpu(), nll.double().cpu()
+def perplexity(
+    model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, unknown_id: int, window_steps: int = WINDOW_STEPS
+) -> Score:
+    """Return the score of a text under `PROTOCOL`.
+
+    Args:
+        model: scored as it is; its mode and parameters are left alone.
+        ids: word ids of the text in order, `<eos>` at the end of every line included [words].
+        end_id: id of `<eos>`.
+        unknown_id: id of `<unk>`.
+        window_steps: words that are scored at once, 1 or more.
+
+    Raises:
+        CorpusError: a text without a word.
+    """
+    total = ScoreSum(unknown_id)
+    for _ in total.over(word_nlls(model, ids, end_id=end_id, window_steps=window_steps)):
+        pass
+    return total.score()
 
 
 def exp(mean_nll_nats: float) -> float:

@@ -29,7 +29,7 @@ from tiedlm.paper.results import PROVENANCE, checksum, get_field, parse_json, re
 from tiedlm.paper.statistics import Sample
 
 if TYPE_CHECKING:
-    from tiedlm.theory.collapse import Spread
+    from tiedlm.evaluation.subspaces import Spread
 
 FORMAT, VERSION, RECORD_FORMAT = "tiedlm-figure1", 2, 4
 FOLDER = "figure1"

@@ -261,13 +261,10 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
     """
     from tiedlm.checkpoint.load import load_run
     from tiedlm.data.sources import HALVES
-    from tiedlm.evaluation.analysis import analyze
-    from tiedlm.evaluation.context import unknown_words
-    from tiedlm.evaluation.neighbours import nearest_words
-    from tiedlm.evaluation.next_words import next_words
-    from tiedlm.evaluation.own_words import own_words_score
+    from tiedlm.evaluation.analysis import analyze, nearest_words
+    from tiedlm.evaluation.next_words import next_words, unknown_words
     from tiedlm.evaluation.perplexity import PROTOCOL
-    from tiedlm.evaluation.run_corpus import run_corpus
+    from tiedlm.evaluation.scoring import run_corpus, unseen_as_unk_score
 
     loaded = load_run(run, device=device)
     corpus = run_corpus(loaded.folder, data_dir)
@@ -275,7 +272,7 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
     near = {NEAR: nearest_words(loaded.model.table, neighbours)}
     analysis = analyze(loaded.model, loaded.vocabulary, corpus.splits["test"].ids, near)
     own_words = {
-        split: own_words_score(loaded.model, corpus, split).to_json() for split in SPLITS if corpus.name in HALVES
+        split: unseen_as_unk_score(loaded.model, corpus, split).to_json() for split in SPLITS if corpus.name in HALVES
     }
     after = []
     for prediction in PREDICTIONS:

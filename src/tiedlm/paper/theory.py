@@ -32,6 +32,7 @@ from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.data.streams import Streams
 from tiedlm.errors import ArgumentError, CorpusError, RunError, TrainingError
+from tiedlm.evaluation.subspaces import centred, spread, subspace_distance
 from tiedlm.files import json_sha256, write_bytes
 from tiedlm.nn.config import LSTMConfig
 from tiedlm.nn.model import LanguageModel
@@ -49,8 +50,6 @@ from tiedlm.paper.figure1 import (
     write_record,
 )
 from tiedlm.seeding import generator
-from tiedlm.theory.collapse import spread
-from tiedlm.theory.distance import centred, subspace_distance
 from tiedlm.training.display import Display
 from tiedlm.training.duration import duration
 from tiedlm.training.environment import describe

@@ -203,7 +203,7 @@ def prepare_corpora(jobs: Sequence[Job], progress: Callable[[str], None]) -> Non
         RunError: a run was trained on another text.
     """
     from tiedlm.data.corpus import prepare  # here, since it loads numpy
-    from tiedlm.evaluation.run_corpus import check_same_corpus
+    from tiedlm.evaluation.scoring import check_same_corpus
 
     for source in dict.fromkeys((job.config.corpus, job.data_dir) for job in jobs):
         corpus = prepare(source[0], data_dir=source[1], progress=progress)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from tiedlm.data.corpus import Corpus
-from tiedlm.evaluation.perplexity import PROTOCOL, Score, Tally, word_nlls
+from tiedlm.evaluation.perplexity import PROTOCOL, Score, ScoreSum, word_nlls
 from tiedlm.native.ranks import Ranks
 from tiedlm.nn.model import LanguageModel
 from tiedlm.training.display import Display
@@ -24,7 +24,7 @@ def score(model: LanguageModel, corpus: Corpus, split: str, stop: Stop = lambda:
     Raises:
         KeyboardInterrupt: `stop` says so, after a window of the split.
     """
-    vocabulary, tally = corpus.vocabulary, Tally(corpus.vocabulary.unknown_id)
+    vocabulary, tally = corpus.vocabulary, ScoreSum(corpus.vocabulary.unknown_id)
     for _ in tally.over(word_nlls(model, corpus.splits[split].ids, end_id=vocabulary.end_id)):
         if stop():
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from tiedlm.config import to_json
 from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.streams import Streams
 from tiedlm.errors import RunError
-from tiedlm.evaluation.run_corpus import run_corpus
+from tiedlm.evaluation.scoring import run_corpus
 from tiedlm.files import json_bytes
 from tiedlm.native.device import resolve_device
 from tiedlm.nn.model import LanguageModel

@@ -1,3 +1,5 @@
+"""Distances between column spaces against projectors and angles; how tables lie."""
+
 from __future__ import annotations
 
 import math
@@ -9,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiedlm.errors import ArgumentError
-from tiedlm.theory.distance import (
+from tiedlm.evaluation.subspaces import (
     centred,
     chance_distance,
-    distance_by_angles,
     principal_cosines,
+    spread,
     subspace_distance,
+    table_geometry,
 )
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
 
 EYE = torch.eye(6, dtype=torch.float64)
 
@@ -28,6 +33,11 @@ def oracle(first: torch.Tensor, second: torch.Tensor) -> float:
     """By the projectors P and P' onto the two spaces: |P - P'|_F^2 = 2 sum of sin^2 (another way, no QR)."""
     projectors = [x @ np.linalg.inv(x.T @ x) @ x.T for x in (first.numpy(), second.numpy())]
     return math.sqrt(((projectors[0] - projectors[1]) ** 2).sum() / (2 * first.shape[1]))
+
+
+def distance_by_angles(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The definition by principal angles; good to 1e-8."""
+    return max(0.0, float((1 - principal_cosines(first, second).square()).mean())) ** 0.5
 
 
 def test_the_same_space_is_at_distance_0():
@@ -120,3 +130,70 @@ def test_tables_without_a_distance_are_refused(first, second, told):
 def test_a_width_without_chance_is_refused(width):
     with pytest.raises(ArgumentError, match=f"width is {width}"):
         chance_distance(10, width)
+
+
+def test_rows_along_the_axes_use_every_direction():
+    found = spread(torch.cat([torch.eye(5), -torch.eye(5)]) * 3)
+    assert found.mean_norm == pytest.approx(3)
+    assert found.effective_directions == pytest.approx(5)
+    cosines = -5 * 2 / (10 * 9)  # each row has one opposite, and is orthogonal to the others
+    assert found.mean_cosine == pytest.approx(cosines)
+
+
+def test_parallel_rows_have_collapsed():
+    found = spread(torch.ones(7, 4) * torch.arange(1, 8)[:, None])
+    assert found.mean_cosine == pytest.approx(1)
+    assert found.effective_directions == pytest.approx(1)
+    assert found.mean_norm == pytest.approx(2 * 4)
+
+
+def test_random_rows_have_not():
+    found = spread(torch.randn(2000, 20, generator=torch.Generator().manual_seed(1)))
+    assert abs(found.mean_cosine) < 0.01
+    assert 19 < found.effective_directions <= 20
+
+
+def test_a_row_of_zeros_is_no_error():
+    assert math.isfinite(spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]])).mean_cosine)
+
+
+def model(words=40, **options):
+    made = LanguageModel(LSTMConfig(units=6, layers=1, **options), words)
+    made.reset_parameters(torch.Generator().manual_seed(1))
+    return made
+
+
+def test_untied_tables_are_set_against_each_other():
+    untied = model()
+    found = table_geometry(untied)
+    assert found.subspaces is not None
+    assert found.subspaces.distance == subspace_distance(untied.table, untied.classifier)
+    assert found.subspaces.chance == pytest.approx((1 - 6 / 40) ** 0.5)
+    cosines = found.subspaces.cosine_deciles
+    assert len(cosines) == 11
+    assert list(cosines) == sorted(cosines, reverse=True)
+    assert found.classifier == spread(untied.classifier)
+
+
+def test_a_classifier_that_is_the_vectors_in_another_basis_is_at_no_distance():
+    untied = model()
+    untied.classifier.data = untied.table.data @ torch.randn(6, 6, generator=torch.Generator().manual_seed(2))
+    found = table_geometry(untied).subspaces
+    assert found is not None
+    assert found.distance < 1e-5
+    assert min(found.cosine_deciles) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(("options", "words"), [({"tied": True}, 40), ({"embedding_width": 3}, 40), ({}, 6)])
+def test_tables_that_cannot_be_compared_have_no_distance(options, words):
+    found = table_geometry(model(words, **options))
+    assert found.subspaces is None
+    assert found.to_json()["subspaces"] is None
+    assert (found.classifier is None) == options.get("tied", False)
+
+
+def test_a_damaged_table_is_refused():
+    untied = model()
+    untied.classifier.data[3, 2] = torch.nan
+    with pytest.raises(ArgumentError, match="second table has entries that are not finite"):
+        table_geometry(untied)

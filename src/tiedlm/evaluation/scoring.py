@@ -1,0 +1,200 @@
+"""A run and a text → scores: of every line, of every word, and of a split as the training text's words would read it.
+
+The windows of `word_nlls` are regrouped, one window in memory at a time. The vocabulary of a half of WikiText-2 is made
+of the whole training text, so its valid and test text have words that no training saw, and a model gives them next to
+nothing; `unseen_as_unk` reads them as `<unk>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.config import from_json
+from tiedlm.data.corpus import Corpus, prepare
+from tiedlm.data.sources import HALVES, CorpusConfig, source_of
+from tiedlm.data.text import Vocabulary, read_chunks
+from tiedlm.errors import CorpusError, RunError
+from tiedlm.evaluation.perplexity import Score, exp, perplexity
+from tiedlm.nn.model import LanguageModel
+
+Windows = Iterable[tuple[Tensor, Tensor]]
+"""Word ids and their -log p in nats, window by window, as `word_nlls` yields them."""
+
+
+class WordScore(NamedTuple):
+    """One word of a text and its score."""
+
+    line: int
+    """The line it stands in, from 1."""
+    place: int
+    """Its place in the line, from 1; `<eos>` has the last."""
+    word: str
+    """The word as the text has it."""
+    unknown: bool
+    """Whether the model read `<unk>`: the vocabulary lacks the word, or the text has `<unk>` itself."""
+    nll_nats: float
+    """-log p of the word, or of `<unk>` in its place, after all words before it, those of earlier lines included."""
+
+
+def word_scores(windows: Windows, words: Iterator[str], vocabulary: Vocabulary) -> Iterator[WordScore]:
+    """Yield the score of every word, in order; their `nll_nats` sum to that of the text.
+
+    Args:
+        windows: as `word_nlls` yields them.
+        words: the words of the same text in order, as it spells them.
+        vocabulary: the model's.
+
+    Raises:
+        CorpusError: the words are not those that were scored, as the file was changed in the meantime.
+    """
+    line, place = 1, 0
+    for targets, nlls in windows:
+        for target, nll in zip(targets.tolist(), nlls.tolist(), strict=True):
+            word, place = next(words, None), place + 1
+            if word is None or vocabulary.id_of.get(word, vocabulary.unknown_id) != target:
+                raise CorpusError(f"The text was changed while it was scored, in line {line:,}. Score it again.")
+            yield WordScore(line, place, word, target == vocabulary.unknown_id, nll)
+            if target == vocabulary.end_id:
+                line, place = line + 1, 0
+
+
+class LineScore(NamedTuple):
+    """One line of a text and its score."""
+
+    line: int
+    """Its number, from 1."""
+    words: int
+    """Words that were scored, `<eos>` included."""
+    unknown: int
+    """Of them `<unk>`."""
+    nll_nats: float
+    """Sum of -log p over its words."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nll_nats / words)."""
+        return exp(self.nll_nats / self.words)
+
+
+def line_scores(windows: Windows, *, end_id: int, unknown_id: int) -> Iterator[LineScore]:
+    """Yield the score of every line, in order, also of a last one that lacks its `<eos>`."""
+    line, words, unknown, total = 1, 0, 0, 0.0
+    for targets, nlls in windows:
+        ends = (targets == end_id).nonzero().flatten() + 1
+        parts = zip(targets.tensor_split(ends), nlls.tensor_split(ends), strict=True)
+        for number, (part, part_nlls) in enumerate(parts):
+            words, unknown = words + len(part), unknown + int((part == unknown_id).sum())
+            total += float(part_nlls.sum())
+            if number < len(ends):
+                yield LineScore(line, words, unknown, total)
+                line, words, unknown, total = line + 1, 0, 0, 0.0
+    if words:
+        yield LineScore(line, words, unknown, total)
+
+
+def file_words(path: Path) -> Iterator[str]:
+    """Yield the words of a text file, `<eos>` after each line; raises as `data.text.read_chunks`."""
+    for words, _ in read_chunks(path):
+        for word in words:
+            yield word.decode()
+
+
+def split_words(corpus: Corpus, split: str) -> Iterator[str]:
+    """Yield the words of a corpus' split, of a part's training text those of its stretch alone."""
+    words = file_words(corpus.texts[split])
+    part = HALVES.get(corpus.name) if split == "train" else None
+    return words if part is None else islice(words, part.start, part.stop)
+
+
+def unseen_as_unk(corpus: Corpus, split: str) -> np.ndarray[Any, Any]:
+    """Return the ids of a split [words], `<unk>` in the place of every word that the training text lacks.
+
+    Raises:
+        CorpusError: there is no such word in the split, so that nothing would be read otherwise.
+    """
+    ids = corpus.splits[split].ids
+    seen = np.zeros(len(corpus.vocabulary), dtype=bool)
+    seen[corpus.splits["train"].ids] = True
+    seen[corpus.vocabulary.unknown_id] = True  # it stands for itself, in the training text or not
+    if seen[ids].all():
+        raise CorpusError(
+            f"The training text of the corpus {corpus.name!r} has every word that the model reads in its {split} "
+            "split: there is none to be read as `<unk>`. Score it as it is."
+        )
+    return np.where(seen[ids], ids, corpus.vocabulary.unknown_id).astype(ids.dtype)
+
+
+def unseen_as_unk_score(model: LanguageModel, corpus: Corpus, split: str) -> Score:
+    """Return the score of a split that is read so, under the protocol of `perplexity`; raises as `unseen_as_unk`."""
+    vocabulary = corpus.vocabulary
+    return perplexity(model, unseen_as_unk(corpus, split), end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
+
+
+def run_corpus(folder: RunFolder, data_dir: Path | None = None, cache_dir: Path | None = None) -> Corpus:
+    """Return the corpus of a run, prepared anew or from the cache, once it is the text that the run was trained on.
+
+    Raises:
+        RunError: as `check_same_corpus`.
+        CorpusError: the text is missing or unusable now.
+    """
+    corpus = prepare(_config(folder), data_dir=data_dir, cache_dir=cache_dir)
+    check_same_corpus(folder, corpus)
+    return corpus
+
+
+def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
+    """Refuse a corpus that is not the one that a run was trained on.
+
+    Raises:
+        RunError: a text or what is made of it is another one now, or the folder does not say which it was.
+    """
+    before, now = _provenance(folder), corpus.provenance
+    for split, found in now["splits"].items():
+        expected = before.get("splits", {}).get(split, {}).get("text_sha256")
+        if found["text_sha256"] != expected:
+            raise RunError(
+                f"The {split} text of the corpus {corpus.name!r}, {corpus.texts[split]}, has changed since "
+                f"{folder.path} was trained: its sha256 was {expected} and is now {found['text_sha256']}. "
+                f"{_advice(corpus.name)}"
+            )
+    for part in ("vocabulary", "splits"):
+        if now[part] != before.get(part):
+            raise RunError(
+                f"The corpus {corpus.name!r} is read in another way than when {folder.path} was trained, so that its "
+                f"ids may mean other words ({part}: {before.get(part)} then, {now[part]} now). Use the version of "
+                "tiedlm that trained the run."
+            )
+
+
+def _config(folder: RunFolder) -> CorpusConfig:
+    config = folder.read_json("config")
+    if not isinstance(config, dict) or "corpus" not in config:
+        raise RunError(f"The config of {folder.path} names no corpus: it was written by another program.")
+    return from_json(CorpusConfig, config["corpus"], "config.corpus")
+
+
+def _provenance(folder: RunFolder) -> dict[str, Any]:
+    environment = folder.read_json("environment")
+    found = environment.get("corpus") if isinstance(environment, dict) else None
+    if not isinstance(found, dict):
+        raise RunError(f"The environment of {folder.path} does not say on which text it was trained.")
+    return found
+
+
+def _advice(name: str) -> str:
+    """Return what to do where the text of a corpus has changed."""
+    if source_of(name) is not None:
+        return "Name the folder with the text of then: --data-dir DIR."
+    if name == "text":
+        return (
+            "Put the text of then back, or train on this one in another run folder (`tiedlm score RUN --text FILE` "
+            "scores a run on any text)."
+        )
+    return "It is made here: use the versions of Python and tiedlm that environment.json of the run tells."

@@ -27,7 +27,7 @@ from tiedlm.data.streams import Streams
 from tiedlm.locations import data_dir
 from tiedlm.nn.model import LanguageModel
 from tiedlm.seeding import generator
-from tiedlm.training.environment import describe
+from tiedlm.training.start import describe
 from tiedlm.training.step import Gradients, train_window, window_gradients
 
 RESULTS = Path(__file__).parent / "results"

@@ -167,7 +167,7 @@ def train_under_fire(
 
 def faults(run: Path, expected: Path) -> list[str]:
     """Return in what a run differs from the uninterrupted one, and what stands twice in its journal."""
-    found = [f"{role} differ" for role in ("weights", "scores") if content(run, role) != content(expected, role)]
+    found = [f"{what} differ" for what in ("weights", "scores") if content(run, what) != content(expected, what)]
     records, others = journal(run), journal(expected)
     if figures(records) != figures(others):
         found.append("figures of the epochs differ")
@@ -178,10 +178,10 @@ def faults(run: Path, expected: Path) -> list[str]:
     return [f"{run.name}: {fault}" for fault in found]
 
 
-def content(run: Path, role: str) -> bytes:
-    """Return the content of the file that plays a role."""
-    manifest = json.loads((run / "manifest.json").read_bytes())
-    return (run / manifest["files"][role]["name"]).read_bytes()
+def content(run: Path, what: str) -> object:
+    """Return the bytes of the weights, or the scores."""
+    record = json.loads((run / "run.json").read_bytes())
+    return record["scores"] if what == "scores" else (run / record["files"][what]["name"]).read_bytes()
 
 
 def journal(run: Path) -> list[dict[str, Any]]:

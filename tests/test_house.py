@@ -26,7 +26,7 @@ ROWS = (
     ("losses",),
     ("nn",),
     ("data",),
-    ("checkpoint", "runs"),
+    ("runs",),
     ("evaluation",),
     ("training",),
     ("hub",),

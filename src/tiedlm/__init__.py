@@ -25,7 +25,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # so that the command line's process, which starts with this file, imports nothing before signals
 if TYPE_CHECKING:
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.data.corpus import prepare
     from tiedlm.data.sources import CorpusConfig
     from tiedlm.data.text import Vocabulary
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tiedlm.nn.model import LanguageModel
     from tiedlm.nn.tables import TiedTable, UntiedTables
     from tiedlm.runs.config import LossConfig, RunConfig, TrainingConfig
+    from tiedlm.runs.load import load_run
     from tiedlm.training.loop import train
 
     __version__: str
@@ -79,7 +79,7 @@ _HOMES = {
     "Vocabulary": "tiedlm.data.text",
     "augmented_cross_entropy": "tiedlm.losses.augmented",
     "linear_augmented_cross_entropy": "tiedlm.losses.augmented",
-    "load_run": "tiedlm.checkpoint.load",
+    "load_run": "tiedlm.runs.load",
     "perplexity": "tiedlm.evaluation.perplexity",
     "prepare": "tiedlm.data.corpus",
     "shard_of": "tiedlm.losses.vocabulary_parallel",

@@ -99,6 +99,8 @@ def _value_to_json(value: Any) -> Any:
         return to_json(value)
     if isinstance(value, (list, tuple)):
         return [_value_to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _value_to_json(item) for name, item in value.items()}
     return value
 
 
@@ -109,8 +111,18 @@ def _value_from_json(hint: Any, value: Any, path: str) -> Any:
         return _union_from_json(hint, value, path)
     if typing.get_origin(hint) is typing.Literal:
         return _literal_from_json(hint, value, path)
+    if typing.get_origin(hint) is tuple:  # tuple[X, ...], a list in JSON
+        items = _value_from_json(list, value, path)
+        return tuple(_value_from_json(typing.get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(items))
+    if typing.get_origin(hint) is dict:  # dict[str, X]; a plain `dict` holds any JSON
+        items = _value_from_json(dict, value, path)
+        return {
+            name: _value_from_json(typing.get_args(hint)[1], item, f"{path}.{name}") for name, item in items.items()
+        }
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return _float_from_json(value, path)
+    if hint is typing.Any:
+        return value
     expected = type(None) if hint is None else hint
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{path} must be of type {getattr(expected, '__name__', expected)}, but is {value!r}.")

@@ -42,6 +42,35 @@ def published(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def disk_errors_as_run_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block, such as a full disk, into a `RunError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path} could not be saved: {error.strerror or error}. What was saved there before is whole. "
+            "Free some space, or check that you may write there, and go on."
+        ) from error
+
+
+def temp_sibling(path: Path, what: str = "partial") -> Path:
+    """Return a name beside `path` that nothing has yet."""
+    return path.with_name(f"{path.name}.{what}-{uuid.uuid4().hex}")
+
+
+def is_partial_folder(path: Path) -> bool:
+    """Return whether a folder is one that `temp_sibling` names while it is made; no other has such a name."""
+    return re.search(r"\.partial-[0-9a-f]{32}$", path.name) is not None and path.is_dir() and not path.is_symlink()
+
+
+def remove_partial_folders(path: Path) -> None:
+    """Delete what killed processes left of making this very folder."""
+    for folder in path.parent.iterdir():
+        if folder.name.startswith(f"{path.name}.partial-") and is_partial_folder(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def flush(path: Path) -> None:
     """Ask the system to put a file's content, or a folder's entries, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from support.run_folders import SCORE, write_run
 from support.small_text import small_config
 from support.stub_model import BigramModel
 from support.tiny_run import Silence, quick_config
-from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.checkpoint.load import load_run
 from tiedlm.cli import compare
 from tiedlm.cli.compare import is_changed, parameter_count, print_analyses, summarize
-from tiedlm.config import to_json
 from tiedlm.data.text import Vocabulary
 from tiedlm.evaluation.analysis import Analysis, analyze
 from tiedlm.evaluation.perplexity import PROTOCOL
@@ -26,29 +24,25 @@ from tiedlm.nn.config import LSTMConfig
 from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes import recipe, recipe_names
+from tiedlm.runs.folder import Progress, RunFolder
+from tiedlm.runs.load import load_run
 from tiedlm.training import loop
 
 
 def scores(run: Path):
-    return json.loads(next(run.glob("scores-*.json")).read_text())
+    return RunFolder.open(run).scores()
 
 
 def make(path, config, *, scored=None):
-    vocabulary = Vocabulary.from_counts({"<eos>": 3, "the": 2})
-    state = {"version": 1, "generation": 2, "epoch": 5, "best_epoch": 3, "best_valid_perplexity": 90.5, "seconds": 1.5}
-    contents = {
-        "config": to_json(config),
-        "vocabulary": vocabulary.to_json(),
-        "environment": {},
-        "progress": state | {"total_seconds": 60.0},
-    }
-    if scored:
-        contents["scores"] = scored
-    return RunFolder.create(path, {role: json.dumps(value).encode() for role, value in contents.items()}).path
+    progress = Progress(
+        generation=2, epoch=5, best_epoch=3, best_valid_perplexity=90.5, seconds=1.5, total_seconds=60.0
+    )
+    return write_run(path, config, progress=progress, scores=scored).path
 
 
 def test_a_finished_run_is_summarized_without_its_weights(tmp_path):
-    scored = {"valid": {"perplexity": 90.0}, "test": {"perplexity": 86.0}, "protocol": "every word"}
+    reached = {split: SCORE | {"perplexity": value} for split, value in (("valid", 90.0), ("test", 86.0))}
+    scored = {**reached, "protocol": "every word"}
     run = summarize(make(tmp_path / "run", replace(recipe("ptb-small-re"), seed=4), scored=scored))
     published = PUBLISHED["ptb-small-re"]
     assert (run.recipe, run.changed, run.seed, run.trainings) == ("ptb-small-re", False, 4, 2)

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from support.launch_here import launch_here
+from support.run_folders import write_run
 from support.tiny_run import quick_config
 from tiedlm import recipes
-from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED
-from tiedlm.config import to_json
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.ngram import NGram
@@ -89,7 +87,7 @@ def test_a_training_that_fails_is_told_with_its_log(tiedlm, short, monkeypatch):
 
 def test_a_run_of_another_config_is_not_shown_as_the_demos(tiedlm, short, monkeypatch, tmp_path):
     folder = tmp_path / ".demo" / "demo-vd-seed-0"
-    RunFolder.create(folder, {"config": json.dumps(to_json(recipes.recipe("demo-vd"))).encode()})
+    write_run(folder, recipes.recipe("demo-vd"))
     changed = replace(recipes.recipe("demo-vd"), seed=1)
     monkeypatch.setattr(recipes, "recipe", lambda name: changed)
     answer = tiedlm("demo")

@@ -11,15 +11,16 @@ from dataclasses import replace
 import pytest
 
 from support.small_text import SMALL
-from tiedlm.checkpoint.load import load_run
 from tiedlm.evaluation import scoring
 from tiedlm.evaluation.next_words import Sampling, as_text, generate, next_words
 from tiedlm.evaluation.perplexity import PROTOCOL
 from tiedlm.evaluation.scoring import unseen_as_unk_score
+from tiedlm.runs.folder import RunFolder
+from tiedlm.runs.load import load_run
 
 
 def test_the_score_is_that_of_the_end_of_training_to_the_last_digit(tiedlm, tiny):
-    recorded = json.loads(next((tiny / "run").glob("scores-*.json")).read_text())
+    recorded = RunFolder.open(tiny / "run").scores()
     for split, option in (("test", []), ("valid", ["--split", "valid"])):
         report = json.loads(tiedlm("score", tiny / "run", "--json", *option).output)
         assert {name: report[name] for name in recorded[split]} == recorded[split]

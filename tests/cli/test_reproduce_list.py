@@ -9,7 +9,7 @@ import pytest
 
 from support.finished_run import EPOCHS, journal, make_run
 from support.published_results import add_figure1, add_group, add_result
-from tiedlm.checkpoint import RunFolder
+from support.run_folders import write_run
 from tiedlm.cli import reproduce_list
 from tiedlm.paper.figure1 import Setting
 from tiedlm.paper.published import PUBLISHED
@@ -70,10 +70,7 @@ def test_the_cost_is_that_of_every_training_that_would_run(tiedlm, project) -> N
 
 
 def test_what_a_run_has_done_costs_nothing_more(tiedlm, project) -> None:
-    folder = RunFolder.create(project / "runs" / "ptb-small-re-seed-2", {"config": b"{}"})
-    for record in journal(EPOCHS // 4):
-        folder.journal.append(record)
-    folder.commit({}, folder.journal)
+    write_run(project / "runs" / "ptb-small-re-seed-2", events=journal(EPOCHS // 4))
     assert lines(tiedlm, project)["ptb-small-re"].endswith("  3h45m")
 
 
@@ -172,7 +169,7 @@ def test_as_json_every_missing_training_has_its_command(tiedlm, project) -> None
 
 def test_as_json_a_precision_is_in_the_commands_that_begin_a_training(tiedlm, project) -> None:
     make_run(project / "runs" / "ptb-small-re-seed-1")
-    RunFolder.create(project / "runs" / "ptb-small-re-seed-2", {"config": b"{}"})
+    write_run(project / "runs" / "ptb-small-re-seed-2")
     options = ("--precision", "bfloat16", "--json", "--project", project)
     told = json.loads(tiedlm("reproduce", "ptb-small-re", "--list", *options).output)
     begins = [one["command"].endswith(" --runtime.precision bfloat16") for one in told["trainings"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from support.finished_run import make_run, recipe_config
 from support.published_results import instead_of_measuring
-from tiedlm.checkpoint.folder import RunFolder
+from support.run_folders import write_run
 from tiedlm.cli import reproduce_train
 from tiedlm.cli.main import INTERRUPTED, main
 from tiedlm.config import to_json
@@ -110,7 +109,7 @@ def test_what_is_begun_has_no_choice_any_more(
     monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
     for name in ("seed-0", "seed-0-second"):
         config = to_json(with_precision(recipe_config(), "bfloat16"))
-        RunFolder.create(project / "runs" / f"{RE}-{name}", {"config": json.dumps(config).encode()})
+        write_run(project / "runs" / f"{RE}-{name}", config)
     answer = tiedlm("reproduce", RE, "--seeds", "0", "--project", project)
     assert (answer.status, answer.error) == (0, "")
     [(jobs, _)] = launched

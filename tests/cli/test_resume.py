@@ -14,12 +14,11 @@ import pytest
 
 from support.small_text import small_config
 from support.tiny_run import train_tiny_run
-from tiedlm.checkpoint import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.train import run_config
 from tiedlm.config import to_json
-from tiedlm.training.moves import moves_of
-from tiedlm.training.start import started
+from tiedlm.runs.folder import RunFolder
+from tiedlm.training.start import create_run
 
 
 def contents(run: Path) -> dict[str, bytes]:
@@ -53,14 +52,14 @@ def test_a_damaged_run_is_not_called_finished(tiedlm, tiny, tmp_path, pattern):
 
 def test_a_run_continues_with_another_runtime_and_keeps_it(tiedlm, tmp_path, monkeypatch):
     monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
-    run = started(small_config(tmp_path / "text"), tmp_path / "run", None, None, tmp_path / "cache").path
+    run = create_run(small_config(tmp_path / "text"), tmp_path / "run", None, None, tmp_path / "cache").path
     answer = tiedlm("train", "--resume", run, "--runtime.precision", "bfloat16")
     assert answer.status == 0, answer.error
     folder = RunFolder.open(run)
-    assert folder.has("scores")
+    assert folder.is_finished
     assert run_config(run).runtime.precision == "bfloat16"
-    assert len(moves_of(folder)) == 1
-    assert folder.read_json("config")["runtime"]["precision"] == "float32"
+    assert len(folder.record.sessions) == 2
+    assert folder.record.sessions[0].runtime.precision == "float32"
     assert tiedlm("train", "--resume", run, "--runtime.precision", "bfloat16").status == 0
     assert "nothing left to train" in tiedlm("train", "--resume", run, "--runtime.precision", "float32").error
 
@@ -73,7 +72,7 @@ def test_a_finished_run_is_trained_for_longer_in_a_copy(tiedlm, run):
     assert "epoch 3/3" in answer.output
     assert "epoch 2/3" not in answer.output
     longer = RunFolder.open(Path(f"{run}-3-epochs"))
-    assert longer.has("scores")
+    assert longer.is_finished
     assert run_config(longer.path).training.epochs == 3
     assert contents(run) == before
     again = tiedlm("train", "--resume", run, "--training.epochs", 3)
@@ -85,7 +84,7 @@ def test_the_copy_may_have_another_folder_and_runtime(tiedlm, run, tmp_path):
     options = ("--training.epochs", 3, "--run-dir", tmp_path / "longer", "--runtime.precision", "bfloat16")
     answer = tiedlm("train", "--resume", run, *options)
     assert answer.status == 0, answer.error
-    assert [move["epoch"] for move in moves_of(RunFolder.open(tmp_path / "longer"))] == [3]
+    assert [session.epoch for session in RunFolder.open(tmp_path / "longer").record.sessions[1:]] == [3]
     assert run_config(tmp_path / "longer").runtime.precision == "bfloat16"
     assert run_config(run).runtime.precision == "float32"
 
@@ -103,6 +102,5 @@ def test_an_interrupt_ends_with_130_and_the_run_can_be_resumed(tmp_path, tiedlm)
         _, error = process.communicate()
     assert process.returncode == INTERRUPTED
     assert error.startswith("tiedlm: interrupted; progress is saved. Resume with: tiedlm train --resume ")
-    progress = json.loads(next((tmp_path / "run").glob("progress-*.json")).read_text())
-    assert progress["epoch"] > 1
+    assert RunFolder.open(tmp_path / "run").record.progress.epoch > 1
     assert tiedlm("compare", tmp_path / "run").status == 0

@@ -12,7 +12,6 @@ import pytest
 from support.finished_run import make_run
 from support.launch_here import launch_here
 from support.small_text import SMALL, small_config
-from tiedlm.checkpoint import RunFolder
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import RanksError
@@ -20,6 +19,7 @@ from tiedlm.native import device
 from tiedlm.nn.config import GRUConfig, RHNConfig
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import RunConfig
+from tiedlm.runs.folder import RunFolder
 from tiedlm.training import launcher, loop
 from tiedlm.training.jobs import JobResult, JobState
 
@@ -29,8 +29,7 @@ def config_in(run: Path) -> RunConfig:
 
 
 def valid(run: Path) -> float:
-    [scores] = run.glob("scores-*.json")
-    return json.loads(scores.read_text())["valid"]["perplexity"]
+    return RunFolder.open(run).scores()["valid"]["perplexity"]
 
 
 @pytest.fixture

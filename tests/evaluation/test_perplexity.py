@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,15 +11,14 @@ import torch
 
 from support.compare import assert_close
 from support.gpus import NEEDS_GPU
+from support.run_folders import write_run
 from support.stub_model import BigramModel, UniformModel
-from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.checkpoint.load import load_run
-from tiedlm.checkpoint.tensors import tensors_to_bytes
-from tiedlm.config import to_json
 from tiedlm.data.sources import SOURCES
 from tiedlm.data.text import Vocabulary, ids_of_file
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import ScoreSum, exp, perplexity, predict_windows, word_nlls
+from tiedlm.recipes import recipe
+from tiedlm.runs.load import load_run, tensors_to_bytes
 
 EOS, UNK, A, B = 0, 1, 2, 3
 BIGRAMS = torch.tensor(
@@ -149,13 +148,8 @@ def test_weights_that_are_not_numbers_give_no_number():
 
 
 def test_a_run_that_is_saved_and_loaded_has_the_same_score_to_the_last_digit(tmp_path, lstm, vocabulary):
-    contents = {
-        "config": json.dumps({"model": to_json(lstm.config)}).encode(),
-        "vocabulary": json.dumps(vocabulary.to_json()).encode(),
-        "environment": b"{}",
-        "weights": tensors_to_bytes(lstm.state_dict()),
-    }
-    RunFolder.create(tmp_path / "run", contents)
+    config = replace(recipe("ptb-small-re"), model=lstm.config)
+    write_run(tmp_path / "run", config, vocabulary=vocabulary, weights=tensors_to_bytes(lstm.state_dict()))
     ids = np.random.default_rng(1).integers(0, 7, 300)
     loaded = load_run(tmp_path / "run").model
     assert perplexity(loaded, ids, end_id=0, unknown_id=6) == perplexity(lstm, ids, end_id=0, unknown_id=6)

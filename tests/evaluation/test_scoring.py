@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from support.run_folders import write_run
 from support.small_text import write_texts
 from support.stub_model import BigramModel
-from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.config import to_json
 from tiedlm.data.corpus import Corpus, Split, prepare
 from tiedlm.data.sources import HALVES
 from tiedlm.data.text import Vocabulary
@@ -32,6 +30,7 @@ from tiedlm.evaluation.scoring import (
     unseen_as_unk_score,
     word_scores,
 )
+from tiedlm.recipes import recipe
 
 EOS, UNK = 0, 6
 IDS = np.array([3, 0, 0, 1, 6, 2, 0, 5, 6, 6, 0, 0])
@@ -188,24 +187,20 @@ def run(folder):
     """A run folder with what a training writes into it before it begins."""
     config = write_texts(folder)
     corpus = prepare(config, cache_dir=folder / "cache")
-    contents = {
-        "config": {"corpus": to_json(config)},
-        "vocabulary": corpus.vocabulary.to_json(),
-        "environment": {"corpus": corpus.provenance},
-    }
-    return RunFolder.create(folder / "run", {role: json.dumps(value).encode() for role, value in contents.items()})
+    config = replace(recipe("ptb-small-re"), corpus=config)
+    return write_run(folder / "run", config, vocabulary=corpus.vocabulary, corpus=corpus.provenance)
 
 
 def test_the_corpus_of_a_run_is_found_again(run, folder):
     corpus = run_corpus(run, cache_dir=folder / "cache")
-    assert corpus.vocabulary.to_json() == run.read_json("vocabulary")
+    assert corpus.vocabulary == run.vocabulary()
     elsewhere = run_corpus(run, cache_dir=folder / "cache2")
     assert elsewhere.splits["test"].ids.tolist() == corpus.splits["test"].ids.tolist()
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_a_text_that_has_changed_is_named_with_its_path_and_both_checksums(run, folder, split):
-    path, before = folder / f"{split}.txt", run.read_json("environment")["corpus"]["splits"][split]["text_sha256"]
+    path, before = folder / f"{split}.txt", run.record.corpus["splits"][split]["text_sha256"]
     path.write_text("the cat likes a tree\n")
     with pytest.raises(RunError) as raised:
         run_corpus(run, cache_dir=folder / "cache")
@@ -239,30 +234,9 @@ def test_a_text_that_is_gone_is_named(run, folder):
         run_corpus(run, cache_dir=folder / "cache")
 
 
-def copy_with(run, path, **changes):
-    contents = {role: run.read(role) for role in ("config", "vocabulary", "environment")}
-    contents |= {role: json.dumps(change(run.read_json(role))).encode() for role, change in changes.items()}
-    return RunFolder.create(path, contents)
-
-
 def test_another_vocabulary_from_the_same_text_is_named(run, folder):
-    copy = copy_with(
-        run,
-        folder / "copy",
-        config=lambda config: config | {"corpus": config["corpus"] | {"vocabulary_size": 9}},
-    )
+    config = run.config()
+    config = replace(config, corpus=replace(config.corpus, vocabulary_size=9))
+    copy = write_run(folder / "copy", config, vocabulary=run.vocabulary(), corpus=run.record.corpus)
     with pytest.raises(RunError, match=r"read in another way than when .* \(vocabulary: "):
         run_corpus(copy, cache_dir=folder / "cache")
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"environment": lambda _: {}}, "does not say on which text"),
-        ({"environment": lambda _: []}, "does not say on which text"),
-        ({"config": lambda _: {}}, "names no corpus"),
-    ],
-)
-def test_a_folder_that_does_not_say_what_its_text_was_is_refused(run, folder, changes, told):
-    with pytest.raises(RunError, match=told):
-        run_corpus(copy_with(run, folder / "copy", **changes), cache_dir=folder / "cache")

@@ -9,7 +9,7 @@ import pytest
 
 from support.finished_run import EPOCHS, journal, make_run, recipe_config
 from support.published_results import add_group, add_result, move_to
-from tiedlm.checkpoint import RunFolder
+from support.run_folders import write_run
 from tiedlm.config import to_json
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.paper.plan import (
@@ -153,11 +153,7 @@ def test_trainings_begin_resume_or_publish_and_repeat_a_first_whose_weights_are_
     monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
     runs = tmp_path / "runs"
     make_run(runs / "ptb-small-re-seed-3", config=to_json(recipe_config(seed=3)))
-    config = {"config": b"{}", "environment": b"{}"}
-    half = RunFolder.create(runs / "ptb-small-re-seed-4", config)
-    for record in journal(EPOCHS // 2):
-        half.journal.append(record)
-    half.commit({}, half.journal)
+    write_run(runs / "ptb-small-re-seed-4", events=journal(EPOCHS // 2))
     plan = trainings(missing(["ptb-small-re"], rows, "a processor", (1, 3, 4)))
     commands = {each.run_dir.name: each.command() for each in plan}
     assert commands == {

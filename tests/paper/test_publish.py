@@ -18,12 +18,11 @@ import pytest
 from support.files import files
 from support.finished_run import EPOCHS, RECIPE, environment, journal, make_run, recipe_config, scores
 from support.published_results import analysis, instead_of_measuring, move_to
+from support.run_folders import write_run
 from support.small_text import small_config
 from support.tiny_run import Silence
-from tiedlm.checkpoint import RunFolder
-from tiedlm.checkpoint.load import load_run
 from tiedlm.cli import train
-from tiedlm.config import to_json
+from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.evaluation.next_words import next_words
 from tiedlm.files import replace_dir
@@ -33,8 +32,9 @@ from tiedlm.paper.publish import measure, publish, repeat_commands
 from tiedlm.paper.published import FREQUENT_WORDS, PREDICTIONS
 from tiedlm.paper.results import NEAR, TARGET, check_result, read_result
 from tiedlm.runs.config import RuntimeConfig
+from tiedlm.runs.folder import RunFolder, Session
+from tiedlm.runs.load import load_run
 from tiedlm.training import loop
-from tiedlm.training.longer import with_epochs
 
 NAMES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
 
@@ -70,7 +70,7 @@ def test_a_finished_run_is_published_under_its_recipe_and_seed(tmp_path: Path, m
 
 def test_where_a_training_was_resumed_is_published_and_no_path_of_the_machine(tmp_path: Path, pair: Any) -> None:
     moves = [move_to("elsewhere", 5, precision="bfloat16")]
-    pair[1].commit({"moves": json.dumps(moves).encode()})
+    pair[1].save(sessions=(*pair[1].record.sessions, *(from_json(Session, move) for move in moves)))
     target = publish(pair[1].path, tmp_path / "results")
     assert json.loads((target / "environment.json").read_bytes())["moves"] == moves
     assert json.loads((target / "provenance.json").read_bytes())["commands"][-1].endswith("# in epoch 5")
@@ -132,7 +132,7 @@ def test_a_damaged_result_is_named_and_made_again_on_demand(tmp_path: Path, meas
 
 def test_the_first_training_must_be_where_it_was_with_the_weights_of_then(tmp_path: Path, pair: Any) -> None:
     first, second = pair
-    first.commit({"weights": b"other"})
+    first.save(weights=b"other")
     with pytest.raises(RunError, match=r"started from the weights of another run.*first has other weights now"):
         publish(second.path, tmp_path / "results")
     first.path.rename(tmp_path / "elsewhere")
@@ -154,9 +154,8 @@ def test_runs_that_are_unfinished_changed_foreign_or_contradict_themselves_are_r
 ) -> None:
     whole = recipe_config()
     changed = to_json(replace(whole, training=replace(whole.training, epochs=2)))
-    unfinished = {"config": json.dumps(to_json(whole)).encode(), "environment": b"{}"}
     with pytest.raises(RunError, match=r"is not finished: .* Resume it: `tiedlm train --resume .*unfinished`"):
-        publish(RunFolder.create(tmp_path / "unfinished", unfinished).path, tmp_path / "results")
+        publish(write_run(tmp_path / "unfinished", whole).path, tmp_path / "results")
     with pytest.raises(RunError, match="There is no run folder"):
         publish(tmp_path / "nowhere", tmp_path / "results")
     with pytest.raises(ConfigError, match=rf"not one of the recipe '{RECIPE}': training.epochs is 2"):
@@ -173,15 +172,14 @@ def test_runs_that_are_unfinished_changed_foreign_or_contradict_themselves_are_r
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("missing", ["commit", "corpus", "parent"])
-def test_an_environment_without_a_field_is_refused(tmp_path: Path, measured: Any, missing: str) -> None:
-    run = make_run(tmp_path / "run")
-    fields = {name: value for name, value in run.read_json("environment").items() if name != missing}
-    other = RunFolder.create(
-        tmp_path / "other", {"config": run.read("config"), "environment": json.dumps(fields).encode()}
+def test_an_environment_without_a_field_is_refused(tmp_path: Path, measured: Any) -> None:
+    fields = environment()
+    corpus = fields.pop("corpus")
+    del fields["commit"], fields["parent"]
+    other = write_run(
+        tmp_path / "other", recipe_config(), environment=fields, corpus=corpus, weights=b"weights", scores=scores()
     )
-    other.commit({"weights": b"weights", "scores": run.read("scores")})
-    with pytest.raises(RunError, match=rf"other has no field '{missing}', which a result needs"):
+    with pytest.raises(RunError, match="other has no field 'commit', which a result needs"):
         publish(other.path, tmp_path / "results")
 
 
@@ -269,7 +267,7 @@ def test_what_the_training_itself_leaves_is_measured_and_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
-    config = with_epochs(small_config(tmp_path), 1)
+    config = small_config(tmp_path).with_epochs(1)
     for owner in (module, results_module):
         monkeypatch.setattr(owner, "recipe", lambda name: replace(config, seed=0))
     options: Any = {"cache_dir": tmp_path / "cache", "display": Silence()}
@@ -278,7 +276,7 @@ def test_what_the_training_itself_leaves_is_measured_and_published(
     result = read_result(publish(second.path, tmp_path / "results"))
     assert result.weights_sha256 == hashlib.sha256(second.read("weights")).hexdigest()
     for each, run in zip(result.trainings_in_order(), (first, second), strict=True):
-        assert each.scores["test"].nll_nats == run.read_json("scores")["test"]["nll_nats"]
+        assert each.scores["test"].nll_nats == run.scores()["test"]["nll_nats"]
         assert each.analysis.score.nll_nats == pytest.approx(each.scores["test"].nll_nats)
     blocks = result.analysis.blocks
     names = {*FREQUENT_WORDS, *(f"{word}, everywhere" for word in FREQUENT_WORDS), NEAR, TARGET}

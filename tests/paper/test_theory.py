@@ -14,7 +14,6 @@ from torch import Tensor
 
 from oracles.augmented_loss import Problem, gradients, values
 from support.theory import AS_PUBLISHED, stretch_of
-from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, CorpusError, TrainingError
 from tiedlm.evaluation.subspaces import chance_distance, subspace_distance
@@ -29,6 +28,7 @@ from tiedlm.paper.theory import (
     theory_loss,
     whitening,
 )
+from tiedlm.runs.load import bytes_to_tensors, tensors_to_bytes
 
 N, V, D = 6, 9, 4
 WORDS = 60

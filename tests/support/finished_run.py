@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tiedlm.checkpoint import RunFolder
+from support.run_folders import write_run
 from tiedlm.config import to_json
 from tiedlm.data.sources import PTB
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
+from tiedlm.runs.folder import RunFolder
 
 RECIPE = "ptb-small-re"
 EPOCHS = recipe(RECIPE).training.epochs
@@ -78,26 +78,25 @@ def make_run(
     **changes: Any,
 ) -> RunFolder:
     """A finished run; `changes` replace fields of the environment."""
-    whole = to_json(recipe_config()) if config is None else config
     told = environment(None if parent is None else origin(parent)) | changes
-    contents = {"config": _json(whole), "vocabulary": b"[]", "environment": _json(told)}
-    folder = RunFolder.create(path, contents)
-    for record in journal() if records is None else records:
-        folder.journal.append(record)
-    folder.commit({"weights": weights, "scores": _json(scored or scores())}, folder.journal)
-    return folder
+    return write_run(
+        path,
+        to_json(recipe_config()) if config is None else config,
+        corpus=told.pop("corpus"),
+        parent=told.pop("parent"),
+        environment=told,
+        weights=weights,
+        events=journal() if records is None else records,
+        scores=scored or scores(),
+    )
 
 
 def origin(parent: RunFolder) -> dict[str, Any]:
     """What a second training writes down of the run that it started from."""
-    whole = parent.read_json("config")
+    config = parent.config()
     return {
         "path": str(parent.path),
-        "recipe": whole["recipe"],
-        "seed": whole["seed"],
+        "recipe": config.recipe,
+        "seed": config.seed,
         "weights_sha256": hashlib.sha256(parent.read("weights")).hexdigest(),
     }
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value).encode()

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.data.sources import HALVES, source_of
 from tiedlm.files import json_bytes
@@ -34,6 +33,7 @@ from tiedlm.paper.results import (
 )
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig, RuntimeConfig
+from tiedlm.runs.folder import RunFolder
 
 PROTOCOL = "every word once"
 SECONDS = 90.0
@@ -181,7 +181,7 @@ def instead_of_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Pat
 
     def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> Any:
         calls.append((run.name, data_dir))
-        return analysis(RunFolder.open(run).read_json("scores"))
+        return analysis(RunFolder.open(run).scores())
 
     monkeypatch.setattr(publish, "measure", measure)
     return calls

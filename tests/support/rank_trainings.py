@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ import numpy as np
 import torch
 
 from support.small_text import small_config
-from tiedlm.checkpoint import RunFolder
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import TiedlmError
 from tiedlm.native.ranks import Ranks
 from tiedlm.runs.config import LossConfig, RunConfig
+from tiedlm.runs.folder import RunFolder
 from tiedlm.training import loop, step
 from tiedlm.training.display import SilentDisplay
 from tiedlm.training.loop import Training
-from tiedlm.training.start import continued, started
+from tiedlm.training.start import create_run, restore_run
 
 STEPS, WORDS = 50, 5
 """So many windows of so many words, which are less than one epoch."""
@@ -55,12 +55,12 @@ def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict
         config = replace(config, training=replace(config.training, weight_decay=1e-2))
     if kind == "untied":
         config = replace(config, model=replace(config.model, tied=False), loss=LossConfig())
-    ranks.on_rank0(lambda: started(config, folder / run, None, None, cache))
+    ranks.on_rank0(lambda: create_run(config, folder / run, None, None, cache))
     run_folder = RunFolder.open(folder / run)
-    config, corpus, state = continued(run_folder, None, cache)
+    state = restore_run(run_folder, None, cache)
     state.model.to(KINDS[kind])
     state.carried = state.model.initial_state(config.training.streams)
-    training = Training(config, corpus, run_folder, state, SilentDisplay(), ranks)
+    training = Training(run_folder, state, SilentDisplay(), ranks)
     for inputs, targets in islice(training.streams.windows(WORDS), STEPS):
         training.train_one_window(inputs, targets)
     carried = training.share.whole(training.state.carried)
@@ -135,7 +135,9 @@ def stopped(folder: Path, run: str, ranks: Ranks, *, at: tuple[int, int], by: in
         if ranks.rank == by:
             patches.enter_context(at_window(*at, signalled(signal.SIGTERM)))
         told = refusal(lambda: train(folder, run, ranks))
-    ranks.on_rank0(lambda: (folder / f"{run}.json").write_bytes(RunFolder.open(folder / run).read("progress")))
+    ranks.on_rank0(
+        lambda: (folder / f"{run}.json").write_text(json.dumps(asdict(RunFolder.open(folder / run).record.progress)))
+    )
     resume(folder, run, ranks)
     return told
 

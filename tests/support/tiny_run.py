@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.small_text import small_config
-from tiedlm.checkpoint import RunFolder
 from tiedlm.runs.config import RunConfig
+from tiedlm.runs.folder import RunFolder
 from tiedlm.training import loop
 from tiedlm.training.display import PlainDisplay
-from tiedlm.training.longer import with_epochs
 
 
 class Silence(PlainDisplay):
@@ -22,7 +21,7 @@ class Silence(PlainDisplay):
 
 def quick_config(folder: Path) -> RunConfig:
     """The small config with two epochs, saved after each and not in between."""
-    config = with_epochs(small_config(folder), 2)
+    config = small_config(folder).with_epochs(2)
     return replace(config, runtime=replace(config.runtime, save_seconds=300.0))
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiedlm.training import environment
-from tiedlm.training.environment import commit, describe
+from tiedlm.training import start
+from tiedlm.training.start import commit, describe
 
 HEAD = "a" * 40
 
@@ -33,7 +33,7 @@ def test_describes_versions_and_machine(monkeypatch: pytest.MonkeyPatch) -> None
     ("told", "expected"),
     [
         ({}, HEAD),
-        ({"status": " M environment.py"}, f"{HEAD}+changes"),
+        ({"status": " M start.py"}, f"{HEAD}+changes"),
         ({"ls-files": None}, None),  # a repository around the code that is not the code's own
         ({"rev-parse": None}, None),
         ({"status": None}, None),
@@ -42,8 +42,8 @@ def test_describes_versions_and_machine(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_commit_is_that_of_a_repository_that_tracks_the_code(
     monkeypatch: pytest.MonkeyPatch, told: dict[str, str | None], expected: str | None
 ) -> None:
-    answers = {"ls-files": "environment.py", "rev-parse": HEAD, "status": "", **told}
-    monkeypatch.setattr(environment, "_git", lambda folder, *arguments: answers[arguments[0]])
+    answers = {"ls-files": "start.py", "rev-parse": HEAD, "status": "", **told}
+    monkeypatch.setattr(start, "_git", lambda folder, *arguments: answers[arguments[0]])
     assert commit() == expected
 
 
@@ -52,14 +52,14 @@ def test_the_commit_is_that_of_a_repository_that_tracks_the_code(
 def test_git_tells_its_own_files_from_those_that_it_only_surrounds(
     tracked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = tmp_path / ".venv" / "environment.py"
+    code = tmp_path / ".venv" / "start.py"
     code.parent.mkdir()
     code.write_text("")
     (tmp_path / ".gitignore").write_text("" if tracked else ".venv\n")
     author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     for arguments in (("init", "-q"), ("add", "."), (*author, "commit", "-q", "-m", "x")):
         subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
-    monkeypatch.setattr(environment, "__file__", str(code))
+    monkeypatch.setattr(start, "__file__", str(code))
     found = commit()
     assert (found is not None and len(found) == 40) if tracked else found is None
 

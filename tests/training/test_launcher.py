@@ -18,12 +18,12 @@ from rich.console import Console
 
 from support.finished_run import make_run
 from support.tiny_run import Silence
-from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.main import ERROR
 from tiedlm.config import to_json
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.files import json_bytes
+from tiedlm.runs.folder import RunFolder
 from tiedlm.training import launcher, loop
 from tiedlm.training.interrupt import EXIT_VARIABLE, exit_with_parent
 from tiedlm.training.jobs import EpochSummary, JobResult, JobState
@@ -452,6 +452,6 @@ def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_
         launched = RunFolder.open(job.run_dir)
         for role in ("config", "weights", "scores"):
             assert launched.read(role) == alone.read(role)
-    events = [record["event"] for record in RunFolder.open(jobs[0].run_dir).journal.records()]
+    events = [record["event"] for record in RunFolder.open(jobs[0].run_dir).journal()]
     assert events.count("resume") == 1
     assert [result.seconds for result in launch(jobs, display=recorder)] == [0.0, 0.0]

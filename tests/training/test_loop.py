@@ -15,18 +15,17 @@ import torch
 
 from support.small_text import small_config, wide_config
 from tiedlm import seeding
-from tiedlm.checkpoint import RunFolder
-from tiedlm.checkpoint.load import load_run
+from tiedlm.config import to_json
 from tiedlm.errors import OutOfMemoryError, RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.nn.config import GRUConfig, ModelConfig, RHNConfig
 from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig
+from tiedlm.runs.folder import RunFolder
+from tiedlm.runs.load import load_run, read_tensors
 from tiedlm.training import loop, scores
 from tiedlm.training.display import EpochReport, WindowReport
-from tiedlm.training.longer import with_epochs
 from tiedlm.training.loop import resume, train
-from tiedlm.training.state import read_progress
 from tiedlm.training.step import StepResult, train_window
 
 
@@ -70,7 +69,7 @@ def test_a_training_learns_keeps_its_best_weights_and_scores_them(config: RunCon
     valid = [report.valid_perplexity for report in recorder.epochs]
     words = len(load_run(folder.path).vocabulary)
     assert valid[-1] < words / 2
-    scores = folder.read_json("scores")
+    scores = folder.scores()
     assert scores["valid"]["perplexity"] == min(valid)
     assert set(scores) == {"valid", "test", "protocol"}
     assert [report.best for report in recorder.epochs] == [
@@ -95,8 +94,8 @@ def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weight
     count = len(windows) // 3
     assert count > 1
     assert windows == [(rate, window > 0) for rate in (2.0, 1.0, 0.5) for window in range(count)]
-    assert all(bool((weight == 1.0).all()) for weight in folder.read_tensors("weights").values())
-    assert read_progress(folder).best_epoch == 2
+    assert all(bool((weight == 1.0).all()) for weight in read_tensors(folder, "weights").values())
+    assert folder.record.progress.best_epoch == 2
 
 
 def test_reloaded_weights_give_the_same_score_to_the_last_digit(config: RunConfig, tmp_path: Path) -> None:
@@ -106,7 +105,7 @@ def test_reloaded_weights_give_the_same_score_to_the_last_digit(config: RunConfi
     text = Path(config.corpus.test or "").read_text().replace("\n", " <eos> ").split()
     ids = torch.tensor(vocabulary.ids(text)).numpy()
     score = perplexity(loaded.model, ids, end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
-    assert score.to_json() == folder.read_json("scores")["test"]
+    assert score.to_json() == folder.scores()["test"]
 
 
 GRU = GRUConfig(units=16, keep_input=0.9, keep_hidden=0.9)
@@ -133,12 +132,12 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
 
     with pytest.raises(KeyboardInterrupt):
         run(config, tmp_path, "cut", display=Recorder(interrupt))
-    progress = read_progress(RunFolder.open(tmp_path / "cut"))
+    progress = RunFolder.open(tmp_path / "cut").record.progress
     assert (progress.epoch, progress.window) == stop_at
     folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=Recorder())
-    for role in ("weights", "scores"):
-        assert folder.read(role) == whole.read(role)
-    records = folder.journal.records()
+    assert folder.read("weights") == whole.read("weights")
+    assert folder.scores() == whole.scores()
+    records = folder.journal()
     assert [r["event"] for r in records].count("epoch") == 3
     assert records[-1]["event"] == "end"
 
@@ -162,14 +161,14 @@ def test_an_interrupt_while_it_validates_does_not_wait_and_loses_nothing(
         patch.setattr(scores, "score", score)
         with pytest.raises(KeyboardInterrupt):
             run(config, tmp_path, "cut")
-    progress, recorder = read_progress(RunFolder.open(tmp_path / "cut")), Recorder()
+    progress, recorder = RunFolder.open(tmp_path / "cut").record.progress, Recorder()
     folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=recorder)
     assert progress.epoch == 2
     assert progress.window == len([report for report in recorder.windows if report.epoch == 3])
     assert not [report for report in recorder.windows if report.epoch == 2]
-    for role in ("weights", "scores"):
-        assert folder.read(role) == whole.read(role)
-    assert [record["event"] for record in folder.journal.records()].count("epoch") == 3
+    assert folder.read("weights") == whole.read("weights")
+    assert folder.scores() == whole.scores()
+    assert [record["event"] for record in folder.journal()].count("epoch") == 3
 
 
 def test_an_interrupt_while_the_best_weights_are_scored_loses_nothing(
@@ -183,9 +182,9 @@ def test_an_interrupt_while_the_best_weights_are_scored_loses_nothing(
         patch.setattr(loop, "score_best", first_asked)
         with pytest.raises(KeyboardInterrupt):
             run(config, tmp_path, "cut")
-    assert not RunFolder.open(tmp_path / "cut").has("scores")
+    assert not RunFolder.open(tmp_path / "cut").is_finished
     folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=Recorder())
-    assert folder.read("scores") == run(config, tmp_path, "whole").read("scores")
+    assert folder.scores() == run(config, tmp_path, "whole").scores()
 
 
 def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
@@ -210,7 +209,7 @@ def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
 
 
 def test_other_seeds_give_other_weights_and_the_same_seed_the_same(config: RunConfig, tmp_path: Path) -> None:
-    config = with_epochs(config, 1)
+    config = config.with_epochs(1)
     first, again = run(config, tmp_path, "first"), run(config, tmp_path, "again")
     other = run(replace(config, seed=4), tmp_path, "other")
     assert first.read("weights") == again.read("weights")
@@ -218,10 +217,10 @@ def test_other_seeds_give_other_weights_and_the_same_seed_the_same(config: RunCo
 
 
 def test_resuming_a_finished_training_changes_nothing(config: RunConfig, tmp_path: Path) -> None:
-    folder = run(with_epochs(config, 1), tmp_path, "run")
-    before = {role: folder.read(role) for role in ("weights", "scores", "state")}
+    folder = run(config.with_epochs(1), tmp_path, "run")
+    before = folder.record
     again = resume(folder.path, cache_dir=tmp_path / "cache", display=Recorder())
-    assert {role: again.read(role) for role in before} == before
+    assert again.record == before
 
 
 def failing_the_fifth_time(fail: Callable[[LanguageModel], NoReturn]) -> Callable[..., Any]:
@@ -256,7 +255,7 @@ def test_validation_perplexity_that_is_not_finite_stops(
     monkeypatch.setattr(loop, "validate", lambda *_: float("nan"))
     with pytest.raises(TrainingError, match=r"The validation perplexity is nan.*epoch 1"):
         run(config, tmp_path, "run")
-    assert not RunFolder.open(tmp_path / "run").has("weights")
+    assert not RunFolder.open(tmp_path / "run").has_weights
 
 
 def test_a_lack_of_memory_keeps_the_state_saved_last_and_says_how_to_go_on(
@@ -267,7 +266,7 @@ def test_a_lack_of_memory_keeps_the_state_saved_last_and_says_how_to_go_on(
             model.classifier.zero_()  # half an update
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    config = with_epochs(config, 1)
+    config = config.with_epochs(1)
     whole = run(config, tmp_path, "whole")
     monkeypatch.setattr(loop, "train_window", failing_the_fifth_time(fail))
     with pytest.raises(OutOfMemoryError, match=r"--model\.units.*tiedlm train --resume '.*/short run'"):
@@ -281,23 +280,23 @@ def test_second_training_starts_from_the_weights_of_the_first(config: RunConfig,
     first = run(config, tmp_path, "first")
     recorder = Recorder()
     second = run(config, tmp_path, "second", start_from=first.path, display=recorder)
-    parent = second.read_json("environment")["parent"]
+    parent = second.record.parent or {}
     assert (parent["recipe"], parent["seed"]) == ("small", 3)
-    assert read_progress(second).generation == 2
-    reached = torch.tensor(first.read_json("scores")["valid"]["perplexity"]).log()
+    assert second.record.progress.generation == 2
+    reached = torch.tensor(first.scores()["valid"]["perplexity"]).log()
     untrained = torch.tensor(float(len(load_run(first.path).vocabulary))).log()
     assert abs(recorder.windows[0].cross_entropy - reached) < abs(recorder.windows[0].cross_entropy - untrained) / 2
 
 
 def test_second_training_draws_other_masks(config: RunConfig, tmp_path: Path) -> None:
-    first = run(with_epochs(config, 1), tmp_path, "first")
-    second = run(with_epochs(config, 1), tmp_path, "second", start_from=first.path)
-    losses = [folder.journal.records()[1]["train_loss"] for folder in (first, second)]
+    first = run(config.with_epochs(1), tmp_path, "first")
+    second = run(config.with_epochs(1), tmp_path, "second", start_from=first.path)
+    losses = [folder.journal()[1]["train_loss"] for folder in (first, second)]
     assert losses[0] != losses[1]
 
 
 def test_second_training_refuses_another_model(config: RunConfig, tmp_path: Path) -> None:
-    first = run(with_epochs(config, 1), tmp_path, "first")
+    first = run(config.with_epochs(1), tmp_path, "first")
     wider = replace(config, model=replace(config.model, units=9))
     with pytest.raises(RunError, match="another model"):
         run(wider, tmp_path, "second", start_from=first.path)
@@ -305,14 +304,14 @@ def test_second_training_refuses_another_model(config: RunConfig, tmp_path: Path
 
 
 def test_second_training_may_keep_other_shares_of_units(config: RunConfig, tmp_path: Path) -> None:
-    first = run(with_epochs(config, 1), tmp_path, "first")
+    first = run(config.with_epochs(1), tmp_path, "first")
     bare = replace(config, model=replace(config.model, keep_input=0.9, keep_hidden=0.6))
-    second = run(with_epochs(bare, 1), tmp_path, "second", start_from=first.path)
-    assert second.read_json("config")["model"]["keep_hidden"] == 0.6
+    second = run(bare.with_epochs(1), tmp_path, "second", start_from=first.path)
+    assert to_json(second.config())["model"]["keep_hidden"] == 0.6
 
 
 def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> None:
-    folder = run(with_epochs(config, 1), tmp_path, "run")
+    folder = run(config.with_epochs(1), tmp_path, "run")
     text = Path(config.corpus.train or "")
     text.write_text(text.read_text() + "one more line\n")
     with pytest.raises(RunError, match=r"The train text of .*train\.txt, has changed since"):
@@ -320,14 +319,14 @@ def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> Non
 
 
 def test_a_run_folder_is_not_overwritten(config: RunConfig, tmp_path: Path) -> None:
-    run(with_epochs(config, 1), tmp_path, "run")
+    run(config.with_epochs(1), tmp_path, "run")
     with pytest.raises(RunError, match="exists already"):
-        run(with_epochs(config, 1), tmp_path, "run")
+        run(config.with_epochs(1), tmp_path, "run")
 
 
 def test_journal_never_calls_the_augmented_loss_a_perplexity(config: RunConfig, tmp_path: Path) -> None:
-    folder = run(with_epochs(config, 1), tmp_path, "run")
-    record = next(r for r in folder.journal.records() if r["event"] == "epoch")
+    folder = run(config.with_epochs(1), tmp_path, "run")
+    record = next(r for r in folder.journal() if r["event"] == "epoch")
     assert record["train_loss"] > torch.tensor(record["train_cross_entropy_perplexity"]).log()
     assert "train_perplexity" not in record
 
@@ -339,7 +338,7 @@ def test_golden_losses(config: RunConfig, tmp_path: Path) -> None:
     definition and the chunks end apart.
     """
     folder = run(config, tmp_path, "run")
-    records = [r for r in folder.journal.records() if r["event"] == "epoch"][:1]
+    records = [r for r in folder.journal() if r["event"] == "epoch"][:1]
     golden = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
     found = [[r["train_loss"], r["valid_perplexity"]] for r in records]
     assert torch.tensor(found) == pytest.approx(torch.tensor(golden), rel=1e-4)
@@ -352,13 +351,13 @@ def test_speed_is_told_of_this_process_alone(config: RunConfig, tmp_path: Path) 
         if report.epoch == 2 and report.window == 5:
             raise KeyboardInterrupt
 
-    config = with_epochs(config, 2)
+    config = config.with_epochs(2)
     with pytest.raises(KeyboardInterrupt):
         run(config, tmp_path, "run", display=Recorder(stop))
     folder = RunFolder.open(tmp_path / "run")
-    told = folder.read_json("progress")
-    assert (told["epoch"], told["window"] > 0) == (2, True)
-    folder.commit({"progress": json.dumps(told | {"seconds": 86_400.0 * told["window"]}).encode()})
+    progress = folder.record.progress
+    assert (progress.epoch, progress.window > 0) == (2, True)
+    folder.save(progress=replace(progress, seconds=86_400.0 * progress.window))
     recorder = Recorder()
     resume(folder.path, cache_dir=tmp_path / "cache", display=recorder)
     assert recorder.windows[0].words_per_second > 1

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.run_folders import SCORES
 from support.small_text import small_config
 from support.tiny_run import Silence
-from tiedlm.checkpoint import RunFolder
-from tiedlm.config import to_json
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
-from tiedlm.training import environment, loop
+from tiedlm.runs.folder import RunFolder
+from tiedlm.training import start
 from tiedlm.training.display import WindowReport
 from tiedlm.training.loop import resume, train
-from tiedlm.training.moves import current_config, current_threads, go_on, move, moves_of
-from tiedlm.training.start import started
+from tiedlm.training.start import create_run
 
 ELSEWHERE = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
 
@@ -28,39 +27,43 @@ def config(tmp_path: Path) -> RunConfig:
     return small_config(tmp_path / "text")
 
 
-@pytest.fixture
-def begun(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    """A run before its first window; PyTorch's threads are left alone."""
+@pytest.fixture(autouse=True)
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """PyTorch's threads as they would be set; they are left alone."""
     threads = [torch.get_num_threads()]
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    return started(config, tmp_path / "run", None, None, tmp_path / "cache")
+    return threads
 
 
-def test_without_a_move_a_run_is_as_its_config_says(begun: RunFolder, config: RunConfig) -> None:
-    assert (moves_of(begun), current_config(begun), current_threads(begun)) == ([], config, 1)
+def stopped(config: RunConfig, tmp_path: Path) -> Path:
+    """The folder of a training that was stopped in its second epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", cache_dir=tmp_path / "cache", display=StopsInTheSecondEpoch())
+    return tmp_path / "run"
 
 
-def test_a_move_changes_the_runtime_and_leaves_what_was_written(begun: RunFolder, config: RunConfig) -> None:
-    before = {role: begun.read(role) for role in ("config", "environment", "state", "progress")}
-    move(begun.path, ELSEWHERE)
-    after = RunFolder.open(begun.path)
-    assert current_config(after) == replace(config, runtime=ELSEWHERE)
-    assert current_threads(after) == 2
-    assert {role: after.read(role) for role in before} == before
-    [told] = moves_of(after)
-    assert (told["epoch"], told["window"], told["runtime"]) == (1, 0, to_json(ELSEWHERE))
-    assert told["environment"]["threads"] == 2
-    assert "command" not in told["environment"]
-    assert [record["event"] for record in after.journal.records()] == ["move"]
+def goes_on(tmp_path: Path, runtime: RuntimeConfig | None = None, display: Silence | None = None) -> RunFolder:
+    return resume(tmp_path / "run", runtime=runtime, cache_dir=tmp_path / "cache", display=display or Silence())
 
 
-def test_the_last_of_several_counts(begun: RunFolder, config: RunConfig) -> None:
-    move(begun.path, ELSEWHERE)
-    move(begun.path, config.runtime)
-    after = RunFolder.open(begun.path)
-    assert [told["runtime"]["precision"] for told in moves_of(after)] == ["bfloat16", "float32"]
-    assert current_config(after) == config
+def test_another_runtime_is_recorded_and_stays(config: RunConfig, tmp_path: Path) -> None:
+    before = RunFolder.open(stopped(config, tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        goes_on(tmp_path, ELSEWHERE, StopsAtOnce())
+    after = RunFolder.open(before.path)
+    assert before.config() == config
+    assert after.config() == replace(config, runtime=ELSEWHERE)
+    assert after.read("config") == before.read("config")
+    first, second = after.record.sessions
+    assert first == before.record.sessions[0]
+    assert (second.epoch, second.environment["threads"]) == (2, 2)
+    assert "command" not in second.environment
+    events = [event["event"] for event in after.journal()]
+    assert events[-1] == "move"
+    folder = goes_on(tmp_path)  # nothing changes again
+    assert folder.record.sessions == after.record.sessions
+    assert folder.config().runtime == ELSEWHERE
 
 
 class StopsInTheSecondEpoch(Silence):
@@ -79,34 +82,28 @@ class StopsAtOnce(Silence):
 
 
 def test_all_else_goes_on_as_it_was_to_the_bit(config: RunConfig, tmp_path: Path) -> None:
-    """Moved within an epoch to a runtime that no sum depends on, a training ends with the weights of one left alone."""
-    whole = train(config, tmp_path / "whole", cache_dir=tmp_path / "cache")
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "moved", cache_dir=tmp_path / "cache", display=StopsInTheSecondEpoch())
-    move(tmp_path / "moved", replace(config.runtime, save_seconds=60.0))
-    moved = resume(tmp_path / "moved", cache_dir=tmp_path / "cache")
+    """Resumed within an epoch with a runtime that no sum depends on, it ends with the weights of one left alone."""
+    whole = train(config, tmp_path / "whole", cache_dir=tmp_path / "cache", display=Silence())
+    stopped(config, tmp_path)
+    moved = goes_on(tmp_path, replace(config.runtime, save_seconds=60.0))
     assert moved.read("weights") == whole.read("weights")
-    assert moved.read("scores") == whole.read("scores")
-    assert moves_of(moved)[0]["epoch"] == 2
+    assert moved.record.scores == whole.record.scores
+    assert moved.record.sessions[1].epoch == 2
 
 
 @pytest.mark.parametrize("what", ["processor", "commit"])
-def test_where_a_training_goes_on_is_noted_if_it_is_another_place(
+def test_where_a_training_goes_on_is_recorded_once_if_it_is_another_place(
     what: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, cache = tmp_path / "run", tmp_path / "cache"
+    stopped(config, tmp_path)
+    monkeypatch.setattr(start, what, lambda: "another")
     with pytest.raises(KeyboardInterrupt):
-        train(config, run, cache_dir=cache, display=StopsInTheSecondEpoch())
-    monkeypatch.setattr(environment, what, lambda: "another")
-    with pytest.raises(KeyboardInterrupt):
-        resume(run, cache_dir=cache, display=StopsAtOnce())
-    resume(run, cache_dir=cache)
-    folder = RunFolder.open(run)
-    [told] = moves_of(folder)
-    assert (told["epoch"], told["runtime"]) == (2, to_json(config.runtime))
-    assert told["environment"][what] == "another" != folder.read_json("environment")[what]
-    assert current_config(folder) == config
-    events = [record["event"] for record in folder.journal.records()]
+        goes_on(tmp_path, display=StopsAtOnce())
+    folder = goes_on(tmp_path)
+    first, second = folder.record.sessions
+    assert (second.epoch, second.runtime) == (2, config.runtime)
+    assert second.environment[what] == "another" != first.environment[what]
+    events = [event["event"] for event in folder.journal()]
     assert events.count("move") == 1
     assert events.index("move") < events.index("resume")
 
@@ -128,55 +125,41 @@ class Spoken(Silence):
 def test_what_computes_a_training_is_recorded_and_its_change_is_said_before_it_goes_on(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = environment.implementations(config, 20)["cells"]
-    monkeypatch.setattr(environment, "implementations", lambda *_: {"loss": ("one", "it is there"), "cells": cells})
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "run", cache_dir=tmp_path / "cache", display=StopsInTheSecondEpoch())
-    assert RunFolder.open(tmp_path / "run").read_json("environment")["loss"] == "one"
-    answers = {"loss": ("other", "no compiler is here"), "cells": cells}
-    monkeypatch.setattr(environment, "implementations", lambda *_: answers)
-    monkeypatch.setattr(loop, "implementations", lambda *_: answers)
+    cells = start.implementations(config, 20)["cells"]
+    monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("one", "it is there"), "cells": cells})
+    assert RunFolder.open(stopped(config, tmp_path)).record.sessions[0].environment["loss"] == "one"
+    monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("other", "no compiler here"), "cells": cells})
     spoken = Spoken()
-    folder = resume(tmp_path / "run", cache_dir=tmp_path / "cache", display=spoken)
-    assert "loss one before, other now (no compiler is here)" in spoken.said[0]
+    folder = goes_on(tmp_path, replace(config.runtime, threads=2), spoken)
+    assert "loss one before, other now (no compiler here)" in spoken.said[0]
+    assert "threads 1 before, 2 now" in spoken.said[0]
     assert "last digits" in spoken.said[0]
-    [move] = moves_of(folder)
-    assert (move["environment"]["loss"], move["environment"]["cells"]) == ("other", cells[0])
-
-
-def test_a_training_that_is_left_alone_or_goes_on_where_it_was_has_nothing_to_note(begun: RunFolder) -> None:
-    before = begun.path.joinpath("manifest.json").read_bytes()
-    go_on(begun, current_config(begun), len(begun.read_json("vocabulary")["words"]))
-    assert begun.path.joinpath("manifest.json").read_bytes() == before
-    assert moves_of(begun) == []
-
-
-def test_what_is_finished_is_not_said_to_go_on(begun: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun.commit({"scores": b"{}"})
-    monkeypatch.setattr(environment, "processor", lambda: "another")
-    go_on(begun, current_config(begun), len(begun.read_json("vocabulary")["words"]))
-    assert moves_of(begun) == []
+    environment = folder.record.sessions[1].environment
+    assert (environment["loss"], environment["cells"]) == ("other", cells[0])
 
 
 def test_the_precision_that_it_moves_to_is_the_one_it_goes_on_in(config: RunConfig, tmp_path: Path) -> None:
     def loss_of_first_epoch(name: str, precision: Precision, to: Precision) -> float:
         begun = replace(config, runtime=replace(config.runtime, precision=precision))
-        folder = started(begun, tmp_path / name, None, None, tmp_path / "cache")
-        if to != precision:
-            move(folder.path, replace(begun.runtime, precision=to))
-        records = resume(folder.path, cache_dir=tmp_path / "cache").journal.records()
-        return next(record["train_loss"] for record in records if record["event"] == "epoch")
+        folder = create_run(begun, tmp_path / name, None, None, tmp_path / "cache")
+        runtime = replace(begun.runtime, precision=to)
+        events = resume(folder.path, runtime=runtime, cache_dir=tmp_path / "cache", display=Silence()).journal()
+        return next(event["train_loss"] for event in events if event["event"] == "epoch")
 
     low = loss_of_first_epoch("low", "bfloat16", "bfloat16")
     assert loss_of_first_epoch("moved", "float32", "bfloat16") == low
     assert loss_of_first_epoch("whole", "float32", "float32") != low
 
 
-def test_a_finished_training_and_a_device_that_is_not_here_are_refused(config: RunConfig, tmp_path: Path) -> None:
-    folder = started(config, tmp_path / "run", None, None, tmp_path / "cache")
+def test_a_finished_training_and_a_device_that_is_not_here_are_refused(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create_run(config, tmp_path / "run", None, None, tmp_path / "cache")
     with pytest.raises(ConfigError, match="no kind of device 'abacus'"):
-        move(folder.path, RuntimeConfig(device="abacus"))
-    assert moves_of(RunFolder.open(folder.path)) == []
-    folder.commit({"scores": b"{}"})
+        goes_on(tmp_path, RuntimeConfig(device="abacus"))
+    with folder.lock():
+        folder.save(scores=SCORES)
     with pytest.raises(RunError, match="is finished"):
-        move(folder.path, ELSEWHERE)
+        goes_on(tmp_path, ELSEWHERE)
+    monkeypatch.setattr(start, "processor", lambda: "another")
+    assert len(goes_on(tmp_path).record.sessions) == 1  # what is finished does not go on

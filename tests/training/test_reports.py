@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tiedlm.runs.config import TrainingConfig
+from tiedlm.runs.folder import Progress
 from tiedlm.training.reports import Mark, epoch_record, epoch_report, way_on, window_report
-from tiedlm.training.state import Progress
 
 TRAINING = TrainingConfig(epochs=4, constant_epochs=1, decay=0.5)
 PROGRESS = Progress(epoch=3, window=5, words=100, loss_sum=500.0, cross_entropy_sum=400.0, seconds=20.0)
@@ -40,7 +40,6 @@ def test_epoch_report_and_record() -> None:
     report = epoch_report(PROGRESS, TRAINING, 60.0, best=True, seconds=25.0)
     assert (report.learning_rate, report.seconds, report.seconds_left) == (0.25, 25.0, 25.0)
     record = epoch_record(report)
-    assert record["event"] == "epoch"
     assert record["train_loss"] == 5.0
     assert record["train_cross_entropy_perplexity"] == pytest.approx(math.exp(4.0), rel=1e-12)
     assert record["valid_perplexity"] == 60.0

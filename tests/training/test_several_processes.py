@@ -11,8 +11,9 @@ from torch.multiprocessing.spawn import ProcessExitedException
 
 from support import rank_trainings, ranks
 from support.compare import assert_close, error
-from tiedlm.checkpoint import RunFolder
 from tiedlm.native.ranks import SINGLE
+from tiedlm.runs.folder import RunFolder
+from tiedlm.runs.load import read_tensors
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def told(folder: Path, name: str) -> list[str]:
 )
 def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, relative: float, least: float) -> None:
     alone = rank_trainings.weights_after_steps(folder, f"alone-{kind}", kind, SINGLE)
-    start = RunFolder.open(folder / f"alone-{kind}").read_tensors("state")
+    start = read_tensors(RunFolder.open(folder / f"alone-{kind}"), "state")
     both = [np.load(folder / f"{kind}-{rank}.npz", allow_pickle=False) for rank in range(2)]
     for name, truth in alone.items():
         assert np.array_equal(both[0][name], both[1][name]), f"{name}: the processes have drifted apart"
@@ -45,10 +46,10 @@ def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, 
 @pytest.mark.parametrize("run", ["stopped-by-the-last", "stopped-by-the-first", "not-a-number"])
 def test_stopped_and_resumed_is_equal_to_the_bit(folder: Path, run: str) -> None:
     whole, cut = RunFolder.open(folder / "whole"), RunFolder.open(folder / run)
-    for role in ("weights", "scores"):
-        assert cut.read(role) == whole.read(role)
+    assert cut.read("weights") == whole.read("weights")
+    assert cut.record.scores == whole.record.scores
     middle = ["epoch", "resume"] if run == "stopped-by-the-first" else ["resume", "epoch"]
-    assert [record["event"] for record in cut.journal.records()] == ["start", *middle, "epoch", "end"]
+    assert [record["event"] for record in cut.journal()] == ["start", *middle, "epoch", "end"]
 
 
 @pytest.mark.parametrize(("run", "epoch", "window"), [("stopped-by-the-last", 1, 6), ("stopped-by-the-first", 2, 4)])
@@ -88,9 +89,9 @@ def assert_matches(pattern: str, text: str) -> None:
 
 def test_a_run_of_two_processes_goes_on_in_one(folder: Path, tmp_path: Path) -> None:
     """The state on the disk is that of all streams."""
-    state = RunFolder.open(folder / "whole").read_tensors("state")
+    state = read_tensors(RunFolder.open(folder / "whole"), "state")
     assert state["carried.0"].shape[1] == 4
-    assert [record["processes"] for record in RunFolder.open(folder / "whole").journal.records()[:1]] == [2]
+    assert [record["processes"] for record in RunFolder.open(folder / "whole").journal()[:1]] == [2]
     again = rank_trainings.resume(folder, "whole", SINGLE)
     assert again.read("weights") == RunFolder.open(folder / "whole").read("weights")
 
@@ -102,5 +103,6 @@ def test_a_rank_that_is_killed_ends_the_training_and_it_goes_on_to_the_same_bits
     assert json.loads((tmp_path / "told-0.json").read_text()).startswith("RanksError: Rank 0 of 2 has lost another")
     (tmp_path / "meeting").unlink()
     ranks.run(rank_trainings.go_on, 2, tmp_path)
-    for role in ("weights", "scores"):
-        assert RunFolder.open(tmp_path / "killed").read(role) == RunFolder.open(folder / "whole").read(role)
+    killed, whole = RunFolder.open(tmp_path / "killed"), RunFolder.open(folder / "whole")
+    assert killed.read("weights") == whole.read("weights")
+    assert killed.record.scores == whole.record.scores

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from support.small_text import small_config
-from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError
 from tiedlm.native.ranks import SINGLE
+from tiedlm.runs.folder import RunFolder
+from tiedlm.runs.load import read_tensors
 from tiedlm.training import torchrun
 
 PLACE = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
@@ -87,5 +88,5 @@ def test_two_processes_train_stop_together_and_say_once_how_to_go_on(tmp_path: P
     command_line = f"torchrun --nproc-per-node 2 -m tiedlm train --resume {tmp_path / 'run'}"
     assert told == [f"tiedlm: interrupted; what was done is saved. Go on with it: {command_line}"]
     folder = RunFolder.open(tmp_path / "run")
-    assert folder.read_json("progress")["epoch"] > 1
-    assert folder.read_tensors("state")["carried.0"].shape[1] == config.training.streams
+    assert folder.record.progress.epoch > 1
+    assert read_tensors(folder, "state")["carried.0"].shape[1] == config.training.streams

@@ -60,17 +60,12 @@ def summarize(path: Path) -> RunSummary:
     Raises:
         RunError: the folder is missing, no run folder, or damaged.
     """
-    from tiedlm.checkpoint.folder import RunFolder
-    from tiedlm.config import from_json
-    from tiedlm.data.text import Vocabulary
     from tiedlm.paper.published import PUBLISHED
-    from tiedlm.training.state import read_progress
+    from tiedlm.runs.folder import RunFolder
 
     folder = RunFolder.open(path)
-    config = from_json(RunConfig, folder.read_json("config"))
-    vocab_size = len(Vocabulary.from_json(folder.read_json("vocabulary")))
-    progress = read_progress(folder)
-    scores = folder.read_json("scores") if folder.has("scores") else {}
+    config, vocab_size = folder.config(), len(folder.vocabulary())
+    progress, scores = folder.record.progress, folder.record.scores or {}
     changed = is_changed(config)
     published = None if changed else PUBLISHED.get(config.recipe)
     return RunSummary(
@@ -195,11 +190,11 @@ def analyze(argv: Sequence[str]) -> int:
     args = parse(AnalyzeArgs, argv, "analyze")
     if not args.runs:
         raise ArgumentError("Name the runs to analyze: `tiedlm analyze RUN [RUN ...]`.")
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.evaluation import analysis
     from tiedlm.evaluation.analysis import nearest_words
     from tiedlm.evaluation.perplexity import PROTOCOL
     from tiedlm.evaluation.scoring import run_corpus
+    from tiedlm.runs.load import load_run
 
     runs = [load_run(path) for path in args.runs]
     corpora = [run_corpus(run.folder, args.data_dir) for run in runs]

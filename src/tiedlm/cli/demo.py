@@ -55,12 +55,12 @@ def demo(argv: Sequence[str]) -> int:
             f"The training of {' and of '.join(failed)} did not reach its end. Once the cause is gone, run the same "
             "command again to resume."
         )
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.cli.compare import summarize
     from tiedlm.evaluation.next_words import next_words
     from tiedlm.evaluation.ngram import NGram
     from tiedlm.evaluation.perplexity import PROTOCOL
     from tiedlm.evaluation.scoring import run_corpus
+    from tiedlm.runs.load import load_run
     from tiedlm.training.duration import duration
 
     runs = [load_run(folder) for folder in folders.values()]

@@ -17,7 +17,7 @@ from tiedlm.errors import CorpusError
 if TYPE_CHECKING:
     import numpy as np
 
-    from tiedlm.checkpoint.load import Run
+    from tiedlm.runs.load import Run
 
 _DETAIL = tyro.conf.create_mutex_group(required=False, title="details")
 
@@ -58,9 +58,9 @@ def score(argv: Sequence[str]) -> int:
         refuse_unused(args, "with --text", ("run", "text", "per_line", "per_word", "json", "device"))
     if args.own_words:
         refuse_unused(args, "with --own-words", ("run", "split", "own_words", "per_line", "json", "data_dir", "device"))
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.evaluation.perplexity import PROTOCOL, ScoreSum, word_nlls
     from tiedlm.evaluation.scoring import WordScore, line_scores, word_scores
+    from tiedlm.runs.load import load_run
 
     run = load_run(args.run, device=args.device)
     unknown_id, end_id = run.vocabulary.unknown_id, run.vocabulary.end_id
@@ -150,8 +150,8 @@ class PredictArgs:
 def predict(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     args = parse(PredictArgs, argv, "predict")
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.evaluation.next_words import context_words, next_words, unknown_words
+    from tiedlm.runs.load import load_run
 
     run = load_run(args.run, device=args.device)
     count = min(10, len(run.vocabulary)) if args.count is None else args.count
@@ -215,9 +215,9 @@ class GenerateArgs:
 def generate(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     args = parse(GenerateArgs, argv, "generate")
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.evaluation import next_words
     from tiedlm.evaluation.next_words import context_words, unknown_words
+    from tiedlm.runs.load import load_run
 
     sampling = next_words.Sampling(
         temperature=args.temperature, top_k=args.top_k, seed=args.seed, allow_unknown=args.allow_unknown

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from tiedlm import locations
-from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.cli.arguments import (
     Directory,
     Integer,
@@ -34,6 +33,7 @@ from tiedlm.cli.output import print_table, say
 from tiedlm.errors import ConfigError, RanksError, RunError
 from tiedlm.recipes import recipe_names
 from tiedlm.runs.config import RunConfig
+from tiedlm.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from tiedlm.native.ranks import Ranks
@@ -136,33 +136,30 @@ def _resume(args: TrainArgs, run: Path) -> int:
     config = run_config(run)
     _check_resumable(args, run, config)
     resumed = with_overrides(config, args.overrides)
-    target, before = run, []
+    target = run
     if (epochs := resumed.training.epochs) != config.training.epochs:
-        from tiedlm.training.longer import check_longer, lengthen
+        from tiedlm.training.start import check_longer
 
         check_longer(run, config.training.epochs, epochs)
         target = args.run_dir or default_longer_run(run.resolve(), epochs)
         _require_absent(target, args.data_dir)
-        before.append(lambda: lengthen(run, epochs, target))
-    elif (folder := RunFolder.open(run)).has("scores"):
-        folder.check_whole()
+    elif (folder := RunFolder.open(run)).is_finished:
+        folder.check()
         if resumed.runtime != config.runtime:
             raise RunError(f"{run} is finished: there is nothing left to train. Leave --runtime options out.")
         _say_once(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
         return 0
-    if resumed.runtime != config.runtime:
-        from tiedlm.training.moves import move
-
-        before.append(lambda: move(target, resumed.runtime))
+    runtime = None if resumed.runtime == config.runtime else resumed.runtime
 
     def work(ranks: Ranks, display: Display | None) -> None:
         from tiedlm.training import loop
+        from tiedlm.training.start import extend_run
 
-        for step in before:
-            ranks.on_rank0(step)
-        loop.resume(target, data_dir=args.data_dir, display=display, ranks=ranks)
+        if target != run:
+            ranks.on_rank0(lambda: extend_run(run, epochs, target))
+        loop.resume(target, runtime=runtime, data_dir=args.data_dir, display=display, ranks=ranks)
 
-    return _run_training(resumed, target, args.data_dir, work, is_new=bool(before))
+    return _run_training(resumed, target, args.data_dir, work, is_new=target != run or runtime is not None)
 
 
 def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
@@ -215,9 +212,7 @@ def _train_seeds(args: TrainArgs) -> int:
     rows = []
     for config in configs.values():
         done = [r.job for r in results if r.state is JobState.FINISHED and r.job.config.recipe == config.recipe]
-        values = {
-            job.config.seed: RunFolder.open(job.run_dir).read_json("scores")["valid"]["perplexity"] for job in done
-        }
+        values = {job.config.seed: RunFolder.open(job.run_dir).scores()["valid"]["perplexity"] for job in done}
         mean = f"{statistics.mean(values.values()):.2f}" if values else "-"
         sd = f"{statistics.stdev(values.values()):.2f}" if len(values) > 1 else "-"
         each = ", ".join(f"{seed}: {value:.2f}" for seed, value in values.items())
@@ -275,9 +270,7 @@ def run_config(run: Path) -> RunConfig:
     Raises:
         RunError: the folder is missing, no run folder, or damaged.
     """
-    from tiedlm.training.moves import current_config
-
-    return current_config(RunFolder.open(run))
+    return RunFolder.open(run).config()
 
 
 def default_run_dir(config: RunConfig, *, second: bool) -> Path:

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.config import from_json
 from tiedlm.data.corpus import Corpus, prepare
-from tiedlm.data.sources import HALVES, CorpusConfig, source_of
+from tiedlm.data.sources import HALVES, source_of
 from tiedlm.data.text import Vocabulary, read_chunks
 from tiedlm.errors import CorpusError, RunError
 from tiedlm.evaluation.perplexity import Score, exp, perplexity
 from tiedlm.nn.model import LanguageModel
+from tiedlm.runs.folder import RunFolder
 
 Windows = Iterable[tuple[Tensor, Tensor]]
 """Word ids and their -log p in nats, window by window, as `word_nlls` yields them."""
@@ -144,7 +143,7 @@ def run_corpus(folder: RunFolder, data_dir: Path | None = None, cache_dir: Path 
         RunError: as `check_same_corpus`.
         CorpusError: the text is missing or unusable now.
     """
-    corpus = prepare(_config(folder), data_dir=data_dir, cache_dir=cache_dir)
+    corpus = prepare(folder.config().corpus, data_dir=data_dir, cache_dir=cache_dir)
     check_same_corpus(folder, corpus)
     return corpus
 
@@ -155,9 +154,9 @@ def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
     Raises:
         RunError: a text or what is made of it is another one now, or the folder does not say which it was.
     """
-    before, now = _provenance(folder), corpus.provenance
+    before, now = folder.record.corpus, corpus.provenance
     for split, found in now["splits"].items():
-        expected = before.get("splits", {}).get(split, {}).get("text_sha256")
+        expected = before["splits"][split]["text_sha256"]
         if found["text_sha256"] != expected:
             raise RunError(
                 f"The {split} text of the corpus {corpus.name!r}, {corpus.texts[split]}, has changed since "
@@ -173,21 +172,6 @@ def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
             )
 
 
-def _config(folder: RunFolder) -> CorpusConfig:
-    config = folder.read_json("config")
-    if not isinstance(config, dict) or "corpus" not in config:
-        raise RunError(f"The config of {folder.path} names no corpus: it was written by another program.")
-    return from_json(CorpusConfig, config["corpus"], "config.corpus")
-
-
-def _provenance(folder: RunFolder) -> dict[str, Any]:
-    environment = folder.read_json("environment")
-    found = environment.get("corpus") if isinstance(environment, dict) else None
-    if not isinstance(found, dict):
-        raise RunError(f"The environment of {folder.path} does not say on which text it was trained.")
-    return found
-
-
 def _advice(name: str) -> str:
     """Return what to do where the text of a corpus has changed."""
     if source_of(name) is not None:
@@ -197,4 +181,4 @@ def _advice(name: str) -> str:
             "Put the text of then back, or train on this one in another run folder (`tiedlm score RUN --text FILE` "
             "scores a run on any text)."
         )
-    return "It is made here: use the versions of Python and tiedlm that environment.json of the run tells."
+    return "It is made here: use the versions of Python and tiedlm that run.json of the run names."

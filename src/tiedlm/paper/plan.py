@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import final
 
 from tiedlm import locations
-from tiedlm.checkpoint.folder import RunFolder
 from tiedlm.data.sources import source_of, training_words
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.nn.config import LSTMConfig, RHNConfig
@@ -29,6 +28,7 @@ from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTR
 from tiedlm.paper.results import Conditions, Row
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
+from tiedlm.runs.folder import RunFolder
 
 SLACK = 0.5
 """A row is reproduced where our mean test perplexity is at most the paper's plus this, both to two decimals."""
@@ -307,9 +307,9 @@ def _training(lacking: Missing, training: int) -> Training:
     run_dir, done = first if training == 1 else first.with_name(f"{first.name}-second"), 0.0
     if run_dir.exists():
         folder = RunFolder.open(run_dir)
-        finished = sum(record["event"] == "epoch" for record in folder.journal.records())
+        finished = sum(record["event"] == "epoch" for record in folder.journal())
         # without scores, these are still to be made
-        done = 1.0 if folder.has("scores") else min(finished / config.training.epochs, 0.999)
+        done = 1.0 if folder.is_finished else min(finished / config.training.epochs, 0.999)
     return Training(
         config=config,
         run_dir=run_dir,

@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiedlm.checkpoint import RunFolder
-from tiedlm.checkpoint.saving import saving
-from tiedlm.config import differing, from_json, to_json
+from tiedlm.config import differing, to_json
 from tiedlm.errors import RunError
-from tiedlm.files import json_bytes, replace_dir
+from tiedlm.files import disk_errors_as_run_errors, json_bytes, replace_dir
 from tiedlm.paper.published import PREDICTIONS
 from tiedlm.paper.results import (
     ANALYSIS,
@@ -38,7 +36,7 @@ from tiedlm.paper.results import (
 )
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
-from tiedlm.training.moves import moves_of
+from tiedlm.runs.folder import RunFolder
 
 OMITTED_EVENTS = ("window",)
 """Events of the journal that are not published: many, and no figure is made of them."""
@@ -72,7 +70,7 @@ def publish(
     """
     folder = RunFolder.open(run)
     config = _recipe_config(folder)
-    weights, parent = _weights_sha256(folder), folder.read_json("environment").get("parent")
+    weights, parent = _weights_sha256(folder), folder.record.parent
     target = results / config.recipe / f"seed-{config.seed}"
     existing: dict[str, Result] = {}
     if target.exists():
@@ -90,7 +88,7 @@ def publish(
                 "one in its place, or another folder with --results."
             )
     contents = _contents(folder, existing, data_dir, device)
-    with saving(target):
+    with disk_errors_as_run_errors(target):
         replace_dir(target, contents)
     return target
 
@@ -107,16 +105,16 @@ def _contents(
     """
     config, analysis = _recipe_config(folder), measure(folder.path, data_dir, device)
     try:
-        environment = folder.read_json("environment") | ({"moves": moves} if (moves := moves_of(folder)) else {})
+        environment = folder.environment()
         parent = environment["parent"]
-        records = [record for record in folder.journal.records() if record["event"] not in OMITTED_EVENTS]
+        records = [record for record in folder.journal() if record["event"] not in OMITTED_EVENTS]
         inner = {} if parent is None else _first_training(folder, parent, existing, data_dir, device)
         first = json.loads(inner[PROVENANCE]) if inner else None
         files = {
-            CONFIG: json_bytes(folder.read_json("config")),
+            CONFIG: json_bytes(to_json(folder.config(session=0))),
             ENVIRONMENT: json_bytes(_without_paths(environment)),
             METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records),
-            SCORES: json_bytes(folder.read_json("scores")),
+            SCORES: json_bytes(folder.scores()),
             ANALYSIS: json_bytes(analysis),
             **{f"{FIRST_TRAINING}/{name}": content for name, content in inner.items()},
         }
@@ -179,11 +177,11 @@ def _first_training(
 
 def _recipe_config(folder: RunFolder) -> RunConfig:
     """Return the config of a finished run of a recipe."""
-    if not (folder.has("scores") and folder.has("weights")):
+    if not (folder.is_finished and folder.has_weights):
         raise RunError(
             f"{folder.path} is not finished: it has no scores yet. Resume it: `tiedlm train --resume {folder.path}`."
         )
-    config = from_json(RunConfig, folder.read_json("config"))
+    config = folder.config(session=0)
     check_is_recipe(config)
     return config
 
@@ -259,12 +257,12 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
         CorpusError: its corpus is missing or unusable.
         ArgumentError: a table that is not finite or spans too few directions.
     """
-    from tiedlm.checkpoint.load import load_run
     from tiedlm.data.sources import HALVES
     from tiedlm.evaluation.analysis import analyze, nearest_words
     from tiedlm.evaluation.next_words import next_words, unknown_words
     from tiedlm.evaluation.perplexity import PROTOCOL
     from tiedlm.evaluation.scoring import run_corpus, unseen_as_unk_score
+    from tiedlm.runs.load import load_run
 
     loaded = load_run(run, device=device)
     corpus = run_corpus(loaded.folder, data_dir)

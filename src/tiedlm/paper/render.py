@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tiedlm.checkpoint.saving import saving
 from tiedlm.errors import RunError
-from tiedlm.files import write_bytes
+from tiedlm.files import disk_errors_as_run_errors, write_bytes
 from tiedlm.paper.comparisons import (
     claims_tables,
     next_words_table,
@@ -115,7 +114,7 @@ def write(project: Path) -> list[Path]:
     """
     changed = changes(project)
     for path, content in changed.items():
-        with saving(project / path):
+        with disk_errors_as_run_errors(project / path):
             if content is None:
                 (project / path).unlink()
             else:

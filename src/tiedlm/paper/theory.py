@@ -25,15 +25,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from tiedlm import locations
-from tiedlm.checkpoint.saving import saving
-from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
 from tiedlm.config import to_json
 from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.data.streams import Streams
 from tiedlm.errors import ArgumentError, CorpusError, RunError, TrainingError
 from tiedlm.evaluation.subspaces import centred, spread, subspace_distance
-from tiedlm.files import json_sha256, write_bytes
+from tiedlm.files import disk_errors_as_run_errors, json_sha256, write_bytes
 from tiedlm.nn.config import LSTMConfig
 from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.figure1 import (
@@ -49,10 +47,11 @@ from tiedlm.paper.figure1 import (
     write_provenance,
     write_record,
 )
+from tiedlm.runs.load import bytes_to_tensors, tensors_to_bytes
 from tiedlm.seeding import generator
 from tiedlm.training.display import Display
 from tiedlm.training.duration import duration
-from tiedlm.training.environment import describe
+from tiedlm.training.start import describe
 
 CHUNK = 1000
 """Words whose scores are held at once while the classifier is fitted."""
@@ -438,7 +437,7 @@ def run_missing(
         raise ArgumentError("Figure 1 needs one run or more of each point.")
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     states = locations.runs_dir() / f".{FOLDER}"
-    with saving(states):
+    with disk_errors_as_run_errors(states):
         states.mkdir(parents=True, exist_ok=True)
 
     def missing() -> list[tuple[int, Setting]]:
@@ -458,11 +457,11 @@ def run_missing(
                 if taken and not record.exists():
                     _train(run, setting, config, corpus, record, states / f"{name}.safetensors", display, deadline)
                     finished += 1
-            with FileLock(states / "folder.lock"), saving(folder):
+            with FileLock(states / "folder.lock"), disk_errors_as_run_errors(folder):
                 write_provenance(folder, training)
     except BudgetExceeded:
         out_of_time = True
-    with FileLock(states / "folder.lock"), saving(folder):
+    with FileLock(states / "folder.lock"), disk_errors_as_run_errors(folder):
         write_provenance(folder, training)
     return Figure1Status(finished=finished, missing=len(missing()), out_of_time=out_of_time)
 
@@ -516,7 +515,7 @@ def _train(
         nonlocal last
         took, last = time.monotonic() - last, time.monotonic()
         spent = torch.tensor(seconds(), dtype=torch.float64)
-        with saving(path):
+        with disk_errors_as_run_errors(path):
             write_bytes(path, tensors_to_bytes({**reached.tensors(), "seconds": spent}))
         if reached.epoch % EPOCHS_BETWEEN_LINES == 0:
             display.message(f"{name}: epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
@@ -529,7 +528,7 @@ def _train(
     environment = {key: value for key, value in describe("cpu").items() if key != "command"}  # it may name folders
     outcome = run_theory(config, stretch, run, state=state, on_epoch=on_epoch)
     fields = {"environment": {**environment, "corpus": corpus.provenance}, "outcome": asdict(outcome)}
-    with saving(record):
+    with disk_errors_as_run_errors(record):
         write_record(record, config, run, seconds=seconds(), **fields)
     path.unlink(missing_ok=True)
     display.message(f"{name}: distance {outcome.distance:.4f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
 
@@ -143,6 +143,14 @@ class RunConfig:
             )
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}, but must be 0 or more.")
+
+    def with_epochs(self, epochs: int) -> RunConfig:
+        """Return the config of a training of another length.
+
+        Raises:
+            ConfigError: less than one epoch, or too many.
+        """
+        return replace(self, training=replace(self.training, epochs=epochs))
 
 
 def _is_plain_name(name: str) -> bool:

@@ -19,10 +19,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import final
 
-from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.config import differing, from_json
+from tiedlm.config import differing
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.runs.config import RunConfig
+from tiedlm.runs.folder import RunFolder
 
 MAX_SEEDS = 1000
 """In one list: more are a typing mistake."""
@@ -70,7 +70,7 @@ class Job:
         Raises:
             RunError: there is something else than a run folder, or it is damaged.
         """
-        return self.is_begun() and RunFolder.open(self.run_dir).has("scores")
+        return self.is_begun() and RunFolder.open(self.run_dir).is_finished
 
     def command(self) -> list[str]:
         """Return program and arguments that begin the training from `config_file`, or resume it."""
@@ -118,7 +118,7 @@ class EpochSummary:
         Raises:
             RunError: there is no run folder, or it is damaged.
         """
-        epochs = [record for record in RunFolder.open(run_dir).journal.records() if record["event"] == "epoch"]
+        epochs = [record for record in RunFolder.open(run_dir).journal() if record["event"] == "epoch"]
         if not epochs:
             return None
         last = epochs[-1]
@@ -179,7 +179,7 @@ def check_jobs(jobs: Sequence[Job]) -> None:
 
 def _check_same_training(job: Job) -> None:
     folder = RunFolder.open(job.run_dir)
-    own = from_json(RunConfig, folder.read_json("config"), f"{job.run_dir}: config")
+    own = folder.config(session=0)
     fields = differing(own, job.config)
     if fields:
         changes = "; ".join(f"{name} is {there!r} there and {here!r} here" for name, (there, here) in fields.items())
@@ -187,7 +187,7 @@ def _check_same_training(job: Job) -> None:
             f"{job.run_dir} holds a run of another config: {changes}. Remove the folder, or train in another one "
             "(the folder for runs is named by TIEDLM_RUNS_DIR)."
         )
-    if folder.has("environment") and (folder.read_json("environment")["parent"] is None) != (job.start_from is None):
+    if (folder.record.parent is None) != (job.start_from is None):
         kinds = ("a second training", "one from random weights")
         there, here = kinds if job.start_from is None else kinds[::-1]
         raise RunError(f"{job.run_dir} holds {there}, but {here} is requested. Choose another folder.")

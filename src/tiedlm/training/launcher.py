@@ -17,10 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, final
 
-from tiedlm.checkpoint.saving import saving
 from tiedlm.config import to_json
 from tiedlm.errors import ArgumentError, RunError
-from tiedlm.files import write_json
+from tiedlm.files import disk_errors_as_run_errors, write_json
 from tiedlm.training.duration import duration
 from tiedlm.training.interrupt import EXIT_VARIABLE, interruptible
 from tiedlm.training.jobs import EpochSummary, Job, JobResult, JobState, check_jobs, prepare_corpora
@@ -152,12 +151,12 @@ class _Process:
         self._stopped_at: float | None = None
         self._was_killed = False
         if not is_trained and not job.is_begun():
-            with saving(job.config_file):
+            with disk_errors_as_run_errors(job.config_file):
                 write_json(job.config_file, to_json(job.config))
         self._run(self._after.pop() if is_trained else job.command())
 
     def _run(self, command: list[str]) -> None:
-        with saving(self.job.log):
+        with disk_errors_as_run_errors(self.job.log):
             self.job.log.parent.mkdir(parents=True, exist_ok=True)
             with self.job.log.open("ab") as log:
                 self._log_start = log.tell()
@@ -206,7 +205,7 @@ class _Process:
             return JobState.FAILED, "killed by the system (SIGKILL), as when memory runs out: train fewer at once"
         if status < 0:
             return JobState.FAILED, f"ended by signal {-status} ({signal.strsignal(-status)})"
-        with saving(self.job.log), self.job.log.open("rb") as log:
+        with disk_errors_as_run_errors(self.job.log), self.job.log.open("rb") as log:
             log.seek(self._log_start)
             lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         errors = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
@@ -299,7 +298,7 @@ class _Pool:
     def _with_summary(self, result: JobResult) -> JobResult:
         run_dir = result.job.run_dir
         try:  # read again only when the run was saved since
-            saved = (run_dir / "manifest.json").stat().st_mtime_ns
+            saved = (run_dir / "run.json").stat().st_mtime_ns
             if saved != self._saved.get(run_dir):
                 summary = EpochSummary.of_run(run_dir)
                 self._saved[run_dir] = saved

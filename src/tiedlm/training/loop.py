@@ -21,27 +21,23 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tiedlm.checkpoint import RunFolder
 from tiedlm.config import to_json
-from tiedlm.data.corpus import Corpus
 from tiedlm.data.streams import Streams
-from tiedlm.errors import TrainingError, memory_errors_told
+from tiedlm.errors import RunError, TrainingError, memory_errors_told
 from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.nn.dropout import Masks
-from tiedlm.runs.config import RunConfig
+from tiedlm.runs.config import RunConfig, RuntimeConfig
+from tiedlm.runs.folder import RunFolder
 from tiedlm.seeding import generator
 from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
-from tiedlm.training.environment import implementations
 from tiedlm.training.interrupt import Interrupt, interruptible
-from tiedlm.training.moves import go_on
 from tiedlm.training.record import Record
 from tiedlm.training.replayed import picked_gradients
 from tiedlm.training.reports import Mark, advice, epoch_record, epoch_report, way_on, window_report
 from tiedlm.training.schedule import first_window, learning_rate
 from tiedlm.training.scores import score_best, stopped_by, validate
 from tiedlm.training.share import Share
-from tiedlm.training.start import continued, started
-from tiedlm.training.state import TrainingState
+from tiedlm.training.start import TrainerState, create_run, record_session, restore_run
 from tiedlm.training.step import train_window
 
 
@@ -67,7 +63,7 @@ def train(
         ranks: the processes that train together; all call this with the same arguments and see the same folders.
 
     Returns:
-        The run folder, with roles `weights` (best on validation) and `scores`.
+        The run folder, with the weights that were best on validation, and their scores.
 
     Raises:
         ConfigError, CorpusError, RunError: see their messages.
@@ -76,66 +72,63 @@ def train(
         RanksError, OutOfMemoryError: a rank has died, or memory has run out; the state that was saved last is kept.
     """
     ranks.check_same(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
-    ranks.on_rank0(lambda: started(config, run_dir, start_from, data_dir, cache_dir, ranks.world_size))
+    ranks.on_rank0(lambda: create_run(config, run_dir, start_from, data_dir, cache_dir, ranks.world_size))
     return resume(run_dir, data_dir=data_dir, cache_dir=cache_dir, display=display, ranks=ranks)
 
 
 def resume(
     run_dir: Path,
     *,
+    runtime: RuntimeConfig | None = None,
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     display: Display | None = None,
     ranks: Ranks = SINGLE,
 ) -> RunFolder:
-    """Go on with the training in a run folder, exactly where its state was saved last; arguments as for `train`.
+    """Resume the training in a run folder exactly where its state was saved last; a finished one stays as it is.
 
-    The number of ranks may be another than before; the sums' last digits are then others.
+    Args:
+        run_dir: the run folder.
+        runtime: on which device, in which precision, with which threads to go on; None: as before. Another one changes
+            the last digits, or more with another precision, and is recorded in the run folder.
+        data_dir: as for `train`; so are the other arguments. The number of ranks may be another than before.
+
+    Raises:
+        RunError: the folder is missing, damaged or in use; or another runtime for a training that is finished.
+        ConfigError, CorpusError, TrainingError, ...: as `train`.
     """
-    folder = ranks.check_same(lambda: RunFolder.open(run_dir), key=lambda folder: ("resume", folder.path))
+    key = ("resume", run_dir, None if runtime is None else to_json(runtime))
+    folder = ranks.check_same(lambda: RunFolder.open(run_dir), key=lambda _: key)
     display = (display or PlainDisplay()) if ranks.is_main else SilentDisplay()
     with ExitStack() as held:
         held.enter_context(memory_errors_told(way_on(folder.path)))
         held.callback(display.close)
         ranks.on_rank0(lambda: held.enter_context(folder.lock()))
-        config, corpus, state = ranks.check_same(lambda: continued(folder, data_dir, cache_dir), key=_told)
-        ranks.on_rank0(lambda: _go_on(folder, config, corpus, display, ranks))
-        Training(config, corpus, folder, state, display, ranks).run()
+        if runtime is not None and folder.is_finished:
+            raise RunError(f"{folder.path} is finished: there is nothing left to be trained elsewhere.")
+        state = ranks.check_same(lambda: restore_run(folder, data_dir, cache_dir, runtime), key=_consensus_key)
+        ranks.on_rank0(lambda: _record_session(folder, state, display, ranks))
+        Training(folder, state, display, ranks).run()
     return folder
 
 
-def _go_on(folder: RunFolder, config: RunConfig, corpus: Corpus, display: Display, ranks: Ranks) -> None:
-    """Note where the training goes on, and say what is other there than before."""
-    vocab_size = len(corpus.vocabulary)
-    changes = go_on(folder, config, vocab_size, ranks.world_size)
-    if not changes:
-        return
-    reasons = {name: f" ({why})" for name, (_, why) in implementations(config, vocab_size, ranks.world_size).items()}
-    listed = "; ".join(f"{name} {a} before, {b} now{reasons.get(name, '')}" for name, (a, b) in changes.items())
-    display.message(
-        "The training resumes under other conditions, so its last digits will differ from those of a training that "
-        f"was never interrupted: {listed}. This is recorded in the run folder."
-    )
+def _record_session(folder: RunFolder, state: TrainerState, display: Display, ranks: Ranks) -> None:
+    warning = record_session(folder, state, ranks.world_size)
+    if warning is not None:
+        display.message(warning)
 
 
-def _told(training: tuple[RunConfig, Corpus, TrainingState]) -> object:
-    """Return what all ranks must have found alike."""
-    return to_json(training[0]), training[1].provenance, training[2].progress
+def _consensus_key(state: TrainerState) -> object:
+    """Return what all ranks must have restored alike."""
+    return to_json(state.config), state.corpus.provenance, state.progress
 
 
 class Training:
     """One training in progress: the loop and what it acts on."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        corpus: Corpus,
-        folder: RunFolder,
-        state: TrainingState,
-        display: Display,
-        ranks: Ranks = SINGLE,
-    ) -> None:
-        self.config, self.corpus, self.display, self.ranks = config, corpus, display, ranks
+    def __init__(self, folder: RunFolder, state: TrainerState, display: Display, ranks: Ranks = SINGLE) -> None:
+        config, corpus = self.config, self.corpus = state.config, state.corpus
+        self.display, self.ranks = display, ranks
         self.share = Share(ranks, config.training.streams)
         self.state = replace(state, carried=self.share.carried(state.carried))
         self.streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
@@ -147,12 +140,12 @@ class Training:
         """Train the epochs that are missing, then score."""
         progress = self.state.progress
         event = "start" if (progress.epoch, progress.window) == (1, 0) else "resume"
-        self.record.note(progress, event=event, processes=self.ranks.world_size)
+        self.record.note(progress, event, processes=self.ranks.world_size)
         with interruptible() as interrupt:
             while progress.epoch <= self.config.training.epochs:
                 self.train_epoch(interrupt)
                 self.end_epoch(interrupt)
-            if not self.record.folder.has("scores"):
+            if not self.record.folder.is_finished:
                 stop = stopped_by(interrupt, self.ranks)
                 self.ranks.on_rank0(lambda: score_best(self.state, self.corpus, self.record, self.display, stop))
 
@@ -202,10 +195,10 @@ class Training:
             progress.best_epoch, progress.best_valid_perplexity = progress.epoch, valid
         seconds = progress.seconds + time.monotonic() - began
         report = epoch_report(progress, self.config.training, valid, best, seconds)
-        self.record.note(progress, **epoch_record(report))
+        self.record.note(progress, "epoch", **epoch_record(report))
         progress.next_epoch(seconds)
         self.state.carried = self.share.carried(self.state.model.initial_state(self.streams.count))
-        self.record.save(self.state, {"weights": self.state.weights()} if best else {})
+        self.record.save(self.state, self.state.weights() if best else None)
         self.display.epoch(report)
 
     def _masks(self) -> Masks | None:

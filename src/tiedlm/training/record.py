@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tiedlm.checkpoint import RunFolder
 from tiedlm.native.ranks import Ranks
+from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.training.share import Share
-from tiedlm.training.state import Progress, TrainingState
+from tiedlm.training.start import TrainerState
 
 
 class Record:
@@ -37,14 +37,14 @@ class Record:
         """Whether the state was last saved too long ago, by the first rank's clock."""
         return self._ranks.is_main and time.monotonic() - self._saved >= self._save_seconds
 
-    def save(self, state: TrainingState, more: dict[str, bytes] | None = None) -> None:
-        """Put the state of all streams on the disk, in one step with `more`; all ranks must do so together."""
+    def save(self, state: TrainerState, weights: bytes | None = None) -> None:
+        """Save the state of all streams, in one step with new best weights; all ranks must do so together."""
         whole = replace(state, carried=self._share.whole(state.carried))
-        self._ranks.on_rank0(lambda: self.folder.commit({**whole.contents(), **(more or {})}, self.folder.journal))
+        progress = replace(state.progress)
+        self._ranks.on_rank0(lambda: self.folder.save(state=whole.to_bytes(), weights=weights, progress=progress))
         self._saved = time.monotonic()
 
-    def note(self, progress: Progress, **news: Any) -> None:
+    def note(self, progress: Progress, event: str, **values: Any) -> None:
         """Write a line into the journal; it counts from the next saving on."""
         if self._ranks.is_main:
-            place = {"epoch": progress.epoch, "window": progress.window, "time_unix": time.time()}
-            self.folder.journal.append({**place, **news})
+            self.folder.log(event, progress, **values)

@@ -10,9 +10,9 @@ from typing import Any, final
 from tiedlm.errors import TrainingError
 from tiedlm.evaluation.perplexity import exp
 from tiedlm.runs.config import TrainingConfig
+from tiedlm.runs.folder import Progress
 from tiedlm.training.display import EpochReport, WindowReport
 from tiedlm.training.schedule import learning_rate
-from tiedlm.training.state import Progress
 
 
 @final
@@ -67,11 +67,11 @@ def epoch_report(
 
 
 def epoch_record(report: EpochReport) -> dict[str, Any]:
-    """Return the journal's line for an epoch."""
-    left_out = {"epochs", "loss", "cross_entropy", "seconds_left"}
+    """Return what the journal says of an epoch."""
+    left_out = {"epoch", "epochs", "loss", "cross_entropy", "seconds_left"}
     kept = {name: value for name, value in asdict(report).items() if name not in left_out}
     means = {"train_loss": report.loss, "train_cross_entropy_perplexity": exp(report.cross_entropy)}
-    return {"event": "epoch", **kept, **means}
+    return {**kept, **means}
 
 
 def advice(error: TrainingError, progress: Progress, run: Path) -> TrainingError:

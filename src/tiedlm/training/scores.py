@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from tiedlm.data.corpus import Corpus
 from tiedlm.evaluation.perplexity import PROTOCOL, Score, ScoreSum, word_nlls
 from tiedlm.native.ranks import Ranks
 from tiedlm.nn.model import LanguageModel
+from tiedlm.runs.load import read_tensors
 from tiedlm.training.display import Display
 from tiedlm.training.interrupt import Interrupt
 from tiedlm.training.record import Record
-from tiedlm.training.state import TrainingState
+from tiedlm.training.start import TrainerState
 
 Stop = Callable[[], bool]
 """Whether somebody asked to stop."""
@@ -36,7 +36,7 @@ def stopped_by(interrupt: Interrupt, ranks: Ranks) -> Stop:
     return lambda: interrupt.asked and ranks.is_single
 
 
-def validate(state: TrainingState, corpus: Corpus, record: Record, ranks: Ranks, interrupt: Interrupt) -> float:
+def validate(state: TrainerState, corpus: Corpus, record: Record, ranks: Ranks, interrupt: Interrupt) -> float:
     """Return the perplexity of the validation text.
 
     Raises:
@@ -53,15 +53,14 @@ def validate(state: TrainingState, corpus: Corpus, record: Record, ranks: Ranks,
 
 
 def score_best(
-    state: TrainingState, corpus: Corpus, record: Record, display: Display, stop: Stop = lambda: False
+    state: TrainerState, corpus: Corpus, record: Record, display: Display, stop: Stop = lambda: False
 ) -> None:
     """Score the best weights and keep the scores; KeyboardInterrupt as for `score`, and then nothing is kept."""
     folder = record.folder
-    state.model.load_state_dict(folder.read_tensors("weights"))
+    state.model.load_state_dict(read_tensors(folder, "weights"))
     scores = {split: score(state.model, corpus, split, stop) for split in ("valid", "test")}
-    values = {split: found.to_json() for split, found in scores.items()}
-    record.note(state.progress, event="end", total_seconds=state.progress.total_seconds, scores=values)
-    content = json.dumps({**values, "protocol": PROTOCOL}, indent=2, allow_nan=False).encode()
-    folder.commit({"scores": content}, folder.journal)
-    for split, found in scores.items():
-        display.message(f"{split} perplexity {found.perplexity:.2f} over {found.words:,} words ({PROTOCOL})")
+    values = {split: result.to_json() for split, result in scores.items()}
+    record.note(state.progress, "end", total_seconds=state.progress.total_seconds, scores=values)
+    folder.save(scores={**values, "protocol": PROTOCOL})
+    for split, result in scores.items():
+        display.message(f"{split} perplexity {result.perplexity:.2f} over {result.words:,} words ({PROTOCOL})")

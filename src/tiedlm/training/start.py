@@ -1,79 +1,214 @@
-"""How a training begins: a new run folder, or the state in one that exists."""
+"""How a training begins: a new run folder, the state in one that exists, or one that goes on for longer.
+
+All draws come from (seed, purpose, counter), so parameters, carried state and a few numbers (`Progress`) are all that a
+training needs to resume to the bit. That holds while what computes it stays the same; where it does not, the run folder
+has one more `Session` and `record_session` says so.
+"""
 
 from __future__ import annotations
 
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from tiedlm.checkpoint import RunFolder
-from tiedlm.checkpoint.load import Run, load_run
-from tiedlm.checkpoint.making import check_free
-from tiedlm.config import to_json
+from tiedlm.config import differing, to_json
 from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.streams import Streams
 from tiedlm.errors import RunError
 from tiedlm.evaluation.scoring import run_corpus
-from tiedlm.files import json_bytes
-from tiedlm.native.device import resolve_device
-from tiedlm.nn.model import LanguageModel
-from tiedlm.runs.config import RunConfig
+from tiedlm.losses.augmented import select_implementation
+from tiedlm.native.build import native_library
+from tiedlm.native.device import device_name, processor, resolve_device
+from tiedlm.nn.cells import select_form
+from tiedlm.nn.config import GRUConfig, RHNConfig
+from tiedlm.nn.model import LanguageModel, State
+from tiedlm.runs.config import RunConfig, RuntimeConfig
+from tiedlm.runs.folder import Progress, RunFolder, RunRecord, Session, check_free
+from tiedlm.runs.load import Run, load_run, model_of, read_tensors, tensors_to_bytes
 from tiedlm.seeding import generator
-from tiedlm.training.environment import describe_run, set_threads
-from tiedlm.training.moves import current_config, current_threads
-from tiedlm.training.state import Progress, TrainingState, read_progress, restore
+
+CONDITIONS = (
+    *("processor", "device", "tiedlm", "commit", "torch", "numpy", "python"),
+    *("threads", "processes", "cpu_capability", "native", "loss", "cells"),
+)
+"""What of an environment the last digits of a result depend on: machine, versions, code, and what computes it."""
 
 
-def started(
+@dataclass(kw_only=True)
+class TrainerState:
+    """All that a training is at one instant."""
+
+    config: RunConfig
+    corpus: Corpus
+    model: LanguageModel
+    carried: State
+    """Of all streams."""
+    progress: Progress
+
+    def to_bytes(self) -> bytes:
+        """Return `state` of the run folder: the parameters and the carried state."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        return tensors_to_bytes(tensors | {f"carried.{index}": part for index, part in enumerate(self.carried)})
+
+    def weights(self) -> bytes:
+        """Return `weights` of the run folder: the parameters alone."""
+        return tensors_to_bytes(self.model.state_dict())
+
+
+def create_run(
     config: RunConfig,
     run_dir: Path,
-    start_from: Path | None,
-    data_dir: Path | None,
-    cache_dir: Path | None,
+    start_from: Path | None = None,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
     processes: int = 1,
 ) -> RunFolder:
-    """Make the run folder of a new training, with the state before its first window."""
+    """Make the run folder of a new training, with the state before its first window; arguments as for `loop.train`."""
     check_free(run_dir)  # also done where it is made, but a text may take minutes to prepare
     device = resolve_device(config.runtime.device)
     set_threads(config.runtime.threads)
     parent = None if start_from is None else load_run(start_from)
     corpus = prepare(config.corpus, data_dir=data_dir, cache_dir=cache_dir)
-    Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id).window_count(
-        config.training.steps
-    )
+    streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
+    streams.window_count(config.training.steps)  # which refuses a text that is too short
     model = _initial_model(config, corpus, parent).to(device)
-    generation = 1 if parent is None else read_progress(parent.folder).generation + 1
-    progress = Progress(generation=generation)
-    state = TrainingState(model=model, carried=model.initial_state(config.training.streams), progress=progress)
-    environment = {
-        **describe_run(config, len(corpus.vocabulary), processes),
-        "corpus": corpus.provenance,
-        "parent": None if parent is None else _origin(parent),
-    }
-    contents = {
-        "config": to_json(config),
-        "vocabulary": corpus.vocabulary.to_json(),
-        "environment": environment,
-    }
-    written = {role: json_bytes(value, sort_keys=False) for role, value in contents.items()}
-    return RunFolder.create(run_dir, {**written, **state.contents()})
+    progress = Progress(generation=1 if parent is None else parent.folder.record.progress.generation + 1)
+    carried = model.initial_state(config.training.streams)
+    state = TrainerState(config=config, corpus=corpus, model=model, carried=carried, progress=progress)
+    environment = describe_run(config, len(corpus.vocabulary), processes)
+    record = RunRecord(
+        progress=progress,
+        sessions=(Session(epoch=1, window=0, runtime=config.runtime, environment=environment),),
+        corpus=corpus.provenance,
+        parent=None if parent is None else _parent(parent),
+    )
+    return RunFolder.create(run_dir, config, corpus.vocabulary, record, state=state.to_bytes())
 
 
-def continued(
-    folder: RunFolder, data_dir: Path | None, cache_dir: Path | None
-) -> tuple[RunConfig, Corpus, TrainingState]:
-    """Return config, corpus and state of the training in a run folder.
+def restore_run(
+    folder: RunFolder,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    runtime: RuntimeConfig | None = None,
+) -> TrainerState:
+    """Return the training in a run folder as it was saved last, to go on with `runtime` (None: the one it has).
 
     Raises:
         RunError: a file of the folder is damaged, or the corpus is not the one that the training began with.
+        ConfigError: a device that does not exist here.
     """
-    folder.check_whole()
-    config = current_config(folder)
-    set_threads(current_threads(folder))
+    folder.check()
+    config = folder.config()
+    if runtime is None:
+        set_threads(folder.record.sessions[-1].environment["threads"])
+    else:
+        config = replace(config, runtime=runtime)
+        set_threads(runtime.threads)
+    device = resolve_device(config.runtime.device)
     corpus = run_corpus(folder, data_dir, cache_dir)
-    model = LanguageModel(config.model, len(corpus.vocabulary)).to(resolve_device(config.runtime.device))
-    return config, corpus, restore(folder, model)
+    tensors = read_tensors(folder, "state")
+    parameters = {name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")}
+    model = model_of(config.model, corpus.vocabulary, parameters, folder.path).to(device)
+    fresh = model.initial_state(config.training.streams)
+    carried = {name: tensor for name, tensor in tensors.items() if not name.startswith("model.")}
+    shapes = {f"carried.{index}": (part.shape, part.dtype) for index, part in enumerate(fresh)}
+    progress = replace(folder.record.progress)
+    streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
+    windows = streams.window_count(config.training.steps) + config.training.moving_windows
+    if {name: (t.shape, t.dtype) for name, t in carried.items()} != shapes or progress.window > windows:
+        raise RunError(f"The state in {folder.path} does not fit its config: it was put together from several runs.")
+    state = tuple(carried[name].to(device) for name in shapes)
+    return TrainerState(config=config, corpus=corpus, model=model, carried=state, progress=progress)
+
+
+def record_session(folder: RunFolder, state: TrainerState, processes: int = 1) -> str | None:
+    """Record where a training goes on, if its runtime or its `CONDITIONS` are not those of before.
+
+    Args:
+        folder: locked; nothing is recorded where it is finished.
+        state: of the training now, whose threads PyTorch has.
+        processes: that train together.
+
+    Returns:
+        What the user is to be told of the differences on which the last digits depend; None without any.
+    """
+    config, vocab_size = state.config, len(state.corpus.vocabulary)
+    before, progress = folder.record.sessions[-1], folder.record.progress
+    environment = describe_run(config, vocab_size, processes)
+    environment.pop("command")
+    changes = {
+        name: (before.environment.get(name), environment[name])
+        for name in CONDITIONS
+        if before.environment.get(name) != environment[name]
+    }
+    if before.runtime.precision != config.runtime.precision:
+        changes["precision"] = (before.runtime.precision, config.runtime.precision)
+    if folder.is_finished or not (changes or differing(before.runtime, config.runtime)):
+        return None
+    session = Session(epoch=progress.epoch, window=progress.window, runtime=config.runtime, environment=environment)
+    folder.log("move", progress, runtime=to_json(config.runtime))
+    folder.save(sessions=(*folder.record.sessions, session))
+    if not changes:
+        return None
+    reasons = {name: f" ({reason})" for name, (_, reason) in implementations(config, vocab_size, processes).items()}
+    listed = "; ".join(f"{name} {old} before, {new} now{reasons.get(name, '')}" for name, (old, new) in changes.items())
+    return (
+        "The training resumes under other conditions, so its last digits will differ from those of a training that "
+        f"was never interrupted: {listed}. This is recorded in the run folder."
+    )
+
+
+def extend_run(run_dir: Path, epochs: int, longer_run_dir: Path) -> RunFolder:
+    """Make the run folder of a training of `epochs` epochs that goes on where the one in `run_dir` was saved last.
+
+    What an epoch does depends on its number and on nothing after it, so a training of 40 epochs that is extended to 60
+    ends with the bits of one that was to have 60 from the beginning. The shorter run stays as it is, with its scores.
+
+    Args:
+        run_dir: a run folder, finished or not.
+        epochs: of the whole training, more than it has now.
+        longer_run_dir: the run folder to make; it must not exist yet.
+
+    Raises:
+        RunError: `run_dir` is missing, damaged or in use, or has as many epochs; something is at `longer_run_dir`.
+        ConfigError: `epochs` is out of range.
+    """
+    folder = RunFolder.open(run_dir)
+    with folder.lock():
+        folder.check()
+        config, record = folder.config(), folder.record
+        before = config.training.epochs
+        check_longer(run_dir, before, epochs)
+        progress = record.progress
+        place = {"epoch": progress.epoch, "window": progress.window, "time_unix": time.time()}
+        extension = {**place, "event": "longer", "epochs": epochs, "epochs_before": before}
+        return RunFolder.create(
+            longer_run_dir,
+            replace(config.with_epochs(epochs), runtime=record.sessions[0].runtime),
+            folder.vocabulary(),
+            replace(record, scores=None, files={}),
+            state=folder.read("state"),
+            weights=folder.read("weights") if folder.has_weights else None,
+            events=[*(event for event in folder.journal() if event["event"] != "end"), extension],
+        )
+
+
+def check_longer(run_dir: Path, before: int, epochs: int) -> None:
+    """Raise a RunError unless a training of `before` epochs can become one of `epochs`."""
+    if epochs <= before:
+        raise RunError(
+            f"{run_dir} is a training of {before} epochs, and {epochs} are asked for: it can go on for more of them "
+            f"only. Name a number above {before}, or train anew without --resume."
+        )
 
 
 def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> LanguageModel:
@@ -88,7 +223,8 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
             f"{parent.folder.path} was trained on another vocabulary ({len(parent.vocabulary):,} words) than this "
             f"training's ({len(corpus.vocabulary):,}): start from a run on the same corpus."
         )
-    if _shapes(parent.model) != _shapes(model):
+    shapes = [{name: t.shape for name, t in either.state_dict().items()} for either in (parent.model, model)]
+    if shapes[0] != shapes[1]:  # configs may differ in what has no parameters, such as dropout
         raise RunError(
             f"{parent.folder.path} holds another model ({parent.config['model']}) than this training's "
             f"({to_json(config.model)}): start from a run whose parameters have the same shapes."
@@ -99,22 +235,89 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
 
 @torch.no_grad()
 def _start_at_unigrams(model: LanguageModel, corpus: Corpus) -> None:
-    """Put the output bias to log((count + 1/2) / total) less its mean, which softmax does not see."""
+    """Set the output bias to log((count + 1/2) / total) minus its mean, to which softmax is blind."""
     assert model.bias is not None
     shares = torch.tensor(corpus.vocabulary.counts, dtype=torch.float64) + 0.5
     logs = (shares / shares.sum()).log()
     model.bias.copy_(logs - logs.mean())
 
 
-def _shapes(model: LanguageModel) -> dict[str, torch.Size]:
-    """Return the parameters' shapes; what a model keeps under dropout may differ from training to training."""
-    return {name: tensor.shape for name, tensor in model.state_dict().items()}
-
-
-def _origin(parent: Run) -> dict[str, Any]:
+def _parent(parent: Run) -> dict[str, Any]:
     return {
         "path": str(parent.folder.path),
         "recipe": parent.config["recipe"],
         "seed": parent.config["seed"],
         "weights_sha256": parent.weights_sha256,
     }
+
+
+def describe_run(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, Any]:
+    """Return `describe`, and which implementations compute a training here: its last digits depend on them.
+
+    Args:
+        config: of the training, with the runtime that it has here.
+        vocab_size: V.
+        processes: that train together.
+    """
+    names = {name: chosen for name, (chosen, _) in implementations(config, vocab_size, processes).items()}
+    # the library's name is made of sources, compiler, flags and processor
+    library = Path(native_library()._name).name.partition(".")[0] if "compiled" in names.values() else None
+    here = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "processes": processes, "native": library}
+    return {**describe(config.runtime.device), **here, **names}
+
+
+def implementations(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, tuple[str, str]]:
+    """Return the implementation of `loss` and `cells` that a whole window is computed by, each with the reason."""
+    device, model, training = torch.device(config.runtime.device).type, config.model, config.training
+    if isinstance(model, RHNConfig):
+        cell, keep = "rhn", model.keep_state
+    else:
+        cell, keep = "gru" if isinstance(model, GRUConfig) else "lstm", model.keep_hidden
+    cells = select_form(cell, device, masked=keep < 1, units=model.units)
+    logits = training.steps * training.streams // processes * vocab_size
+    products = torch.bfloat16 if config.runtime.precision == "bfloat16" else torch.float32
+    loss = select_implementation(logits=logits, device=device, matmul_dtype=products)
+    return {"loss": loss, "cells": cells}
+
+
+def describe(device: str) -> dict[str, Any]:
+    """Return versions, machine, threads, the code's commit and this process's command line, as plain JSON values."""
+    return {
+        "tiedlm": version("tiedlm"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "processor": processor(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "command": shlex.join(sys.orig_argv) or None,
+        "started_unix": time.time(),
+    }
+
+
+def set_threads(threads: int | None) -> None:
+    """Set PyTorch's threads on the CPU; None leaves its choice."""
+    if threads is not None and threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
+
+
+def commit() -> str | None:
+    """Return the commit of the code where it runs from a git checkout (`+changes` where files differ), else None."""
+    here = Path(__file__)
+    # a repository that only surrounds the code, as that of a project with its own .venv, does not track this file
+    tracked = _git(here.parent, "ls-files", "--error-unmatch", "--", here.name)
+    head = _git(here.parent, "rev-parse", "HEAD")
+    changes = _git(here.parent, "status", "--porcelain", "--", ".")
+    if tracked is None or head is None or changes is None:
+        return None
+    return head + ("+changes" if changes else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

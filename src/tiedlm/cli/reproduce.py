@@ -1,32 +1,34 @@
-"""`tiedlm reproduce`: the paper's rows, what of them stands and what is missing; tables and figures from results."""
+"""Commands on the paper's rows: `reproduce` (train, list, render) and `publish` (a finished run's result)."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tiedlm.cli.arguments import Budget, Device, Directory, Integer, RunPath, Seeds, Switch, parse
-from tiedlm.cli.output import say
+from tiedlm.cli.arguments import Budget, Device, Directory, Integer, RunPath, Seeds, Switch, parse, refuse_unused
+from tiedlm.cli.main import INTERRUPTED
+from tiedlm.cli.output import print_json, print_table, say
+from tiedlm.cli.train import require_finished, run_config, warn_slow_bfloat16
 from tiedlm.errors import ArgumentError, RunError
-from tiedlm.paper.figure1 import RUNS
-from tiedlm.paper.plan import FIGURE_1, SEEDS
-from tiedlm.runs.config import Precision
+from tiedlm.runs.config import Precision, RuntimeConfig
 
-TRAINING = ("--seeds", "--budget", "--jobs", "--precision", "--device", "--data-dir")
-"""Options of trainings."""
-OF_FIGURE_1 = ("--seeds", "--budget", "--data-dir")
-"""Those of the runs of Figure 1, which are the same everywhere."""
+if TYPE_CHECKING:
+    from tiedlm.paper.plan import Missing, Training
+    from tiedlm.paper.results import Conditions, Row
+
+_MODE = tyro.conf.create_mutex_group(required=False, title="instead of training")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceArgs:
-    """Train what the paper's rows lack, show how far they are, or make tables and figures anew from the results.
+    """Train missing runs of the paper's rows, list their status, or re-render tables and figures.
 
-    With targets alone it trains: cheapest first, several at once, going on with what was cut, and publishes what is
+    With targets alone it trains: cheapest first, several at once, resuming what was interrupted, and publishes what is
     finished. Targets are tables and figures (table1, table2, table3, table4, figure1, figure2), `beside` and `controls`
     (rows that the paper lacks) and rows, which have their recipes' names; none means all rows but controls, to list.
     figure1 is named alone: its runs are those of the theory experiment, one after the other, and the command given
@@ -35,127 +37,278 @@ class ReproduceArgs:
 
     targets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()
     """Tables, figures or rows to train or to list."""
-    list: Switch = False
+    list: Annotated[Switch, _MODE] = False
     """List rows: published, ours, seeds, what is missing, and what that would cost here."""
+    render: Annotated[Switch, _MODE] = False
+    """Render every table and figure, and the generated parts of README.md and docs/results.md."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART [PART ...]")] = ()
     """Only rows with these parts in their names, such as `small` or `real`."""
     json: Switch = False
-    """List as JSON, with every missing training and its command."""
-    seeds: Seeds = None
-    """Train these seeds, as in 0-2 or 0,2,5; without it 0-2. For figure1, these runs of each point; without it 0-4."""
-    budget: Budget = None
-    """Stop training after so long, as in 9m or 1h30m; the same command again goes on."""
-    jobs: Integer = None
-    """How many trainings at once; without it as many as there are cores, on a GPU at most 4."""
-    precision: Precision | None = None
-    """Precision of the trainings that are begun, or whose costs are listed; without it the recipe's."""
-    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
-    """Device of those trainings, such as `cuda`; without it the recipe's, which is the CPU."""
-    data_dir: Directory = None
-    """Folder in which the corpora are, or to which they are downloaded; without it the usual data folder."""
-    render: Switch = False
-    """Make every table and figure, and the generated parts of README.md and docs/results.md."""
+    """With --list, print JSON, with every missing training and its command."""
     check: Switch = False
-    """Write nothing; fail where what is there is not what the results make."""
+    """With --render, write nothing; fail where a file differs from what the results give."""
+    seeds: Seeds = None
+    """Train these seeds, as in 0-2 or 0,2,5. Default: 0-2. With figure1, these runs of each point. Default: 0-4."""
+    budget: Budget = None
+    """Stop training after this time, as in 9m or 1h30m. Run the same command again to resume."""
+    jobs: Integer = None
+    """How many trainings at once. Default: as many as there are cores, on a GPU at most 4."""
+    precision: Precision | None = None
+    """Precision of new trainings, or of those whose costs are listed. Default: the recipe's."""
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
+    """Device of new trainings, such as `cuda`. Default: the recipe's, which is the CPU."""
+    data_dir: Directory = None
+    """Data folder, downloaded to if needed. Default: TIEDLM_DATA_DIR."""
     project: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path(".")
     """Folder of the project, which holds `results/`, `docs/` and `README.md`."""
 
 
-def reproduce(arguments: Sequence[str]) -> int:
+def reproduce(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
-    given = parse(ReproduceArgs, arguments, "reproduce")
-    _check(given)
-    if given.render:
-        _render(given.project, check=given.check)
+    args = parse(ReproduceArgs, argv, "reproduce")
+    from tiedlm.paper.plan import FIGURE_1
+
+    if args.render:
+        refuse_unused(args, "with --render", ("render", "check", "project"))
+        return _render(args.project, check=args.check)
+    is_figure1 = args.targets == (FIGURE_1,)
+    if FIGURE_1 in args.targets and not is_figure1:
+        raise ArgumentError(f"{FIGURE_1} consists of runs of its own and not of rows: name it alone.")
+    if args.list:
+        used = ("targets", "list", "json", "project", *(() if is_figure1 else ("only", "precision", "device")))
+        refuse_unused(args, "with --list figure1" if is_figure1 else "with --list", used)
+        _list_figure1(args) if is_figure1 else _list_rows(args)
         return 0
-    if not given.list:
-        return _train(given)
-    from tiedlm.cli.reproduce_list import print_list
-
-    print_list(given.project / "results", given.targets, given.only, runtime=_runtime(given), json=given.json)
-    return 0
-
-
-def _check(given: ReproduceArgs) -> None:
-    """Refuse options that have no effect on each other."""
-    if given.list and given.render:
-        raise ArgumentError("Give either --list, to see what stands and what is missing, or --render.")
-    if not (given.list or given.render or given.targets):
+    if not args.targets:
         raise ArgumentError(
-            "Name what to reproduce, as in `tiedlm reproduce table1 --only small`, or give --list, to see what there "
-            "is and what is missing, or --render."
+            "Name what to reproduce, as in `tiedlm reproduce table1 --only small`, or give --list or --render."
         )
-    if FIGURE_1 in given.targets and len(given.targets) > 1:
-        raise ArgumentError(f"{FIGURE_1} is made of runs of its own, and of no rows: name it alone.")
-    doing, has_effect = _what_has_effect(given)
-    useless = [
-        name for name, value in _options(given).items() if value not in (None, False, ()) and name not in has_effect
-    ]
-    if useless:
-        raise ArgumentError(f"{', '.join(useless)} has no effect {doing}. Leave it out.")
+    used = ("targets", "seeds", "budget", "data_dir", "project")
+    if is_figure1:
+        refuse_unused(args, f"with {FIGURE_1}", used)
+        return _train_figure1(args)
+    refuse_unused(args, "without --list or --render", (*used, "only", "jobs", "precision", "device"))
+    return _train_rows(args)
 
 
-def _what_has_effect(given: ReproduceArgs) -> tuple[str, tuple[str, ...]]:
-    """Return what is done, in words, and the options that go with it."""
-    if given.render:
-        return "with --render", ("--check",)
-    if given.list:
-        of_rows = ("--only", "--precision", "--device") if given.targets != (FIGURE_1,) else ()
-        return "with --list", ("TARGET", "--json", *of_rows)
-    if given.targets == (FIGURE_1,):
-        return f"with {FIGURE_1}", ("TARGET", *OF_FIGURE_1)
-    return "without --list or --render", ("TARGET", "--only", *TRAINING)
-
-
-def _options(given: ReproduceArgs) -> dict[str, object]:
-    """Return the name of each option that does not go with everything, and its value."""
-    fields = {"TARGET": given.targets, "--only": given.only, "--json": given.json, "--check": given.check}
-    return fields | {name: getattr(given, name.removeprefix("--").replace("-", "_")) for name in TRAINING}
-
-
-def _train(given: ReproduceArgs) -> int:
-    if given.targets == (FIGURE_1,):
-        from tiedlm.cli.reproduce_figure1 import reproduce_figure1
-
-        return reproduce_figure1(
-            given.project / "results", given.seeds or RUNS, budget_seconds=given.budget, data_dir=given.data_dir
-        )
-    from tiedlm.cli.reproduce_train import Wanted, train_missing
-
-    wanted = Wanted(
-        targets=given.targets,
-        only=given.only,
-        seeds=given.seeds or SEEDS,
-        budget_seconds=given.budget,
-        at_once=given.jobs,
-        runtime=_runtime(given),
-        data_dir=given.data_dir,
-    )
-    return train_missing(given.project / "results", wanted)
-
-
-def _runtime(given: ReproduceArgs) -> dict[str, str]:
-    """Return the fields of the runtime that are asked for."""
-    asked = {"precision": given.precision, "device": given.device}
-    return {name: value for name, value in asked.items() if value is not None}
-
-
-def _render(project: Path, *, check: bool) -> None:
+def _render(project: Path, *, check: bool) -> int:
     from tiedlm.paper.render import changes, write
 
     if not check:
         written = write(project)
         for path in written:
             say(path)
-        say(f"Files written: {len(written)}. All others are as the results make them already.")
-        return
-    if found := list(changes(project)):
+        say(f"Files written: {len(written)}. All others are up to date.")
+        return 0
+    if stale := list(changes(project)):
         raise RunError(
-            f"{len(found)} files are not as {project / 'results'} makes them: {', '.join(map(str, found))}. "
-            "`tiedlm reproduce --render` makes them anew; pictures are equal to the byte only with the versions of "
+            f"{len(stale)} files differ from what {project / 'results'} gives: {', '.join(map(str, stale))}. Render "
+            "them with `tiedlm reproduce --render`; pictures are equal to the byte only with the versions of "
             "matplotlib and pillow in constraints.txt."
         )
-    say("Every table and figure is as the results make it.")
+    say("All tables and figures are up to date.")
+    return 0
+
+
+def _runtime(args: ReproduceArgs) -> dict[str, Any]:
+    """Return the fields of the runtime that were given."""
+    fields = {"precision": args.precision, "device": args.device}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def machine(runtime: dict[str, Any]) -> str:
+    """Return the processor or accelerator that trainings with this runtime are to be on, as results name them.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    from tiedlm.native import device as native_device
+
+    device = runtime.get("device", RuntimeConfig().device)
+    if device == "cpu":
+        return native_device.processor()
+    native_device.resolve_device(device)
+    return native_device.device_name(device)
+
+
+def _list_figure1(args: ReproduceArgs) -> None:
+    from tiedlm.paper.figure1 import read_outcomes, summary_text
+    from tiedlm.paper.tables import figure1_table
+
+    figure1 = read_outcomes(args.project / "results")
+    if args.json:
+        value = None
+        if figure1 is not None:
+            missing = [{"tau": tau, "beta": beta, "runs": runs} for (tau, beta), runs in figure1.missing().items()]
+            value = {**asdict(figure1), "chance": figure1.chance, "missing": missing}
+        print_json({"figure1": value})
+        return
+    if figure1 is not None:
+        table = figure1_table(figure1)
+        print_table(table.headings, table.rows(), align=table.align)
+        say()
+    say(summary_text(figure1))
+
+
+def _list_rows(args: ReproduceArgs) -> None:
+    """Print the requested rows: the paper's figure, ours, what is missing, and what that would cost here."""
+    from tiedlm.paper import figure1
+    from tiedlm.paper.plan import default_conditions, missing, select, summary_text, trainings
+    from tiedlm.paper.results import read_rows
+
+    runtime, results = _runtime(args), args.project / "results"
+    outcomes, rows, where = figure1.read_outcomes(results), read_rows(results), machine(runtime)
+    names = select(args.targets, args.only)
+    lacking = missing(names, rows, where, precision=args.precision)
+    if args.json:
+        estimates = {each.recipe: each.estimate for each in lacking}
+        listed = [_row_json(rows[name]) for name in names]
+        missing_json = [asdict(each) for each in lacking]
+        commands = [_training_json(each, estimates[each.config.recipe], runtime) for each in trainings(lacking)]
+        print_json({"rows": listed, "missing": missing_json, "trainings": commands})
+        return
+    here = default_conditions(where, args.precision)
+    cells = [_row_cells(rows[name], [each for each in lacking if each.recipe == name], here) for name in names]
+    print_table(("row", "in", "paper's test", "ours", "seeds", "missing", "cost here"), cells, align="llrlrll")
+    costs = (
+        f"Costs: estimated time of one process ({here.precision}, {_threads(here)}, {here.machine}).\n"
+        "Brackets name what differed in the runs that the estimate is based on. An estimate from another size of\n"
+        "network is rough, by the work of the matrix products. A first training whose run is not here is repeated.\n"
+    )
+    say(f"\n{costs if lacking else ''}{summary_text(rows)}{figure1.summary_text(outcomes)}")
+
+
+def _row_cells(row: Row, lacking: Sequence[Missing], here: Conditions) -> list[str]:
+    from tiedlm.paper.plan import trainings
+    from tiedlm.paper.published import ROWS
+    from tiedlm.paper.tables import NOT_RUN
+    from tiedlm.training.duration import duration
+
+    paper = row.published
+    times = "" if paper.trainings == 1 else f" ({paper.trainings} trainings)"
+    printed = "-" if paper.test is None else f"{paper.test}{times}"
+    ours = NOT_RUN
+    if (sample := row.test()) is not None:
+        ours = sample.text()
+    elif row.trainings():  # fewer trainings than the paper's figure has
+        ours = [f"{s.text()} after {n}" for n in row.trainings() if (s := row.perplexity("test", n)) is not None][-1]
+    missing = ", ".join(f"{each.seed}{'' if each.training == 1 else ' again'}" for each in lacking) or "-"
+    estimate, cost = lacking[0].estimate if lacking else None, "unknown" if lacking else "-"
+    if estimate is not None:
+        recorded = estimate.conditions
+        differ = [] if estimate.of_size == ROWS[row.name].size else [f"{estimate.of_size} network"]
+        differ += [] if recorded.precision == here.precision else [recorded.precision]
+        differ += [] if recorded.threads == here.threads else [_threads(recorded)]
+        differ += [] if recorded.machine == here.machine else [recorded.machine]
+        cost = duration(sum(training.seconds or 0.0 for training in trainings(lacking)))
+        cost += f" ({', '.join(differ)})" if differ else ""
+    seeds = " ".join(map(str, row.results)) or "-"
+    return [row.name, paper.table, printed, ours, seeds, missing, cost]
+
+
+def _threads(conditions: Conditions) -> str:
+    return f"{conditions.threads} thread{'s' if conditions.threads > 1 else ''}"
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    ours = {
+        str(number): {split: sample.by_seed for split in ("valid", "test") if (sample := row.perplexity(split, number))}
+        for number in row.trainings()
+    }
+    published = {"row": row.published.model, **asdict(row.published)}
+    return {"row": row.name, "published": published, "ours_after_trainings": ours}
+
+
+def _training_json(training: Training, estimate: Any, runtime: dict[str, Any]) -> dict[str, Any]:
+    command = training.command()
+    if not training.run_dir.exists():  # a run that exists keeps its own runtime
+        command += "".join(f" --runtime.{name} {value}" for name, value in sorted(runtime.items()))
+    conditions = None if estimate is None else {"size": estimate.of_size, **asdict(estimate.conditions)}
+    return {"command": command, "done": training.done, "seconds_left": training.seconds, "seconds_of": conditions}
+
+
+def _train_figure1(args: ReproduceArgs) -> int:
+    import torch
+
+    from tiedlm.paper import figure1, theory
+    from tiedlm.training.display import PlainDisplay
+
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)  # the products are small, and commands side by side fill the cores
+        folder = args.project / "results" / figure1.FOLDER
+        status = theory.run_missing(
+            args.seeds or figure1.RUNS, folder, args.data_dir, PlainDisplay(), budget_seconds=args.budget
+        )
+    except KeyboardInterrupt:
+        say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
+        return INTERRUPTED
+    finally:
+        torch.set_num_threads(threads)
+    if not status.missing:
+        say("All requested results exist. Update the figure with `tiedlm reproduce --render`.")
+    else:
+        why = "the time is up" if status.out_of_time else "other processes are training them"
+        say(
+            f"{status.finished} runs are finished, {status.missing} are not ({why}). Run the same command again to "
+            "resume. `tiedlm reproduce --render` draws the figure from the finished runs."
+        )
+    return 0
+
+
+def _train_rows(args: ReproduceArgs) -> int:
+    """Train what the requested rows lack, publish each run once it is finished, and print the rows."""
+    from tiedlm.paper.plan import SEEDS, missing, select, trainings
+    from tiedlm.paper.results import check_is_recipe, read_rows
+    from tiedlm.paper.tables import perplexity_table
+    from tiedlm.training.jobs import Job, JobState
+    from tiedlm.training.launcher import launch
+
+    results, runtime = args.project / "results", _runtime(args)
+    where, names, rows = machine(runtime), select(args.targets, args.only), read_rows(results)
+    jobs = []
+    for training in trainings(missing(names, rows, where, args.seeds or SEEDS, precision=args.precision)):
+        config = training.config
+        if training.run_dir.exists():
+            config = run_config(training.run_dir)
+            check_is_recipe(config)
+        else:
+            config = replace(config, runtime=replace(config.runtime, **runtime))
+        repeats = rows[config.recipe].results.get(config.seed) if training.start_from is None else None
+        if repeats is not None and not training.run_dir.exists():
+            say(
+                f"tiedlm: The second training needs the weights of {repeats.path}, which are not on this machine. The "
+                "first training will be repeated; publish both with `tiedlm publish RUN --replace`.",
+                sys.stderr,
+            )
+        publish_it = ["publish", str(training.run_dir), "--results", str(results), "--device", config.runtime.device]
+        publish_it += [] if args.data_dir is None else ["--data-dir", str(args.data_dir)]
+        jobs.append(
+            Job(
+                config=config,
+                run_dir=training.run_dir,
+                start_from=training.start_from,
+                data_dir=args.data_dir,
+                after=() if repeats is not None else tuple(publish_it),
+            )
+        )
+    if jobs:
+        warn_slow_bfloat16((job.config for job in jobs if not job.run_dir.exists()), "--precision")
+        try:
+            outcomes = launch(jobs, max_parallel=args.jobs, budget_seconds=args.budget)
+        except KeyboardInterrupt:
+            say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
+            return INTERRUPTED
+        require_finished([one for one in outcomes if one.state is JobState.FAILED], len(outcomes))
+        done = sum(one.state is JobState.FINISHED for one in outcomes)
+        if done < len(outcomes):
+            say(f"{done} trainings are finished, {len(outcomes) - done} are not. Run the same command again to resume.")
+    else:
+        say("All requested results exist. Update tables and figures with `tiedlm reproduce --render`.")
+    table = perplexity_table("rows", read_rows(results), names)
+    say()
+    print_table(table.headings, [[cell.strip("`") for cell in row] for row in table.rows()], align=table.align)
+    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +316,7 @@ class PublishArgs:
     """Write a finished run's config, environment, thinned metrics, scores and provenance to its results folder.
 
     Its weights are measured in one more pass over the test text, as `tiedlm analyze` does, and that is written too. No
-    weights are written. Only the recipes as they are have results: seed and runtime may differ, nothing else.
+    weights are written. Only unchanged recipes have results: seed and runtime may differ, nothing else.
     """
 
     run: RunPath
@@ -171,17 +324,18 @@ class PublishArgs:
     results: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("results")
     """The folder of all results."""
     replace: Switch = False
-    """Put this result in the place of another one of its recipe and seed."""
+    """Replace another result of this recipe and seed."""
     data_dir: Directory = None
-    """Where the run's corpus is, if not in the usual data folder."""
+    """Folder of the run's corpus. Default: TIEDLM_DATA_DIR."""
     device: Device = "cpu"
     """Device to measure the weights on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
-def publish(arguments: Sequence[str]) -> int:
+def publish(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
-    given = parse(PublishArgs, arguments, "publish")
-    from tiedlm.paper.publish import publish as publish_run
+    args = parse(PublishArgs, argv, "publish")
+    from tiedlm.paper import publish as publishing
 
-    say(publish_run(given.run, given.results, replace=given.replace, data_dir=given.data_dir, device=given.device))
+    options: dict[str, Any] = {"replace": args.replace, "data_dir": args.data_dir, "device": args.device}
+    say(publishing.publish(args.run, args.results, **options))
     return 0

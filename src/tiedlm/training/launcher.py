@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, final
 
 from tiedlm.config import to_json
-from tiedlm.errors import ArgumentError, RunError
+from tiedlm.errors import ArgumentError, RunError, printable
 from tiedlm.files import disk_errors_as_run_errors, write_json
 from tiedlm.training.duration import duration
 from tiedlm.training.interrupt import EXIT_VARIABLE, interruptible
@@ -321,7 +321,7 @@ class LineDisplay:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        print(text, flush=True)
+        print(printable(text, keep="\n"), flush=True)
 
     def show(self, results: Sequence[JobResult]) -> None:
         """Print what is new."""
@@ -377,7 +377,7 @@ class TableDisplay:
 
     def message(self, text: str) -> None:
         """Print a line above the table."""
-        self._live.console.print(text, markup=False, highlight=False)
+        self._live.console.print(printable(text, keep="\n"), markup=False, highlight=False)
 
     def show(self, results: Sequence[JobResult]) -> None:
         """Draw the table, unless it was drawn just now."""
@@ -416,5 +416,5 @@ def _table(results: Sequence[JobResult]) -> Any:
                 f"{summary.words_per_second:,.0f}",
             ]
             cells[6] = "" if result.seconds_left is None else duration(result.seconds_left)
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table

@@ -48,7 +48,7 @@ def test_a_budget_is_hours_minutes_and_seconds(text, seconds):
     [
         (["--budget", "1.5h"], "as in 9m, 90s or 1h30m"),
         (["--budget", "59s"], "60s or more"),
-        (["--seeds", "4-0"], "Did you mean 0-4?"),
+        (["--seeds", "4-0"], "as in 0-4 or 0,2,5"),
         (["--data-dir", ""], "empty"),
         (["--data-dir="], "empty"),
         (["--data-dri", "x"], "--data-dir"),

@@ -63,8 +63,9 @@ def test_a_second_training_starts_from_the_weights_of_a_run(tiedlm, texts, tmp_p
     other_seed = tiedlm(*line, "--from", "runs/text-small-re-seed-0", "--seed", 4, "--run-dir", "other")
     assert "To use the seed of the first training: --seed 0." in other_seed.error
     assert tiedlm(*line, "--from", "runs/text-small-re-seed-0").error == ""
-    environment = json.loads((tmp_path / "runs" / "text-small-re-seed-0-second" / "environment.json").read_text())
-    assert environment["parent"]["path"] == str(tmp_path / "runs" / "text-small-re-seed-0")
+    parent = RunFolder.open(tmp_path / "runs" / "text-small-re-seed-0-second").record.parent
+    assert parent is not None
+    assert parent["path"] == str(tmp_path / "runs" / "text-small-re-seed-0")
 
 
 def test_a_run_may_be_made_in_an_empty_folder_and_nowhere_else(tiedlm, trainings, tmp_path):

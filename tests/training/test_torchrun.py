@@ -86,7 +86,7 @@ def test_two_processes_train_stop_together_and_say_once_how_to_go_on(tmp_path: P
     assert shown == [f"run: {tmp_path / 'run'}\n"]
     told = [line for line in error.splitlines() if line.startswith("tiedlm:")]
     command_line = f"torchrun --nproc-per-node 2 -m tiedlm train --resume {tmp_path / 'run'}"
-    assert told == [f"tiedlm: interrupted; what was done is saved. Go on with it: {command_line}"]
+    assert told == [f"tiedlm: interrupted; progress is saved. Resume with: {command_line}"]
     folder = RunFolder.open(tmp_path / "run")
     assert folder.record.progress.epoch > 1
     assert read_tensors(folder, "state")["carried.0"].shape[1] == config.training.streams

@@ -183,6 +183,7 @@ def extend_run(run_dir: Path, epochs: int, longer_run_dir: Path) -> RunFolder:
         ConfigError: `epochs` is out of range.
     """
     folder = RunFolder.open(run_dir)
+    check_free(longer_run_dir)  # before the lock: whoever names the run itself is not told that it is in use
     with folder.lock():
         folder.check()
         config, record = folder.config(), folder.record

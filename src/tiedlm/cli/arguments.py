@@ -40,9 +40,8 @@ SPLITS = ("train", "valid", "test")
 MIN_BUDGET_SECONDS = 60
 """A training takes about that long to start, and to save when it is asked to end."""
 
-
-_NO_DEFAULT = tyro.conf.arg(help_behavior_hint="")
-"""For options whose help says in words what holds without them."""
+NO_DEFAULT = tyro.conf.arg(help_behavior_hint="")
+"""For arguments whose help says in words what holds without them."""
 
 
 def _value(convert: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpec[Any]:
@@ -75,18 +74,19 @@ def _budget_seconds(text: str) -> int:
 
 RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
 """The run folder that a command reads, as its first argument."""
-OtherRun = Annotated[Path | None, _value(_path, "RUN"), _NO_DEFAULT]
+OtherRun = Annotated[Path | None, _value(_path, "RUN"), NO_DEFAULT]
 """A run folder named by an option."""
-Directory = Annotated[Path | None, _value(_path, "DIR"), _NO_DEFAULT]
+Directory = Annotated[Path | None, _value(_path, "DIR"), NO_DEFAULT]
 """A folder, or None for the usual one."""
-File = Annotated[Path | None, _value(_path, "FILE"), _NO_DEFAULT]
-Integer = Annotated[int | None, _value(int, "INT"), _NO_DEFAULT]
-Seeds = Annotated[list[int] | None, _value(parse_seeds, "SEEDS"), _NO_DEFAULT]
-Budget = Annotated[int | None, _value(_budget_seconds, "TIME"), _NO_DEFAULT]
+File = Annotated[Path | None, _value(_path, "FILE"), NO_DEFAULT]
+Names = Annotated[tuple[str, ...], NO_DEFAULT]
+Integer = Annotated[int | None, _value(int, "INT"), NO_DEFAULT]
+Seeds = Annotated[list[int] | None, _value(parse_seeds, "SEEDS"), NO_DEFAULT]
+Budget = Annotated[int | None, _value(_budget_seconds, "TIME"), NO_DEFAULT]
 """Seconds, written as `9m` or `1h30m`."""
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
-Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, _NO_DEFAULT]
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, NO_DEFAULT]
 """An option without a value, off unless it is given."""
 
 

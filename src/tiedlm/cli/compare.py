@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from tiedlm.cli.arguments import Directory, Integer, Switch, parse
+from tiedlm.cli.arguments import NO_DEFAULT, Directory, Integer, Switch, parse
 from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.errors import ArgumentError, ConfigError
 from tiedlm.runs.config import RunConfig
@@ -18,7 +18,7 @@ from tiedlm.runs.config import RunConfig
 if TYPE_CHECKING:
     from tiedlm.evaluation.analysis import Analysis, Estimate
 
-RunPaths = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
+RunPaths = Annotated[tuple[Path, ...], NO_DEFAULT, tyro.conf.arg(metavar="RUN [RUN ...]"), tyro.conf.Positional]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from tiedlm.cli.arguments import Device, Directory, File, Integer, RunPath, Switch, parse, refuse_unused
+from tiedlm.cli.arguments import NO_DEFAULT, Device, Directory, File, Integer, RunPath, Switch, parse, refuse_unused
 from tiedlm.cli.output import print_json, print_tab_separated, print_table, print_values, say
 from tiedlm.errors import CorpusError
 
@@ -33,7 +33,7 @@ class ScoreArgs:
 
     run: RunPath
     """The run folder."""
-    split: Literal["valid", "test", "train"] | None = None
+    split: Annotated[Literal["valid", "test", "train"] | None, NO_DEFAULT] = None
     """Split of the run's corpus. Default: test."""
     text: File = None
     """Score this text file under the run's vocabulary instead: UTF-8, words separated by spaces."""
@@ -137,7 +137,7 @@ class PredictArgs:
 
     run: RunPath
     """The run folder."""
-    context: Annotated[str | None, tyro.conf.arg(metavar="[CONTEXT]"), tyro.conf.Positional] = None
+    context: Annotated[str | None, tyro.conf.arg(metavar="[CONTEXT]"), NO_DEFAULT, tyro.conf.Positional] = None
     """The words before, in quotes; "" asks for the first word of a sentence."""
     count: Integer = None
     """Number of words to print. Default: 10, or all words of a smaller vocabulary."""
@@ -204,8 +204,8 @@ class GenerateArgs:
     """Sampling temperature, 0 or in [1e-3, 1e6]; 1 is the model's own distribution, 0 is greedy decoding."""
     seed: Integer = None
     """Seed of the sampling. Default: 0. Not with temperature 0, where nothing is sampled."""
-    top_k: Annotated[int | None, tyro.conf.arg(metavar="WORDS")] = None
-    """Sample among this many most probable words only."""
+    top_k: Annotated[int | None, tyro.conf.arg(metavar="WORDS"), NO_DEFAULT] = None
+    """Sample among this many most probable words only. Default: all."""
     allow_unknown: Switch = False
     """Let `<unk>` be generated; without it the other words share its probability."""
     device: Device = "cpu"

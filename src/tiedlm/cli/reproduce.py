@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tiedlm.cli.arguments import Budget, Device, Directory, Integer, RunPath, Seeds, Switch, parse, refuse_unused
+from tiedlm.cli.arguments import Budget, Device, Directory, Integer, Names, RunPath, Seeds, Switch, parse, refuse_unused
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_json, print_table, say
 from tiedlm.cli.train import require_finished, run_config, warn_slow_bfloat16
@@ -35,13 +35,13 @@ class ReproduceArgs:
     several times at once shares them.
     """
 
-    targets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()
+    targets: Annotated[Names, tyro.conf.arg(metavar="[TARGET ...]"), tyro.conf.Positional] = ()
     """Tables, figures or rows to train or to list."""
     list: Annotated[Switch, _MODE] = False
     """List rows: published, ours, seeds, what is missing, and what that would cost here."""
     render: Annotated[Switch, _MODE] = False
     """Render every table and figure, and the generated parts of README.md and docs/results.md."""
-    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART [PART ...]")] = ()
+    only: Annotated[Names, tyro.conf.arg(metavar="PART [PART ...]")] = ()
     """Only rows with these parts in their names, such as `small` or `real`."""
     json: Switch = False
     """With --list, print JSON, with every missing training and its command."""
@@ -53,9 +53,9 @@ class ReproduceArgs:
     """Stop training after this time, as in 9m or 1h30m. Run the same command again to resume."""
     jobs: Integer = None
     """How many trainings at once. Default: as many as there are cores, on a GPU at most 4."""
-    precision: Precision | None = None
+    precision: Annotated[Precision | None, tyro.conf.arg(help_behavior_hint="")] = None
     """Precision of new trainings, or of those whose costs are listed. Default: the recipe's."""
-    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE", help_behavior_hint="")] = None
     """Device of new trainings, such as `cuda`. Default: the recipe's, which is the CPU."""
     data_dir: Directory = None
     """Data folder, downloaded to if needed. Default: TIEDLM_DATA_DIR."""

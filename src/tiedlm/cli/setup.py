@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from tiedlm import locations
-from tiedlm.cli.arguments import Directory, Switch, parse
+from tiedlm.cli.arguments import NO_DEFAULT, Directory, Switch, parse
 from tiedlm.cli.output import print_json, print_table, print_values, say
 from tiedlm.config import to_json
 from tiedlm.data.sources import CORPUS_NAMES, CorpusConfig
@@ -33,7 +33,7 @@ COMPILED_PACKAGES = ("torch", "numpy", "safetensors")
 class RecipesArgs:
     """List the recipes: corpus, network, loss and epochs, and the paper's test perplexity where it has the row."""
 
-    recipe: Annotated[str | None, tyro.conf.arg(metavar="[RECIPE]"), tyro.conf.Positional] = None
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="[RECIPE]"), NO_DEFAULT, tyro.conf.Positional] = None
     """Show this recipe only."""
     json: Switch = False
     """Print whole configs as JSON, by name; of one recipe its config alone, as `tiedlm train` reads it from a file."""
@@ -64,7 +64,7 @@ def recipes(argv: Sequence[str]) -> int:
     return 0
 
 
-_File = Annotated[str | None, tyro.conf.arg(metavar="FILE")]
+_File = Annotated[str | None, tyro.conf.arg(metavar="FILE"), NO_DEFAULT]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +77,8 @@ class TextOptions:
     """Validation text."""
     test: _File = None
     """Test text."""
-    vocabulary_size: Annotated[int | None, tyro.conf.arg(metavar="WORDS")] = None
-    """Words in the vocabulary, `<unk>` and `<eos>` included; None keeps every word of the training text."""
+    vocabulary_size: Annotated[int | None, tyro.conf.arg(metavar="WORDS"), NO_DEFAULT] = None
+    """Words in the vocabulary, `<unk>` and `<eos>` included. Default: all of the training text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class PrepareArgs:
     training does the same by itself.
     """
 
-    name: Annotated[str | None, tyro.conf.arg(metavar="CORPUS"), tyro.conf.Positional] = None
+    name: Annotated[str | None, tyro.conf.arg(metavar="CORPUS"), NO_DEFAULT, tyro.conf.Positional] = None
     """Name of the corpus; it may be left out where text files are given."""
     data_dir: Directory = None
     """Data folder, downloaded to if needed. Default: TIEDLM_DATA_DIR."""

@@ -20,6 +20,7 @@ from tiedlm import locations
 from tiedlm.cli.arguments import (
     Directory,
     Integer,
+    Names,
     OtherRun,
     Seeds,
     base_config,
@@ -53,7 +54,7 @@ class TrainArgs:
     recipe's values; `tiedlm recipes` lists the recipes.
     """
 
-    recipes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[RECIPE ...]"), tyro.conf.Positional] = ()
+    recipes: Annotated[Names, tyro.conf.arg(metavar="[RECIPE ...]"), tyro.conf.Positional] = ()
     """Name of a recipe, or of a JSON file with a config; several with --seeds, none with --resume."""
     seed: Integer = None
     """Seed of the initial weights and of every mask; without it the recipe's, which is 0."""

@@ -16,8 +16,8 @@ import pytest
 from support.published_results import add_figure1, add_group, add_result, edit, move_to, reseal
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.paper.figure1 import read_outcomes
-from tiedlm.paper.render import all_tables
 from tiedlm.paper.results import Conditions, check_result, read_result, read_rows
+from tiedlm.paper.tables import all_tables
 from tiedlm.recipes import recipe
 
 PROJECT = Path(__file__).parents[2]

@@ -6,17 +6,15 @@ import csv
 import io
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.published_results import CHANCES, add_figure1, add_group, add_result, edit
-from tiedlm.errors import ArgumentError, RunError
-from tiedlm.paper.comparisons import claims_tables, orderings, step_lines
+from tiedlm.errors import RunError
 from tiedlm.paper.figure1 import Setting, read_outcomes
-from tiedlm.paper.render import all_tables, page_part, readme_part
+from tiedlm.paper.render import page_part, readme_part
 from tiedlm.paper.results import read_rows
-from tiedlm.paper.tables import Table, controls_table, csv_value, perplexity_table
+from tiedlm.paper.tables import Cell, Table, all_tables, claims_tables, csv_value, order_tables, perplexity_table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tables"
 
@@ -62,68 +60,63 @@ def test_tables_and_pages_are_the_golden_ones(kind: str, invented: Path, tmp_pat
 
 
 def test_a_table_of_pipes_and_signs_by_hand() -> None:
-    rows = [("a|b", "-1.5 ± 0.2"), ("`x_1` & 50 %", "VD-LSTM, 2-3")]
-    table: Table[Any] = Table(
-        name="t", title="T", lines=rows, headings=("left", "β ≤ 1"), align="lr", cells=lambda line: line,
-        columns=("left",), values=lambda line: [[line[0]], [line[1]]],
-    )  # fmt: skip
+    rows = [
+        [Cell("a|b", ["a"]), Cell("-1.5 ± 0.2", [-1.5, 0.2])],
+        [Cell("`x_1` & 50 %", ["x, y"]), Cell("VD-LSTM, 2-3", [None, True])],
+    ]
+    table = Table(name="t", title="T", headings=("left", "β ≤ 1"), align="lr", rows=rows, columns=("l", "m", "sd"))
     assert (
         table.markdown()
         == "| left | β ≤ 1 |\n| --- | ---: |\n| a\\|b | -1.5 ± 0.2 |\n| `x_1` & 50 % | VD-LSTM, 2-3 |\n"
     )
     assert r"a|b & $-$1.5 $\pm$ 0.2 \\" in table.latex()
     assert r"x\_1 \& 50 \% & VD-LSTM, 2-3 \\" in table.latex()
-    assert table.csv() == 'left\na|b\n-1.5 ± 0.2\n`x_1` & 50 %\n"VD-LSTM, 2-3"\n'
+    assert table.csv() == 'l,m,sd\na,-1.5,0.2\n"x, y",,true\n'
     assert [csv_value(value) for value in (None, True, 0.123456, 7, "x")] == ["", "true", "0.1235", "7", "x"]
-    with pytest.raises(ArgumentError, match="one number of columns"):
-        Table(name="t", title="T", lines=rows, headings=("one",), align="l", cells=lambda line: line)
+
+
+def values(table: Table, *keys: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """What the CSV file has, by the values of some columns."""
+    return {tuple(row[key] for key in keys): row for row in csv.DictReader(io.StringIO(table.csv()))}
 
 
 def test_figures_are_compared_only_after_as_many_trainings_as_the_papers(invented: Path) -> None:
-    lines = {(line.recipe, line.trainings): line for line in perplexity_table("table1", read_rows(invented)).lines}
-    assert lines["ptb-small-al", 1].paper == {"valid": None, "test": None}
-    assert lines["ptb-small-al", 2].difference("test") == pytest.approx(0.1)
-    assert (lines["ptb-small-al", 1].stands, lines["ptb-small-al", 2].stands) == (None, True)
-    assert lines["ptb-medium-real", 1].stands is False
-    assert (lines["ptb-large-vd", 1].ours, lines["ptb-large-vd", 1].stands) == ({"valid": None, "test": None}, None)
-
-
-def test_a_table_of_any_rows_has_just_these(invented: Path) -> None:
+    lines = values(perplexity_table("table1", read_rows(invented)), "recipe", "trainings")
+    assert lines["ptb-small-al", "1"]["test_paper"] == lines["ptb-small-al", "1"]["stands"] == ""
+    assert (lines["ptb-small-al", "2"]["test_difference"], lines["ptb-small-al", "2"]["stands"]) == ("0.1", "true")
+    assert lines["ptb-medium-real", "1"]["stands"] == "false"
+    assert lines["ptb-large-vd", "1"]["test_mean"] == lines["ptb-large-vd", "1"]["stands"] == ""
     table = perplexity_table("rows", read_rows(invented), ["ptb-small-vd", "ptb-small-re-uniform"])
-    assert [line.recipe for line in table.lines] == ["ptb-small-vd", "ptb-small-re-uniform"]
+    assert list(values(table, "recipe")) == [("ptb-small-vd",), ("ptb-small-re-uniform",)]
 
 
 def test_controls_are_compared_over_shared_seeds_and_as_shares_of_the_papers_gain(invented: Path) -> None:
-    lines = {line.row.name: line for line in controls_table(read_rows(invented)).lines}
+    [table] = [table for table in all_tables(read_rows(invented), None) if table.name == "controls"]
+    lines = {name: (row["difference"], row["share"]) for (name,), row in values(table, "recipe").items()}
     assert len(lines) == 28
     gain = (86.0 - 87.0 + 86.4 - 86.5 + 86.3 - 87.2) / 3
-    uniform = lines["ptb-small-re-uniform"]
-    assert (uniform.difference, uniform.share) == (pytest.approx(-0.6), pytest.approx(-0.6 / gain))
-    decay = lines["ptb-small-vd-decay1e-5"]
-    assert (decay.difference, decay.share) == (pytest.approx(-0.6), pytest.approx(0.6 / 1.5))
-    assert lines["ptb-small-re"].difference is None
-    assert lines["ptb-small-real"].share == pytest.approx(1.0)
-    assert lines["ptb-small-re-unigram"].cells()[3:] == ["not run", "not run", "–", "–"]
+    assert lines["ptb-small-re-uniform"] == ("-0.6", str(round(-0.6 / gain, 4)))
+    assert lines["ptb-small-vd-decay1e-5"] == ("-0.6", "0.4")
+    assert lines["ptb-small-re"] == lines["ptb-small-re-unigram"] == ("", "")
+    assert lines["ptb-small-real"][1] == "1.0"
 
 
 def test_the_order_and_its_steps_by_hand(invented: Path) -> None:
-    orders = {order.group: order for order in orderings(read_rows(invented))}
-    assert list(orders["ptb-small"].means()) == ["al", "real", "re", "vd"]
-    assert [orders[group].holds() for group in ("ptb-small", "ptb-medium")] == [False, None]
-    steps = {(step.worse.name, step.better.name): step for step in step_lines(orders["ptb-small"])}
-    step = steps["ptb-small-vd", "ptb-small-re"].ours
-    assert step is not None
-    assert (step.n, step.mean) == (3, pytest.approx((2.0 + 1.9 + 2.8) / 3))
-    assert steps["ptb-small-al", "ptb-small-real"].holds() is False
+    orders, steps = order_tables(read_rows(invented))
+    lines = {group: (row["ours"], row["holds"]) for (group,), row in values(orders, "models").items()}
+    assert lines["ptb-small"] == ("al real re vd", "false")
+    assert lines["ptb-medium"] == ("re real", "")
+    step = values(steps, "models", "worse", "better")
+    small = step["ptb-small", "vd", "re"]
+    assert (small["seeds"], small["mean"]) == ("3", str(round((2.0 + 1.9 + 2.8) / 3, 4)))
+    assert step["ptb-small", "al", "real"]["holds"] == "false"
 
 
 def test_claims_are_ratios_over_the_text_and_the_seeds(invented: Path) -> None:
-    lines = {line.trainings: line for line in claims_tables(read_rows(invented))[0].lines if line.group == "ptb-small"}
-    claim = lines[1, 2].claims["a, everywhere"]
-    assert lines[1, 2].seeds == (0, 1, 2)
-    assert claim.by_seed == pytest.approx({0: 0.7, 1: 1.0, 2: 1.0})
-    assert claim.ratio.value == pytest.approx(2.7 / 3)
-    assert claim.vd == pytest.approx(0.02, rel=1e-3)
+    lines = values(claims_tables(read_rows(invented))[0], "models", "trainings_real", "measure")
+    claim = lines["ptb-small", "2", "a, everywhere"]
+    assert (claim["seeds"], claim["ratio_of_each_seed"], claim["ratio"]) == ("0 1 2", "0.7 1 1", "0.9")
+    assert float(claim["vd"]) == pytest.approx(0.02, rel=1e-3)
 
 
 def test_models_that_were_measured_on_different_texts_are_refused(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def _list_figure1(args: ReproduceArgs) -> None:
         return
     if figure1 is not None:
         table = figure1_table(figure1)
-        print_table(table.headings, table.rows(), align=table.align)
+        print_table(table.headings, table.texts(), align=table.align)
         say()
     say(summary_text(figure1))
 
@@ -307,7 +307,7 @@ def _train_rows(args: ReproduceArgs) -> int:
         say("All requested results exist. Update tables and figures with `tiedlm reproduce --render`.")
     table = perplexity_table("rows", read_rows(results), names)
     say()
-    print_table(table.headings, [[cell.strip("`") for cell in row] for row in table.rows()], align=table.align)
+    print_table(table.headings, [[cell.strip("`") for cell in row] for row in table.texts()], align=table.align)
     return 0
 
 

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tiedlm.errors import RunError
 from tiedlm.files import disk_errors_as_run_errors, write_bytes
-from tiedlm.paper.comparisons import (
-    claims_tables,
-    next_words_table,
-    orderings,
-    orders_table,
-    rate_limit_table,
-    steps_table,
-)
 from tiedlm.paper.figure1 import Figure1, comparison_text, read_outcomes, summary_text
 from tiedlm.paper.figures import FORMATS, draw_figure1, draw_figure2, epochs_by_training
 from tiedlm.paper.plan import summary_text as rows_text
 from tiedlm.paper.published import CONTROLS
 from tiedlm.paper.results import Row, read_rows
 from tiedlm.paper.statistics import pooled_sd
-from tiedlm.paper.tables import (
-    FIGURE_1_TITLE,
-    Table,
-    controls_table,
-    figure1_table,
-    own_words_table,
-    perplexity_table,
-    readme_table,
-)
+from tiedlm.paper.tables import FIGURE_1_TITLE, Table, all_tables, readme_table
 
 TABLES, FIGURES = Path("docs", "tables"), Path("docs", "figures")
 README, PAGE = Path("README.md"), Path("docs", "results.md")
@@ -48,29 +31,6 @@ Thick lines are means over seeds, thin lines seeds, dashed lines second training
 frame."""
 
 
-def all_tables(rows: Mapping[str, Row], figure1: Figure1 | None) -> list[Table[Any]]:
-    """Return every table, in the order of the page.
-
-    Raises:
-        RunError: models that were measured on different texts.
-    """
-    orders = orderings(rows)
-    return [
-        perplexity_table("table1", rows),
-        perplexity_table("table2", rows),
-        own_words_table(rows),
-        perplexity_table("table3", rows),
-        perplexity_table("beside", rows),
-        controls_table(rows),
-        *claims_tables(rows),
-        next_words_table(rows),
-        orders_table(orders),
-        steps_table(orders),
-        figure1_table(figure1),
-        rate_limit_table(rows),
-    ]
-
-
 def rendered(project: Path) -> Outputs:
     """Return all that is made of the project's results.
 
@@ -82,7 +42,7 @@ def rendered(project: Path) -> Outputs:
     tables = all_tables(rows, figure1)
     outputs: Outputs = {}
     for table in tables:
-        absent = table.optional and not table.lines
+        absent = table.optional and not table.rows
         forms = (
             {} if absent else {"md": f"# {table.title}\n\n{table.markdown()}", "tex": table.latex(), "csv": table.csv()}
         )
@@ -135,7 +95,7 @@ def readme_part(rows: Mapping[str, Row], figure1: Figure1 | None) -> str:
             f"{spread.degrees} {'degree' if spread.degrees == 1 else 'degrees'} of freedom.\n"
         )
     figure = "" if figure1 is None else f"\n{comparison_text(figure1)}\n"
-    return f"{rows_text(rows)}\n{table.markdown() if table.lines else ''}{next_seed}{figure}"
+    return f"{rows_text(rows)}\n{table.markdown() if table.rows else ''}{next_seed}{figure}"
 
 
 def page_part(rows: Mapping[str, Row], figure1: Figure1 | None, tables: list[Table]) -> str:
@@ -149,7 +109,7 @@ def page_part(rows: Mapping[str, Row], figure1: Figure1 | None, tables: list[Tab
             parts.append(
                 f"![Figure 2](figures/figure2.png)\n\n{FIGURE_NOTE}" if epochs_by_training(rows) else "Not run."
             )
-        elif table.lines or not table.optional:
+        elif table.rows or not table.optional:
             parts += [f"### {table.title}\n\n{table.markdown()}", *([table.notes] if table.notes else [])]
     return "\n\n".join(part.strip("\n") for part in parts)
 

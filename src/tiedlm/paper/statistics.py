@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -23,18 +23,10 @@ RESAMPLES = 10_000
 @final
 @dataclass(frozen=True)
 class Sample:
-    """A figure of several runs of one recipe that differ in their seed.
-
-    Raises:
-        ArgumentError: no runs.
-    """
+    """A figure of several runs of one recipe that differ in their seed."""
 
     by_seed: dict[int, float]
     """Seed → figure, one or more."""
-
-    def __post_init__(self) -> None:
-        if not self.by_seed:
-            raise ArgumentError("A sample needs one run or more: a row without runs has no figure at all.")
 
     @property
     def n(self) -> int:
@@ -53,14 +45,15 @@ class Sample:
         """Return `mean ± sd`, or the mean alone of one run."""
         return f"{self.mean:.{digits}f}" + ("" if self.sd is None else f" ± {self.sd:.{digits}f}")
 
+    def minus(self, other: Sample) -> list[float]:
+        """Return the differences of the seeds that both have."""
+        return [value - other.by_seed[seed] for seed, value in self.by_seed.items() if seed in other.by_seed]
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Paired:
+
+class Paired(NamedTuple):
     """What the differences of two models over shared seeds come to."""
 
     n: int
-    """How many seeds both models have."""
     mean: float
     half_width: float | None
     """Half the width of the 95 % confidence interval around the mean; None with too few seeds."""
@@ -69,24 +62,18 @@ class Paired:
 
 
 def paired_t_test(differences: Sequence[float]) -> Paired:
-    """Return mean, 95 % confidence interval and two-sided p-value of paired differences.
+    """Return mean, 95 % confidence interval and two-sided p-value of one or more paired differences.
 
     t = mean / (sd / sqrt(n)) has Student's distribution with n - 1 degrees of freedom where the differences are normal
     with mean 0.
-
-    Raises:
-        ArgumentError: no differences.
     """
-    if not differences:
-        raise ArgumentError("A paired test needs one difference or more.")
     n, mean = len(differences), statistics.fmean(differences)
     if n < MIN_SEEDS:
-        return Paired(n=n, mean=mean, half_width=None, p=None)
+        return Paired(n, mean, None, None)
     error = statistics.stdev(differences) / math.sqrt(n)
     if error == 0:
-        return Paired(n=n, mean=mean, half_width=0.0, p=1.0 if mean == 0 else 0.0)
-    half_width = error * student_quantile(1 - CONFIDENCE, n - 1)
-    return Paired(n=n, mean=mean, half_width=half_width, p=student_p(mean / error, n - 1))
+        return Paired(n, mean, 0.0, 1.0 if mean == 0 else 0.0)
+    return Paired(n, mean, error * student_quantile(1 - CONFIDENCE, n - 1), student_p(mean / error, n - 1))
 
 
 def student_p(t: float, degrees: int) -> float:
@@ -115,9 +102,7 @@ def student_quantile(p: float, degrees: int) -> float:
     return high
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Spread:
+class Spread(NamedTuple):
     """The standard deviation s of log perplexity between seeds of one row, with its degrees of freedom f."""
 
     sd: float
@@ -133,8 +118,8 @@ class Spread:
 def pooled_sd(samples: Iterable[Sample]) -> Spread | None:
     """Return the spread between seeds, pooled over rows; None where no row has two seeds.
 
-    A row has few seeds, and the standard deviation of two or three says little; but rows differ little in it once it
-    is taken of log perplexity. With n_k seeds of row k and s_k the standard deviation of their logarithms,
+    The standard deviation of two or three seeds says little, but rows differ little in that of log perplexity. With
+    n_k seeds of row k and s_k the standard deviation of their logarithms,
 
         s^2 = sum_k (n_k - 1) s_k^2 / f,  f = sum_k (n_k - 1).
     """
@@ -142,13 +127,10 @@ def pooled_sd(samples: Iterable[Sample]) -> Spread | None:
     degrees = sum(len(row) - 1 for row in logs)
     if not degrees:
         return None
-    squares = sum((len(row) - 1) * statistics.variance(row) for row in logs)
-    return Spread(sd=math.sqrt(squares / degrees), degrees=degrees)
+    return Spread(math.sqrt(sum((len(row) - 1) * statistics.variance(row) for row in logs) / degrees), degrees)
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Ratio:
+class Ratio(NamedTuple):
     """A ratio and its interval of 95 %."""
 
     value: float
@@ -177,7 +159,7 @@ def block_bootstrap_ratio(numerator: Sequence[float], denominator: Sequence[floa
     counts = _block_counts(above.size)
     ratios = (counts * above).sum(1) / (counts * below).sum(1)
     low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).tolist()
-    return Ratio(value=float(above.sum() / below.sum()), low=low, high=high)
+    return Ratio(float(above.sum() / below.sum()), low, high)
 
 
 @cache

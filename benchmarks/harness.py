@@ -24,7 +24,7 @@ from torch import Tensor
 from tiedlm import CorpusConfig, RunConfig, prepare
 from tiedlm.data.sources import PTB
 from tiedlm.data.streams import Streams
-from tiedlm.locations import data_dir
+from tiedlm.files import data_dir
 from tiedlm.nn.model import LanguageModel
 from tiedlm.seeding import generator
 from tiedlm.training.start import describe

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tiedlm.locations import DATA_VARIABLE
+from tiedlm.files import DATA_VARIABLE
 
 PROJECT = Path(__file__).resolve().parents[1]
 

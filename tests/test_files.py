@@ -1,9 +1,9 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and where data, caches and runs live."""
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_a_block_that_fails_leaves_the_old_file_and_no_partial_one(tmp_path: Pat
     files.write_bytes(path, b"old")
 
     def cut() -> None:
-        with files.published(path) as partial:
+        with files.atomic_write(path) as partial:
             partial.write_bytes(b"new, but not whole")
             raise RuntimeError("cut")
 
@@ -34,18 +34,9 @@ def test_a_block_that_fails_leaves_the_old_file_and_no_partial_one(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    files.write_bytes(path, b"old")
-    with files.published(path) as partial:
-        partial.write_bytes(b"new")
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new"
-
-
 def test_two_threads_that_publish_one_file_write_no_common_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with ThreadPoolExecutor(1) as another, files.published(path) as partial:
+    with ThreadPoolExecutor(1) as another, files.atomic_write(path) as partial:
         partial.write_bytes(b"mine")
         another.submit(files.write_bytes, path, b"another's").result()
         assert path.read_bytes() == b"another's"
@@ -74,11 +65,6 @@ def test_a_file_name_that_is_not_utf8_survives_json(tmp_path: Path) -> None:
     assert files.read_json(tmp_path / "value.json") == {"train": name, "a": "é"}
 
 
-def test_the_sha256_of_a_json_value_is_that_of_its_content_alone() -> None:
-    assert files.json_sha256({"b": 1, "a": [2]}) == files.json_sha256({"a": [2], "b": 1})
-    assert files.json_sha256({"a": [2]}) == hashlib.sha256(b'{"a": [2]}').hexdigest()
-
-
 def test_json_round_trip_and_its_refusals(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
     files.write_json(path, {"b": [1, 2.5, None], "a": "é"})
@@ -94,14 +80,37 @@ def test_damaged_json_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"value\.json is not readable as JSON"):
         files.read_json(path)
+    with pytest.raises(RunError, match=r"other\.json is missing"):
+        files.read_json(tmp_path / "other.json")
 
 
-def test_missing_json_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"value\.json is missing"):
-        files.read_json(tmp_path / "value.json")
+@pytest.mark.parametrize(
+    ("variable", "function"),
+    [
+        (files.DATA_VARIABLE, files.data_dir),
+        (files.CACHE_VARIABLE, files.cache_dir),
+        (files.RUNS_VARIABLE, files.runs_dir),
+    ],
+)
+def test_environment_variables_decide(
+    variable: str, function: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "here"))
+    assert function() == tmp_path / "here"
+    monkeypatch.setenv(variable, "~/there")
+    assert function() == Path.home() / "there"
+    monkeypatch.setenv(variable, "~nobodyx/there")
+    assert function() == Path("~nobodyx/there")
 
 
-def test_sha256(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 3_000_000)
-    assert files.sha256(path) == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+@pytest.mark.parametrize("path", ["~lock.txt", "~nobodyx/runs", "a/~/b"])
+def test_a_path_that_names_no_home_stays(path: str) -> None:
+    assert files.expanded(path) == Path(path)
+
+
+def test_without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (files.DATA_VARIABLE, files.CACHE_VARIABLE, files.RUNS_VARIABLE):
+        monkeypatch.setenv(variable, "")  # empty counts as not set
+    assert files.runs_dir() == Path("runs")
+    assert files.cache_dir().name == "tiedlm"
+    assert files.data_dir() == files.cache_dir() / "data"

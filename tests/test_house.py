@@ -21,7 +21,7 @@ SOURCE = PROJECT / "src"
 
 # From the bottom to the top; a folder imports from itself and from those below it.
 ROWS = (
-    ("errors", "config", "files", "seeding", "locations", "derivatives"),
+    ("errors", "config", "files", "seeding"),
     ("native",),
     ("losses",),
     ("nn",),

@@ -11,6 +11,10 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TiedlmError(Exception):
@@ -64,6 +68,40 @@ def memory_errors_told(more: str = "") -> Iterator[None]:
             "streams or in shorter windows (--training.streams, --training.steps), or compute on a device that has "
             f"more memory (--device; of a training --runtime.device). {more}".rstrip()
         ) from error
+
+
+def refuse_double_backward(by: str, instead: str) -> None:
+    """Refuse a backward pass that autograd records (create_graph=True): its parts would count as constants.
+
+    Args:
+        by: what refuses, such as "the loss gives".
+        instead: what to use for it.
+    """
+    import torch  # here, as the command line's help loads none
+
+    if torch.is_grad_enabled():
+        raise ArgumentError(
+            f"A gradient of the gradient was asked for (create_graph=True), but {by} first derivatives only: use "
+            f"{instead}."
+        )
+
+
+def refuse_transforms(by: str, instead: str, *tensors: Tensor | None) -> None:
+    """Refuse a transform of torch.func, and tensors with a tangent: the derivative would be lost as 0."""
+    from torch.autograd import forward_ad
+
+    if in_transform() or any(forward_ad.unpack_dual(one).tangent is not None for one in tensors if one is not None):
+        raise ArgumentError(
+            f"Forward mode or a transform of torch.func (grad, jvp, jacrev, vmap ...) was asked for, but {by} "
+            f"derivatives by backward() and torch.autograd.grad only: use {instead}."
+        )
+
+
+def in_transform() -> bool:
+    """Return whether a transform of torch.func is active; `torch.compile` can trace the question."""
+    import torch
+
+    return torch._C._are_functorch_transforms_active()
 
 
 def suggestion(asked: str, allowed: Iterable[str]) -> str:

@@ -1,6 +1,13 @@
-"""Files that are either whole or absent: written under a temporary name, flushed to the disk, renamed.
+"""Files that are either whole or absent, and the folders where data, caches and runs live.
 
-A process killed at any instant leaves the old file or the new one, and perhaps a `*.partial` file that nobody reads.
+A file is written under a temporary name, flushed to the disk and renamed. A process killed at any instant leaves the
+old file or the new one, and perhaps a `*.partial` file that nobody reads.
+
+| folder | variable | without it |
+|---|---|---|
+| corpora as text | `TIEDLM_DATA_DIR` | `data` under the user's cache folder for tiedlm |
+| encoded corpora | `TIEDLM_CACHE_DIR` | the user's cache folder for tiedlm |
+| run folders | `TIEDLM_RUNS_DIR` | `runs` under the current folder |
 """
 
 from __future__ import annotations
@@ -23,10 +30,40 @@ from typing import Any, BinaryIO
 from tiedlm.errors import RunError
 
 PARTIAL = ".partial"
+DATA_VARIABLE = "TIEDLM_DATA_DIR"
+CACHE_VARIABLE = "TIEDLM_CACHE_DIR"
+RUNS_VARIABLE = "TIEDLM_RUNS_DIR"
+
+
+def cache_dir() -> Path:
+    """Return the folder for encoded corpora and other things that can be made again."""
+    from platformdirs import user_cache_path
+
+    return _from_environment(CACHE_VARIABLE) or user_cache_path("tiedlm")
+
+
+def data_dir() -> Path:
+    """Return the folder where corpora are looked for first and downloaded to."""
+    return _from_environment(DATA_VARIABLE) or cache_dir() / "data"
+
+
+def runs_dir() -> Path:
+    """Return the folder in which a training makes its run folder."""
+    return _from_environment(RUNS_VARIABLE) or Path("runs")
+
+
+def expanded(path: str) -> Path:
+    """Return a path with `~` or `~somebody` at its start as a home folder; where nobody is called so, it stays."""
+    return Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError there
+
+
+def _from_environment(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return expanded(value) if value else None
 
 
 @contextmanager
-def published(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, flush it and rename it to `path`.
 
     Its name has the system's number of the thread, which no other thread of any process has at the same time.
@@ -54,20 +91,21 @@ def disk_errors_as_run_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def temp_sibling(path: Path, what: str = "partial") -> Path:
-    """Return a name beside `path` that nothing has yet."""
-    return path.with_name(f"{path.name}.{what}-{uuid.uuid4().hex}")
+def temp_sibling(path: Path) -> Path:
+    """Return a name beside `path` that nothing has yet, for a folder while it is made."""
+    return path.with_name(f"{path.name}{PARTIAL}-{uuid.uuid4().hex}")
 
 
-def is_partial_folder(path: Path) -> bool:
-    """Return whether a folder is one that `temp_sibling` names while it is made; no other has such a name."""
-    return re.search(r"\.partial-[0-9a-f]{32}$", path.name) is not None and path.is_dir() and not path.is_symlink()
+def is_temp(path: Path) -> bool:
+    """Return whether a file or folder has a name of those that are written to first; nobody reads them."""
+    return re.search(rf"{PARTIAL}(-[0-9a-f]{{32}})?$", path.name) is not None
 
 
 def remove_partial_folders(path: Path) -> None:
     """Delete what killed processes left of making this very folder."""
     for folder in path.parent.iterdir():
-        if folder.name.startswith(f"{path.name}.partial-") and is_partial_folder(folder):
+        left = folder.name.startswith(f"{path.name}{PARTIAL}-") and is_temp(folder)
+        if left and folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -81,8 +119,8 @@ def flush(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Publish `content` as the file `path`."""
-    with published(path) as partial:
+    """Write `content` as the file `path`, whole or not at all."""
+    with atomic_write(path) as partial:
         partial.unlink(missing_ok=True)  # whatever has this name, nothing is written through it
         with open_regular(partial, "xb") as file:
             file.write(content)
@@ -123,7 +161,7 @@ def json_bytes(value: Any, *, sort_keys: bool = True) -> bytes:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Publish `value` as `json_bytes` writes it."""
+    """Write `value` as `json_bytes` gives it."""
     write_bytes(path, json_bytes(value))
 
 
@@ -148,34 +186,23 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_temp(path: Path) -> bool:
-    """Return whether a file or folder is one that `published` or `replace_dir` writes to first; nobody reads those."""
-    return re.search(rf"{PARTIAL}(-[0-9a-f]{{32}})?$", path.name) is not None
-
-
 def replace_dir(target: Path, contents: Mapping[str, bytes]) -> None:
-    """Make the folder `target` of the files `contents`, in place of the folder that is there, in one step.
+    """Make the folder `target` of `contents`, relative name → content of each file, in one step.
 
-    The files are written to a folder beside it and flushed; then the two folders change their names in one call of the
-    system (`renameat2` on Linux), so that a process killed at any instant leaves the old folder or the new one. Where
-    the system or the file system has no such call, the old folder is moved aside first.
-
-    Args:
-        target: the folder.
-        contents: relative name → content of each file.
+    The files are written to a folder beside it and flushed; then that folder and the one that is there change their
+    names in one call of the system (`renameat2` on Linux), so that a process killed at any instant leaves the old
+    folder or the new one. Where the system or the file system has no such call, the old folder is moved aside first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f"{target.name}{PARTIAL}-*"):
-        if is_temp(left):
-            shutil.rmtree(left, ignore_errors=True)
-    aside = target.with_name(f"{target.name}{PARTIAL}-{uuid.uuid4().hex}")
+    remove_partial_folders(target)
+    aside = temp_sibling(target)
     try:
         for name, content in contents.items():
             write_bytes(aside / name, content)
         if not target.exists():
             os.replace(aside, target)
         elif not _exchange(aside, target):
-            old = target.with_name(f"{target.name}{PARTIAL}-{uuid.uuid4().hex}")
+            old = temp_sibling(target)
             os.replace(target, old)
             os.replace(aside, target)
             shutil.rmtree(old, ignore_errors=True)

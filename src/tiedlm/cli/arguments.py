@@ -25,8 +25,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, ConfigError, printable
-from tiedlm.files import read_json
-from tiedlm.locations import expanded
+from tiedlm.files import expanded, read_json
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.training.jobs import parse_seeds

@@ -15,13 +15,12 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from tiedlm import locations
+from tiedlm import files
 from tiedlm.cli.arguments import NO_DEFAULT, Directory, Switch, parse
 from tiedlm.cli.output import print_json, print_table, print_values, say
 from tiedlm.config import to_json
 from tiedlm.data.sources import CORPUS_NAMES, CorpusConfig
 from tiedlm.errors import ConfigError
-from tiedlm.files import sha256
 from tiedlm.recipes import recipe, recipe_names
 
 PACKAGES = ("torch", "numpy", "safetensors", "tyro", "rich", "pooch", "platformdirs", "filelock")
@@ -219,11 +218,11 @@ def folders(data_dir: Path | None) -> list[Folder]:
     def set_by(variable: str) -> str:
         return variable if os.environ.get(variable) else f"default; {variable} sets it"
 
-    data = "--data-dir" if data_dir else set_by(locations.DATA_VARIABLE)
+    data = "--data-dir" if data_dir else set_by(files.DATA_VARIABLE)
     return [
-        Folder("data", data_dir or locations.data_dir(), data),
-        Folder("cache", locations.cache_dir(), set_by(locations.CACHE_VARIABLE)),
-        Folder("runs", locations.runs_dir(), set_by(locations.RUNS_VARIABLE)),
+        Folder("data", data_dir or files.data_dir(), data),
+        Folder("cache", files.cache_dir(), set_by(files.CACHE_VARIABLE)),
+        Folder("runs", files.runs_dir(), set_by(files.RUNS_VARIABLE)),
     ]
 
 
@@ -231,12 +230,12 @@ def corpora(data_dir: Path | None) -> dict[str, str]:
     """Return the state of every corpus that has a name of its own."""
     from tiedlm.data.sources import SOURCES
 
-    data, result = data_dir or locations.data_dir(), {}
+    data, result = data_dir or files.data_dir(), {}
     for name, source in SOURCES.items():
         states = set()
         for file in source.files.values():
             path = next((data / name for name in file.names if (data / name).is_file()), None)
-            states.add("missing" if path is None else "found" if sha256(path) == file.sha256 else "other")
+            states.add("missing" if path is None else "found" if files.sha256(path) == file.sha256 else "other")
         if "other" in states:
             result[name] = "found, but a file is not as published"
         elif "missing" in states:
@@ -244,6 +243,6 @@ def corpora(data_dir: Path | None) -> dict[str, str]:
         else:
             result[name] = "found, as published"
     for name in ("builtin", "synthetic"):
-        made = sorted(path.name for path in locations.cache_dir().glob(f"{name}-v*") if path.is_dir())
+        made = sorted(path.name for path in files.cache_dir().glob(f"{name}-v*") if path.is_dir())
         result[name] = f"made: {', '.join(made)}" if made else "made when needed"
     return result

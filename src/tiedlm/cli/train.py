@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from tiedlm import locations
+from tiedlm import files
 from tiedlm.cli.arguments import (
     Directory,
     Integer,
@@ -276,7 +276,7 @@ def run_config(run: Path) -> RunConfig:
 
 def default_run_dir(config: RunConfig, *, second: bool) -> Path:
     """Return the run folder of a training for which none was named: by recipe and seed, in the folder for runs."""
-    return locations.runs_dir() / f"{config.recipe}-seed-{config.seed}{'-second' if second else ''}"
+    return files.runs_dir() / f"{config.recipe}-seed-{config.seed}{'-second' if second else ''}"
 
 
 def default_longer_run(run: Path, epochs: int) -> Path:

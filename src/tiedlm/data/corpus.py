@@ -19,7 +19,7 @@ from typing import Any, final
 import numpy as np
 from filelock import FileLock
 
-from tiedlm import files, locations
+from tiedlm import files
 from tiedlm.data import builtin, synthetic
 from tiedlm.data.download import find_or_fetch
 from tiedlm.data.sources import HALVES, SPLITS, CorpusConfig, Source, source_of
@@ -84,8 +84,8 @@ def prepare(
 
     Args:
         config: which corpus.
-        data_dir: the data folder; by default `locations.data_dir()`.
-        cache_dir: the cache folder; by default `locations.cache_dir()`.
+        data_dir: the data folder; by default `files.data_dir()`.
+        cache_dir: the cache folder; by default `files.cache_dir()`.
         progress: called with one line at each step that takes time, and for damaged files that are made again; by
             default these lines are logged, the latter as warnings.
 
@@ -93,20 +93,20 @@ def prepare(
         CorpusError: a text that is missing, not as published, or unusable; a download that failed; no room.
         ConfigError: a data folder for a corpus that has no use for one.
     """
-    cache = cache_dir or locations.cache_dir()
+    cache = cache_dir or files.cache_dir()
     tell, on_damage = progress or _logger.info, progress or _logger.warning
     source = source_of(config.name)
     if source is not None:
         if data_dir is not None and not data_dir.is_dir():
             raise CorpusError(f"The data folder {data_dir} does not exist. Check the path, or make the folder first.")
-        texts = find_or_fetch(source, data_dir or locations.data_dir(), tell)
+        texts = find_or_fetch(source, data_dir or files.data_dir(), tell)
         origin = {"title": source.title, "licence": source.licence}
     elif data_dir is not None:
         raise ConfigError(
             f"--data-dir has no effect on the corpus {config.name!r}, which needs no data folder. Leave it out."
         )
     elif config.name == "text":
-        texts, origin = {split: locations.expanded(getattr(config, split)) for split in SPLITS}, {}
+        texts, origin = {split: files.expanded(getattr(config, split)) for split in SPLITS}, {}
     else:
         texts, origin = _build(config.name, cache, tell, on_damage)
 
@@ -219,7 +219,7 @@ def cached_dir(folder: Path, build: Callable[[Path], dict[str, Any]], on_damage:
     except OSError as error:
         raise CorpusError(
             f"The folder {folder} cannot be made or read: {error.strerror or error}. "
-            f"Make room there, or set {locations.CACHE_VARIABLE} to another folder."
+            f"Make room there, or set {files.CACHE_VARIABLE} to another folder."
         ) from error
 
 

@@ -15,7 +15,7 @@ from tiedlm import files
 from tiedlm.data.sources import Source, SourceFile
 from tiedlm.data.text import check_file, text_sha256
 from tiedlm.errors import CorpusError
-from tiedlm.locations import DATA_VARIABLE
+from tiedlm.files import DATA_VARIABLE
 
 TIMEOUT_SECONDS = 30
 """Longest silence of the server."""

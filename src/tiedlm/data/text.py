@@ -284,7 +284,7 @@ def write_ids(path: Path, vocabulary: Vocabulary, target: Path) -> SplitCounts:
     dtype, unknown_id = np.dtype("<u2" if len(vocabulary) <= 1 << 16 else "<u4"), vocabulary.unknown_id
     id_of = {word.encode(): number for word, number in vocabulary.id_of.items()}
     total, unknown, total_lines = 0, 0, 0
-    with files.published(target) as partial, partial.open("wb") as file:
+    with files.atomic_write(target) as partial, partial.open("wb") as file:
         _write_header(file, dtype, 0)
         for words, lines in read_chunks(path):
             ids = np.fromiter(map(id_of.get, words, repeat(unknown_id)), dtype=dtype, count=len(words))

@@ -14,8 +14,7 @@ from typing import Literal, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from tiedlm.derivatives import in_transform, refuse_transforms
-from tiedlm.errors import ArgumentError, suggestion
+from tiedlm.errors import ArgumentError, in_transform, refuse_transforms, suggestion
 from tiedlm.losses.chunked import LossInputs, check_values
 from tiedlm.losses.functional import LossTerms, linear_token_terms, reduce_terms, token_terms
 from tiedlm.losses.operator import augmented_loss

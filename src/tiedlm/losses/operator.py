@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
-from tiedlm.derivatives import refuse_double_backward, refuse_transforms
+from tiedlm.errors import refuse_double_backward, refuse_transforms
 from tiedlm.losses.chunked import Grads, LossInputs, loss_and_grads, recompute_grads
 
 DIFFERENTIABLE = ("features", "classifier", "table", "bias")

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import torch
 from torch import Tensor
 
-from tiedlm.derivatives import refuse_double_backward, refuse_transforms
-from tiedlm.errors import ArgumentError
+from tiedlm.errors import ArgumentError, refuse_double_backward, refuse_transforms
 from tiedlm.losses.augmented import LossKeywords, LossOptions, centered, prepare
 from tiedlm.losses.chunked import LossInputs, check_values, loss_and_grads, recompute_grads
 from tiedlm.losses.functional import LossTerms

@@ -28,8 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiedlm.files import PARTIAL, flush, sha256
-from tiedlm.locations import cache_dir
+from tiedlm.files import PARTIAL, cache_dir, flush, sha256
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast, final
 import torch
 from torch import Tensor, nn
 
-from tiedlm.derivatives import refuse_double_backward, refuse_transforms
+from tiedlm.errors import refuse_double_backward, refuse_transforms
 from tiedlm.native.build import call_native
 from tiedlm.nn.cells import MAX_LANES, NATIVE_TYPES, check_cell, check_native, matmul_dtype_of, select_form
 from tiedlm.nn.dropout import apply_mask

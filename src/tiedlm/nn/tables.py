@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tiedlm.derivatives import refuse_double_backward
+from tiedlm.errors import refuse_double_backward
 
 
 class WordTables(nn.Module, ABC):

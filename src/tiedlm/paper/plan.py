@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from tiedlm import locations
+from tiedlm import files
 from tiedlm.data.sources import source_of, training_words
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.nn.config import LSTMConfig, RHNConfig
@@ -303,7 +303,7 @@ def trainings(lacking: Iterable[Missing]) -> list[Training]:
 
 def _training(lacking: Missing, training: int) -> Training:
     config = replace(recipe(lacking.recipe), seed=lacking.seed)
-    first = locations.runs_dir() / f"{config.recipe}-seed-{config.seed}"
+    first = files.runs_dir() / f"{config.recipe}-seed-{config.seed}"
     run_dir, done = first if training == 1 else first.with_name(f"{first.name}-second"), 0.0
     if run_dir.exists():
         folder = RunFolder.open(run_dir)

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from tiedlm import locations
+from tiedlm import files
 from tiedlm.config import to_json
 from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.sources import CorpusConfig
@@ -436,7 +436,7 @@ def run_missing(
     if not runs:
         raise ArgumentError("Figure 1 needs one run or more of each point.")
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
-    states = locations.runs_dir() / f".{FOLDER}"
+    states = files.runs_dir() / f".{FOLDER}"
     with disk_errors_as_run_errors(states):
         states.mkdir(parents=True, exist_ok=True)
 

@@ -40,7 +40,7 @@ class Job:
     start_from: Path | None = None
     """Run folder whose weights to start from: a second training. Where another job trains it, this one waits."""
     data_dir: Path | None = None
-    """Folder with corpora; None looks where `tiedlm.locations` says."""
+    """Folder with corpora; None looks where `tiedlm.files` says."""
     after: tuple[str, ...] = ()
     """Arguments of a `tiedlm` command that runs once the training is finished, as in ("publish", "runs/a"). It runs
     whenever the job is launched, so it has to be one that may be repeated."""

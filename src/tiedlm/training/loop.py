@@ -57,7 +57,7 @@ def train(
         config: everything the result depends on.
         run_dir: the run folder to make; it must not exist yet.
         start_from: a run folder whose weights to start from, instead of random ones (a second training).
-        data_dir: folder with corpora; None looks where `tiedlm.locations` says.
+        data_dir: folder with corpora; None looks where `tiedlm.files` says.
         cache_dir: folder for encoded corpora; None likewise.
         display: where to report to; None prints plain lines.
         ranks: the processes that train together; all call this with the same arguments and see the same folders.

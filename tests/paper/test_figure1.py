@@ -67,7 +67,7 @@ def test_records_become_points_with_what_is_missing(tmp_path: Path) -> None:
     assert summary_text(None).startswith("Figure 1: not run")
     add_figure1(tmp_path, runs=2, without=[(Setting(10.0, 0.5), 1), (Setting(5.0, 1.0), 0), (Setting(5.0, 1.0), 1)])
     figure1 = outcomes(tmp_path)
-    assert (figure1.words, figure1.units, figure1.runs, figure1.total) == (3300, 300, (0, 1), 18)
+    assert (figure1.words, figure1.units, figure1.runs) == (3300, 300, (0, 1))
     assert figure1.chance == pytest.approx((1 - 300 / 3300) ** 0.5)
     assert figure1.missing() == {Setting(10.0, 0.5): [1], Setting(5.0, 1.0): [0, 1]}
     assert [point.distances and point.distances.n for point in figure1.panels["beta"]] == [2, 2, 1, 2, 2]

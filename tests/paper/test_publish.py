@@ -28,9 +28,9 @@ from tiedlm.evaluation.next_words import next_words
 from tiedlm.files import replace_dir
 from tiedlm.paper import publish as module
 from tiedlm.paper import results as results_module
-from tiedlm.paper.publish import measure, publish, repeat_commands
+from tiedlm.paper.publish import check_result, measure, publish, repeat_commands
 from tiedlm.paper.published import FREQUENT_WORDS, PREDICTIONS
-from tiedlm.paper.results import NEAR, TARGET, check_result, read_result
+from tiedlm.paper.results import NEAR, TARGET, read_result
 from tiedlm.runs.config import RuntimeConfig
 from tiedlm.runs.folder import RunFolder, Session
 from tiedlm.runs.load import load_run
@@ -284,10 +284,10 @@ def test_what_the_training_itself_leaves_is_measured_and_published(
     words = result.scores["test"].words
     assert sum(blocks["the, everywhere"].counts) == sum(blocks[NEAR].counts) == words
     assert 0 < sum(blocks["the"].counts) < words
-    assert list(result.analysis.next_words) == [known.phrase for known in PREDICTIONS]
+    assert [each.context for each in result.analysis.next_words] == [known.phrase for known in PREDICTIONS]
     run, phrase = load_run(second.path), PREDICTIONS[0].phrase
     expected = next_words(run.model, run.vocabulary, phrase.split(), 10)
-    assert result.analysis.next_words[phrase] == tuple((word, round(p, 7)) for word, p in expected)
+    assert result.analysis.next_words_after(phrase) == tuple((word, round(p, 7)) for word, p in expected)
     assert measure(second.path)["next_words"][0]["unknown"]
     assert os.listdir(tmp_path / "results" / config.recipe) == [f"seed-{config.seed}"]
 

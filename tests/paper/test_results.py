@@ -16,7 +16,8 @@ import pytest
 from support.published_results import add_figure1, add_group, add_result, edit, move_to, reseal
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.paper.figure1 import read_outcomes
-from tiedlm.paper.results import Conditions, check_result, read_result, read_rows
+from tiedlm.paper.publish import check_result
+from tiedlm.paper.results import Conditions, Parent, read_result, read_rows
 from tiedlm.paper.tables import all_tables
 from tiedlm.recipes import recipe
 
@@ -46,7 +47,7 @@ def test_a_result_is_what_was_written(results: Path) -> None:
     assert (result.config, result.trainings) == (recipe(NAME), 2)
     assert [each.scores["test"].perplexity for each in result.trainings_in_order()] == pytest.approx([88.0, 85.0])
     assert result.first is not None
-    assert result.parent == (NAME, 0, result.first.weights_sha256)
+    assert result.parent == Parent(NAME, 0, result.first.weights_sha256)
     assert result.valid_by_epoch[-1] == pytest.approx(90.0, abs=0.01)
     assert result.seconds == {Conditions(machine="a processor", precision="float32", threads=1): [90.0] * 40}
 
@@ -117,9 +118,8 @@ def test_a_file_that_is_not_listed_is_refused(results: Path) -> None:
         ({"format": "other"}, "format must be 'tiedlm-result'"),
         ({"version": 1}, r"of version 1, but this tiedlm reads version 2"),
         ({"version": 3}, "of version 3"),
-        ({"trainings": 2}, "trainings is 2"),
-        ({"trainings": "1"}, "trainings must be a whole number, but is '1'"),
-        ({"commands": None}, "commands must be a list"),
+        ({"commands": None}, "commands must be a list, but is 'None'"),
+        ({"commands": [1]}, r"commands\[0\] must be a text"),
         ({"weights_sha256": 5}, "weights_sha256 must be a text"),
     ],
 )
@@ -153,10 +153,10 @@ FIELDS: list[tuple[str, Any, str]] = [
     ("config.json", lambda v: v.pop("loss"), r"config\.json is not the config of a run"),
     ("config.json", lambda v: v["training"].update(epochs=39), r"metrics\.jsonl must have each of 39 epochs"),
     ("analysis.json", lambda v: v.update(format=7), "must be of format 1, but is of 7"),
-    ("analysis.json", lambda v: v["blocks"]["a"]["sums"].pop(), r"analysis\.json has no usable"),
-    ("analysis.json", lambda v: v["blocks"]["a"]["counts"].__setitem__(0, 1.5), "no usable"),
-    ("analysis.json", lambda v: v["next_words"][0].update(next=[["the"]]), "no usable"),
-    ("analysis.json", lambda v: v["next_words"].append(3), "no usable"),
+    ("analysis.json", lambda v: v["blocks"]["a"]["sums"].pop(), r"analysis\.json: blocks\.a\.sums and counts must be"),
+    ("analysis.json", lambda v: v["blocks"]["a"]["counts"].__setitem__(0, 1.5), r"counts\[0\] must be a whole number"),
+    ("analysis.json", lambda v: v["next_words"][0].update(next=[["the"]]), r"next_words\[0\]\.next\[0\] must have 2"),
+    ("analysis.json", lambda v: v["next_words"].append(3), r"next_words\[4\] must be an object"),
 ]
 
 
@@ -215,11 +215,7 @@ CONTRADICTIONS: list[tuple[str, Any, str]] = [
     ("environment.json", lambda v: v.update(parent={"recipe": NAME, "seed": 1, "weights_sha256": "x"}), "started from"),
     ("analysis.json", lambda v: v.update(split="valid"), "is of valid under"),
     ("analysis.json", lambda v: v["score"].update(nll_nats=1e5), "but the scores are"),
-    ("analysis.json", lambda v: v["blocks"]["a"].update(sums=[1.0], counts=[9]), "different numbers of blocks"),
-    ("analysis.json", lambda v: v["blocks"]["a"]["counts"].__setitem__(0, 10**6), "more words than the text has"),
     ("analysis.json", lambda v: v["blocks"]["a"]["sums"].__setitem__(0, 1e5), "not sums of probabilities"),
-    ("analysis.json", lambda v: v["probability"]["a"].update(mean=0.5), "its sums over blocks say otherwise"),
-    ("analysis.json", lambda v: v["next_words"][0]["next"].reverse(), "do not fall"),
 ]
 
 

@@ -16,7 +16,7 @@ import hashlib
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
@@ -25,7 +25,7 @@ from tiedlm.config import to_json
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.files import write_json
 from tiedlm.paper.published import FIGURE_1_POINTS
-from tiedlm.paper.results import PROVENANCE, checksum, get_field, parse_json, read_file, read_verified
+from tiedlm.paper.results import PROVENANCE, checksum, get_field, parse_object, read_file, read_verified
 from tiedlm.paper.statistics import Sample
 
 if TYPE_CHECKING:
@@ -187,9 +187,7 @@ GRID = tuple(dict.fromkeys(setting for panel in PANELS.values() for setting in p
 """Every point once; tau = 10 with beta = 1 is in both panels."""
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """What is read of the record of a finished run."""
 
     distance: float
@@ -237,19 +235,19 @@ class Figure1:
         """Return the distance of two random d-dimensional subspaces of R^V: sqrt(1 - d/V)."""
         return math.sqrt(1 - self.units / self.words)
 
-    @property
-    def total(self) -> int:
-        """Return how many runs both panels are made of; a point that is in both is measured once."""
-        return len(self.runs) * len(GRID)
-
     def missing(self) -> dict[Setting, list[int]]:
         """Return point → the numbers of the runs that are not finished, of points that lack some."""
-        points = {Setting(point.tau, point.beta): point for panel in self.panels.values() for point in panel}
-        runs = {
-            setting: [run for run in self.runs if point.distances is None or run not in point.distances.by_seed]
-            for setting, point in points.items()
-        }
-        return {setting: numbers for setting, numbers in runs.items() if numbers}
+        missing = {}
+        for point in (point for panel in self.panels.values() for point in panel):
+            finished = {} if point.distances is None else point.distances.by_seed
+            if runs := [run for run in self.runs if run not in finished]:
+                missing[Setting(point.tau, point.beta)] = runs
+        return missing
+
+    def counted(self) -> str:
+        """Return how much of the figure there is; a point that is in both panels is measured once."""
+        total = len(self.runs) * len(GRID)
+        return f"Figure 1: {total - sum(map(len, self.missing().values()))} of {total} runs."
 
 
 def read_outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1 | None:
@@ -261,8 +259,9 @@ def read_outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1 |
     folder = results / FOLDER
     if not (folder / PROVENANCE).exists() and not any((folder / "runs").glob("*.json")):
         return None
-    _, contents = read_verified(folder, FORMAT, VERSION)
-    records = dict(_record(folder, folder / name, content, training) for name, content in contents.items())
+    contents = read_verified(folder, FORMAT, VERSION)
+    listed = {folder / name: content for name, content in contents.items() if name != PROVENANCE}
+    records = dict(_record(folder, path, content, training) for path, content in listed.items())
     if not records:
         return None
     words = {run: record.words for (_, run), record in records.items()}
@@ -289,7 +288,7 @@ def read_records(folder: Path, training: TheoryConfig) -> Records:
     Raises:
         RunError: a record is damaged, or of another training.
     """
-    paths = sorted((folder / "runs").glob("*.json"))
+    paths = (folder / "runs").glob("*.json")
     return dict(sorted(_record(folder, path, read_file(path), training) for path in paths))
 
 
@@ -315,14 +314,14 @@ def write_provenance(folder: Path, training: TheoryConfig) -> None:
 
 def _record(folder: Path, path: Path, content: bytes, training: TheoryConfig) -> tuple[tuple[Setting, int], Record]:
     """Return the place in the grid and the figures of a run, checked."""
-    value = parse_json(path, content)
+    value = parse_object(path, content)
     number = re.search(r"-run-(\d{1,9})\.json$", path.name)
     run = int(number[1]) if number else -1
     setting = next((one for one in GRID if record_path(folder, one, run) == path), None)
     if setting is None:
         raise RunError(f"{path} is not the record of a run of Figure 1: no run has that name. Move it away.")
     for name, expected in {"format": RECORD_FORMAT, "config": to_json(setting.config(training)), "run": run}.items():
-        if get_field(path, value, name, type(expected)) != expected:
+        if value.get(name) != expected:
             raise RunError(
                 f"{path} is of another training than Figure 1's as it is now: its {name} should be {expected}. Nothing "
                 "was overwritten. Move the folder away to train the figure again."
@@ -333,22 +332,19 @@ def _record(folder: Path, path: Path, content: bytes, training: TheoryConfig) ->
             f"{path} has the distance {distance} and {words} words, which no run has. Move it away to repeat it."
         )
     seconds = get_field(path, value, "seconds", float)
-    digest = hashlib.sha256(content).hexdigest()
-    return (setting, run), Record(distance=distance, words=words, seconds=seconds, sha256=digest)
+    return (setting, run), Record(distance, words, seconds, hashlib.sha256(content).hexdigest())
 
 
 def summary_text(figure1: Figure1 | None) -> str:
     """Return in a sentence or two how much of the figure there is, and how to get the rest."""
     if figure1 is None:
         return "Figure 1: not run. `tiedlm reproduce figure1` runs it."
-    text, missing = _counted(figure1), figure1.missing()
-    if not missing:
-        return text
     settings_by_runs: dict[str, list[Setting]] = {}
-    for setting, runs in missing.items():
+    for setting, runs in figure1.missing().items():
         settings_by_runs.setdefault(" ".join(map(str, runs)), []).append(setting)
     listed = "; ".join(f"runs {runs} of {_points(settings)}" for runs, settings in settings_by_runs.items())
-    return f"{text} Missing: {listed}. `tiedlm reproduce figure1` goes on with it."
+    missing = f" Missing: {listed}. `tiedlm reproduce figure1` goes on with it." if listed else ""
+    return figure1.counted() + missing
 
 
 def _points(settings: Sequence[Setting]) -> str:
@@ -358,18 +354,11 @@ def _points(settings: Sequence[Setting]) -> str:
 
 def comparison_text(figure1: Figure1) -> str:
     """Return in two sentences how much of the figure there is, and ours at the points of which the paper tells."""
-    compared = "; ".join(_compared(figure1))
+    compared = "; ".join(
+        f"{point.distances.text(3)} at β = {point.beta:g}, τ = {point.tau:g} ({paper})"
+        for name, panel in figure1.panels.items()
+        for point in panel
+        if point.distances is not None and (paper := point.paper(name)) is not None
+    )
     distances = f" Distance between the spans of both tables, in brackets the paper's: {compared}." if compared else ""
-    return f"{_counted(figure1)}{distances} Chance is {figure1.chance:.3f}."
-
-
-def _compared(figure1: Figure1) -> Iterable[str]:
-    for name, panel in figure1.panels.items():
-        for point in panel:
-            if point.distances is not None and (paper := point.paper(name)) is not None:
-                yield f"{point.distances.text(3)} at β = {point.beta:g}, τ = {point.tau:g} ({paper})"
-
-
-def _counted(figure1: Figure1) -> str:
-    left = sum(map(len, figure1.missing().values()))
-    return f"Figure 1: {figure1.total - left} of {figure1.total} runs."
+    return f"{figure1.counted()}{distances} Chance is {figure1.chance:.3f}."

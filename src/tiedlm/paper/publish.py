@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tiedlm.config import differing, to_json
+from tiedlm.data.sources import source_of
 from tiedlm.errors import RunError
 from tiedlm.files import disk_errors_as_run_errors, json_bytes, replace_dir
+from tiedlm.paper import results as layout
 from tiedlm.paper.published import PREDICTIONS
 from tiedlm.paper.results import (
     ANALYSIS,
-    ANALYSIS_FORMAT,
-    CONFIG,
-    ENVIRONMENT,
     FILES,
     FIRST_TRAINING,
-    FORMAT,
-    METRICS,
     NEAR,
+    NOT_USED,
     PROVENANCE,
-    SCORES,
     SPLITS,
-    VERSION,
+    Parent,
     Result,
     check_is_recipe,
-    check_result,
     checksum,
     parse_result,
     read_result,
@@ -44,6 +41,8 @@ NEIGHBOURS, NEXT_WORDS = 10, 10
 """Words that count as near to a word; words that are published after a phrase, as in the paper."""
 DIGITS = 7
 """Decimals of a block's sum: below its error by rounding in float32, and nothing that any figure shows."""
+SAME_TEXT = 1e-4
+"""How far two passes over one text may differ in its nats (relative)."""
 
 
 def publish(
@@ -87,43 +86,40 @@ def publish(
                 f"{target} holds the result of another run already. Nothing was changed. Give --replace to put this "
                 "one in its place, or another folder with --results."
             )
-    contents = _contents(folder, existing, data_dir, device)
+    contents, _ = _made(folder, existing, data_dir, device)
     with disk_errors_as_run_errors(target):
         replace_dir(target, contents)
     return target
 
 
-def _contents(
+def _made(
     folder: RunFolder, existing: Mapping[str, Result], data_dir: Path | None, device: str
-) -> dict[str, bytes]:
-    """Return name → content of a run's result, checked, the first training's files included.
+) -> tuple[dict[str, bytes], Result]:
+    """Return name → content of a run's result, the first training's files included, and the result itself, checked.
 
     Args:
         folder: the run.
         existing: sha256 of the weights → published results that a first training can be copied from.
         data_dir, device: to measure the weights with.
     """
-    config, analysis = _recipe_config(folder), measure(folder.path, data_dir, device)
+    config, analysis, environment = _recipe_config(folder), measure(folder.path, data_dir, device), folder.environment()
+    records = [record for record in folder.journal() if record["event"] not in OMITTED_EVENTS]
     try:
-        environment = folder.environment()
-        parent = environment["parent"]
-        records = [record for record in folder.journal() if record["event"] not in OMITTED_EVENTS]
-        inner = {} if parent is None else _first_training(folder, parent, existing, data_dir, device)
-        first = json.loads(inner[PROVENANCE]) if inner else None
-        files = {
-            CONFIG: json_bytes(to_json(folder.config(session=0))),
-            ENVIRONMENT: json_bytes(_without_paths(environment)),
-            METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records),
-            SCORES: json_bytes(folder.scores()),
+        inner, first = _first_training(folder, environment["parent"], existing, data_dir, device)
+        corpus = environment["corpus"]
+        contents = {
+            layout.CONFIG: json_bytes(to_json(config)),
+            layout.ENVIRONMENT: json_bytes(_without_paths(environment)),
+            layout.METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records),
+            layout.SCORES: json_bytes(folder.scores()),
             ANALYSIS: json_bytes(analysis),
             **{f"{FIRST_TRAINING}/{name}": content for name, content in inner.items()},
         }
-        corpus = environment["corpus"]
         listed = [*FILES, *([f"{FIRST_TRAINING}/{PROVENANCE}"] if inner else [])]
         provenance = {
-            "format": FORMAT,
-            "version": VERSION,
-            "trainings": 1 if first is None else first["trainings"] + 1,
+            "format": layout.FORMAT,
+            "version": layout.VERSION,
+            "trainings": 1 if first is None else first.trainings + 1,
             "weights_sha256": _weights_sha256(folder),
             "texts_sha256": {split: entry["text_sha256"] for split, entry in corpus["splits"].items()},
             "vocabulary_sha256": corpus["vocabulary"]["sha256"],
@@ -131,36 +127,33 @@ def _contents(
             "device": environment["device"],
             "processor": environment["processor"],
             "training_seconds": sum(record["seconds"] for record in records if record["event"] == "epoch"),
-            "commands": repeat_commands(config, environment, [] if first is None else first["commands"]),
-            "files": {name: hashlib.sha256(files[name]).hexdigest() for name in listed},
+            "commands": repeat_commands(config, environment, [] if first is None else first.commands),
+            "files": {name: hashlib.sha256(contents[name]).hexdigest() for name in listed},
         }
-        provenance["checksum"] = checksum(provenance)
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{folder.path} has no field {error}, which a result needs. It was written by another version of tiedlm; "
             "train it again."
         ) from error
-    contents = {**files, PROVENANCE: json_bytes(provenance)}
-    check_result(_parsed(folder.path, contents))
-    return contents
-
-
-def _parsed(path: Path, contents: Mapping[str, bytes], prefix: str = "") -> Result:
-    """Return the result that will be read from these files."""
-    inner = f"{prefix}{FIRST_TRAINING}/"
-    first = _parsed(path, contents, inner) if f"{inner}{PROVENANCE}" in contents else None
-    provenance = json.loads(contents[prefix + PROVENANCE])
-    return parse_result(path, provenance, {name: contents[prefix + name] for name in FILES}, first)
+    contents[PROVENANCE] = json_bytes(provenance | {"checksum": checksum(provenance)})
+    result = parse_result(folder.path, contents, first)
+    check_result(result)
+    return contents, result
 
 
 def _first_training(
-    folder: RunFolder, parent: dict[str, Any], existing: Mapping[str, Result], data_dir: Path | None, device: str
-) -> dict[str, bytes]:
-    """Return the files of the first training's result: those that are published, or made from its run folder."""
-    published = existing.get(parent["weights_sha256"])
-    if published is not None:
-        paths = (path for path in published.path.rglob("*") if path.is_file())
-        return {path.relative_to(published.path).as_posix(): path.read_bytes() for path in paths}
+    folder: RunFolder,
+    parent: dict[str, Any] | None,
+    existing: Mapping[str, Result],
+    data_dir: Path | None,
+    device: str,
+) -> tuple[dict[str, bytes], Result | None]:
+    """Return the first training's files, those that are published or made from its run folder, and its result."""
+    if parent is None:
+        return {}, None
+    if (first := existing.get(parent["weights_sha256"])) is not None:
+        paths = (path for path in first.path.rglob("*") if path.is_file())
+        return {path.relative_to(first.path).as_posix(): path.read_bytes() for path in paths}, first
     try:
         origin = RunFolder.open(parent["path"])
         if _weights_sha256(origin) != parent["weights_sha256"]:
@@ -168,15 +161,56 @@ def _first_training(
                 f"{origin.path} has other weights now: it was trained again or further since. Repeat the second "
                 "training from it."
             )
-        return _contents(origin, {}, data_dir, device)
+        return _made(origin, {}, data_dir, device)
     except RunError as error:
         raise RunError(
             f"{folder.path} started from the weights of another run, whose result belongs to its own: {error}"
         ) from error
 
 
+def check_result(result: Result) -> None:
+    """Refuse a result whose parts contradict each other, or the published counts of its corpus.
+
+    Raises:
+        RunError: what is wrong; the message names the folder.
+    """
+    if (fault := next(_faults(result), None)) is not None:
+        raise RunError(f"{result.path}: {fault}. {NOT_USED} Publish its run again with --replace.")
+
+
+def _faults(result: Result) -> Iterator[str]:
+    source, analysis, first = source_of(result.config.corpus.name), result.analysis, result.first
+    for split, score in result.scores.items():
+        own = math.exp(min(score.nll_nats / max(score.words, 1), 700))
+        if not math.isclose(own, score.perplexity, rel_tol=1e-9):
+            yield f"the {split} perplexity is {score.perplexity}, but exp(nll_nats / words) is {own}"
+        if source is not None and score.words != source.files[split].scored_words:
+            words = source.files[split].scored_words
+            yield f"{score.words:,} words of {split} were scored, but {source.name} counts {words:,}"
+    for split, file in {} if source is None else source.files.items():
+        if result.texts_sha256.get(split) != file.sha256:
+            yield f"it was made with another {split} text than the published one of {source.name if source else ''}"
+    origin = None if first is None else Parent(first.config.recipe, first.config.seed, first.weights_sha256)
+    name = (result.config.recipe, result.config.seed)
+    if origin != result.parent or (origin is not None and (origin.recipe, origin.seed) != name):
+        yield f"its training started from the weights {result.parent}, but {FIRST_TRAINING} is of {origin}"
+    scored = result.scores["test"]
+    if (analysis.split, analysis.protocol) != ("test", result.protocol):
+        yield f"{ANALYSIS} is of {analysis.split} under {analysis.protocol!r}, the scores under {result.protocol!r}"
+    same = math.isclose(analysis.score.nll_nats, scored.nll_nats, rel_tol=SAME_TEXT)
+    if analysis.score.words != scored.words or not same:
+        yield f"{ANALYSIS} is of {analysis.score}, but the scores are {scored}"
+    for measure, blocks in analysis.blocks.items():
+        if not all(value <= count + SAME_TEXT for value, count in zip(blocks.sums, blocks.counts, strict=True)):
+            yield f"the sums of {measure!r} are not sums of probabilities"
+    for split, own in analysis.own_words.items():
+        whole = result.scores[split]
+        if own.words != whole.words or own.unknown <= whole.unknown:
+            yield f"the {split} text with its own words is not that of the scores with more words unknown"
+
+
 def _recipe_config(folder: RunFolder) -> RunConfig:
-    """Return the config of a finished run of a recipe."""
+    """Return the config that a finished run of a recipe began with."""
     if not (folder.is_finished and folder.has_weights):
         raise RunError(
             f"{folder.path} is not finished: it has no scores yet. Resume it: `tiedlm train --resume {folder.path}`."
@@ -284,7 +318,7 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
             }
         )
     return {
-        "format": ANALYSIS_FORMAT,
+        "format": layout.ANALYSIS_FORMAT,
         "split": "test",
         "protocol": PROTOCOL,
         "neighbours": neighbours,

@@ -11,7 +11,7 @@
 
 `provenance.json` lists the sha256 of every other file and of the first training's provenance, and its own field
 `checksum` covers that list: one hash stands for the whole result, and is compared at each read. What a result says of
-itself is compared once, where it is written (`check_result`). Imports no torch.
+itself is compared once, where it is written (`publish.check_result`). Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar, final
+from typing import Any, NamedTuple, TypeVar, final, get_args, get_origin, get_type_hints
 
 from tiedlm.config import differing, from_json
-from tiedlm.data.sources import source_of
 from tiedlm.errors import ConfigError, RunError, suggestion
-from tiedlm.files import is_temp, json_sha256
+from tiedlm.files import is_temp, json_sha256, open_regular
 from tiedlm.paper.published import ROWS, PublishedRow, Words
 from tiedlm.paper.statistics import Sample
 from tiedlm.recipes import recipe, recipe_names
@@ -44,19 +42,15 @@ SPLITS = ("valid", "test")
 NEAR, TARGET = "nearest by its own vectors", "target"
 """Measures: probability of the words nearest to the one that came, by the model's own vectors; of that one itself."""
 
-MAX_FILE_BYTES = 1 << 26
 MAX_PERPLEXITY = 1e9
-SAME_TEXT, SAME_MEAN = 1e-4, 1e-5
-"""How far two passes over one text may differ in its nats (relative), and a mean from its sums (absolute)."""
 NOT_USED = "Nothing of it was used."
 RESTORE = f"{NOT_USED} Restore the folder, or publish its run again with --replace."
+KINDS = {int: "a whole number", float: "a finite number", str: "a text", list: "a list", dict: "an object"}
 
 Value = TypeVar("Value")
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Conditions:
+class Conditions(NamedTuple):
     """What the speed of a training depends on, its work aside."""
 
     machine: str
@@ -66,7 +60,7 @@ class Conditions:
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class SplitScore:
     """The score of one text."""
 
@@ -75,18 +69,35 @@ class SplitScore:
     words: int
     unknown: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.perplexity <= MAX_PERPLEXITY:
+            raise ValueError(f"perplexity is {self.perplexity}, which no text has")
+
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Blocks:
     """A measure's sums and counts over contiguous blocks of the text; two models on one text have the same blocks."""
 
     sums: list[float]
     counts: list[int]
 
+    def __post_init__(self) -> None:
+        if len(self.sums) != len(self.counts) or min((*self.sums, *self.counts), default=0) < 0:
+            raise ValueError("sums and counts must be equally many, and not below 0")
+
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
+class NextWords:
+    """The most probable next words after a phrase."""
+
+    context: str
+    next: Words
+
+
+@final
+@dataclass(frozen=True)
 class Analysis:
     """What was measured of the weights on the test text."""
 
@@ -94,12 +105,41 @@ class Analysis:
     protocol: str
     score: SplitScore
     blocks: dict[str, Blocks]
-    means: dict[str, float | None]
-    """Measure → its mean over the text; None where it has no place in it."""
-    next_words: dict[str, Words]
-    """Phrase → the most probable next words."""
+    """Measure → its blocks."""
+    next_words: list[NextWords]
     own_words: dict[str, SplitScore]
     """Split → its score with the words that the half of a corpus has itself; empty for a whole corpus."""
+
+    def next_words_after(self, phrase: str) -> Words:
+        return next((each.next for each in self.next_words if each.context == phrase), ())
+
+    def __post_init__(self) -> None:
+        if self.own_words and set(self.own_words) != set(SPLITS):
+            raise ValueError(f"own_words must be of {' and '.join(SPLITS)}")
+
+
+@final
+@dataclass(frozen=True)
+class Parent:
+    """The run whose weights a training started from."""
+
+    recipe: str
+    seed: int
+    weights_sha256: str
+
+
+@final
+@dataclass(frozen=True)
+class Epoch:
+    """What the journal says of an epoch."""
+
+    epoch: int
+    valid_perplexity: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.valid_perplexity <= MAX_PERPLEXITY:
+            raise ValueError(f"valid_perplexity is {self.valid_perplexity}, which no text has")
 
 
 @final
@@ -109,8 +149,6 @@ class Result:
 
     path: Path
     config: RunConfig
-    trainings: int
-    """1, or 2 where the training started from the weights of a first one."""
     weights_sha256: str
     texts_sha256: dict[str, str]
     commands: list[str]
@@ -121,10 +159,14 @@ class Result:
     seconds: dict[Conditions, list[float]]
     """Conditions → seconds of each epoch that ended under them: a training may have moved to another machine."""
     analysis: Analysis
-    parent: tuple[str, int, str] | None
-    """Recipe, seed and sha256 of the weights that the training started from."""
+    parent: Parent | None
     first: Result | None
-    """The result of that first training."""
+    """The result of the first training, whose weights this one started from."""
+
+    @property
+    def trainings(self) -> int:
+        """Return 1, or 2 where the training started from the weights of a first one."""
+        return 1 if self.first is None else self.first.trainings + 1
 
     def trainings_in_order(self) -> list[Result]:
         """Return the results of all trainings behind this one, the first training's first."""
@@ -180,8 +222,10 @@ def read_rows(results: Path) -> dict[str, Row]:
     names = recipe_names()
     for folder in sorted(path for path in results.iterdir() if path.is_dir()):
         if folder.name in names:
-            paths = sorted(path for path in folder.iterdir() if not is_temp(path))
-            by_recipe[folder.name] = dict(sorted(_read_seed(path, folder.name) for path in paths))
+            read = [_read_seed(path, folder.name) for path in folder.iterdir() if not is_temp(path)]
+            by_recipe[folder.name] = {
+                result.config.seed: result for result in sorted(read, key=lambda r: r.config.seed)
+            }
         elif any(folder.glob(f"*/{PROVENANCE}")):
             raise RunError(
                 f"{folder} holds results, but there is no recipe of that name.{suggestion(folder.name, names)} A "
@@ -189,14 +233,14 @@ def read_rows(results: Path) -> dict[str, Row]:
             )
     protocols: dict[str, Path] = {}
     weights: dict[str, Path] = {}
-    for results_by_seed in by_recipe.values():
-        for result in (each for last in results_by_seed.values() for each in last.trainings_in_order()):
-            protocols.setdefault(result.protocol, result.path)
-            other = weights.setdefault(result.weights_sha256, result.path)
-            if other != result.path:
-                raise RunError(
-                    f"{other} and {result.path} are of the same weights: one run would count twice. Keep one of them."
-                )
+    last = [result for by_seed in by_recipe.values() for result in by_seed.values()]
+    for result in (each for each_last in last for each in each_last.trainings_in_order()):
+        protocols.setdefault(result.protocol, result.path)
+        other = weights.setdefault(result.weights_sha256, result.path)
+        if other != result.path:
+            raise RunError(
+                f"{other} and {result.path} are of the same weights: one run would count twice. Keep one of them."
+            )
     if len(protocols) > 1:
         listed = "; ".join(f"{path}: {protocol!r}" for protocol, path in protocols.items())
         raise RunError(
@@ -206,8 +250,8 @@ def read_rows(results: Path) -> dict[str, Row]:
     return {name: Row(name=name, published=row, results=by_recipe.get(name, {})) for name, row in ROWS.items()}
 
 
-def _read_seed(path: Path, name: str) -> tuple[int, Result]:
-    """Return the seed and the result of one folder of a recipe."""
+def _read_seed(path: Path, name: str) -> Result:
+    """Return the result in a folder of the recipe `name`."""
     result = read_result(path)
     seed = result.config.seed
     if path.name != f"seed-{seed}":
@@ -222,7 +266,7 @@ def _read_seed(path: Path, name: str) -> tuple[int, Result]:
                 f"{each.path} is not a result of the recipe as it is now. {error} Where the recipe has changed, train "
                 "it again."
             ) from error
-    return seed, result
+    return result
 
 
 def check_is_recipe(config: RunConfig) -> None:
@@ -247,8 +291,8 @@ def checksum(provenance: Mapping[str, Any]) -> str:
     return json_sha256({name: value for name, value in provenance.items() if name != "checksum"})
 
 
-def read_verified(folder: Path, format: str, version: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the provenance of a folder and the content of each file that it lists, every sha256 compared.
+def read_verified(folder: Path, format: str, version: int) -> dict[str, bytes]:
+    """Return name → content of the provenance of a folder and of each file that it lists, every sha256 compared.
 
     A folder inside it whose provenance is listed is verified on its own.
 
@@ -261,8 +305,9 @@ def read_verified(folder: Path, format: str, version: int) -> tuple[dict[str, An
             f"{folder} is not a published result: it has no {PROVENANCE}. `tiedlm publish RUN` writes one, and "
             "`tiedlm reproduce figure1` that of Figure 1."
         )
-    provenance = parse_json(path, read_file(path))
-    if not isinstance(provenance, dict) or provenance.get("format") != format:
+    contents = {PROVENANCE: read_file(path)}
+    provenance = parse_object(path, contents[PROVENANCE])
+    if provenance.get("format") != format:
         raise RunError(f"{path} is damaged, or belongs to another program: its format must be {format!r}. {RESTORE}")
     if provenance.get("version") != version:
         raise RunError(
@@ -271,8 +316,7 @@ def read_verified(folder: Path, format: str, version: int) -> tuple[dict[str, An
         )
     if provenance.get("checksum") != checksum(provenance):
         raise RunError(f"{path} is damaged or was edited: it does not agree with its own checksum. {RESTORE}")
-    listed = get_field(path, provenance, "files", dict)
-    contents = {}
+    listed = get_field(path, provenance, "files", dict[str, str])
     for name, expected in listed.items():
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise RunError(f"{path} lists {name!r}, which is not inside the folder. {RESTORE}")
@@ -281,13 +325,13 @@ def read_verified(folder: Path, format: str, version: int) -> tuple[dict[str, An
             raise RunError(f"{folder / name} is damaged or was edited: its sha256 should be {expected}. {RESTORE}")
     inner = {folder / name for name in listed if PurePosixPath(name).name == PROVENANCE}
     for file in sorted(folder.rglob("*")):
-        known = file == path or file.relative_to(folder).as_posix() in listed
-        if not (known or file.is_dir() or is_temp(file) or any(each.parent in file.parents for each in inner)):
+        known = file.is_dir() or is_temp(file) or file.relative_to(folder).as_posix() in contents
+        if not known and not any(each.parent in file.parents for each in inner):
             raise RunError(
                 f"{file} is not listed in {PROVENANCE}. {NOT_USED} Make the folder again with the command that wrote "
                 "it, or move the file away."
             )
-    return provenance, contents
+    return contents
 
 
 def read_result(folder: Path) -> Result:
@@ -296,15 +340,12 @@ def read_result(folder: Path) -> Result:
     Raises:
         RunError: the folder is missing, damaged, edited, incomplete or of another version.
     """
-    provenance, contents = read_verified(folder, FORMAT, VERSION)
+    contents = read_verified(folder, FORMAT, VERSION)
     second = f"{FIRST_TRAINING}/{PROVENANCE}" in contents
-    first = read_result(folder / FIRST_TRAINING) if second else None
-    return parse_result(folder, provenance, contents, first)
+    return parse_result(folder, contents, read_result(folder / FIRST_TRAINING) if second else None)
 
 
-def parse_result(
-    folder: Path, provenance: Mapping[str, Any], contents: Mapping[str, bytes], first: Result | None
-) -> Result:
+def parse_result(folder: Path, contents: Mapping[str, bytes], first: Result | None) -> Result:
     """Return a result from the content of its files.
 
     Raises:
@@ -313,243 +354,120 @@ def parse_result(
     missing = [name for name in FILES if name not in contents]
     if missing:
         raise RunError(f"{folder / PROVENANCE} does not list {missing[0]}. {RESTORE}")
-    parsed = {name: parse_json(folder / name, contents[name]) for name in FILES if name != METRICS}
+    names = (CONFIG, ENVIRONMENT, SCORES, ANALYSIS, PROVENANCE)
+    values = {name: parse_object(folder / name, contents[name]) for name in names}
 
     def get(name: str, field: str, kind: type[Value]) -> Value:
-        value = provenance if name == PROVENANCE else parsed[name]
-        return get_field(folder / name, value, field, kind)
+        return get_field(folder / name, values[name], field, kind)
 
-    trainings = get(PROVENANCE, "trainings", int)
-    if trainings != 1 + (0 if first is None else first.trainings):
-        raise RunError(
-            f"{folder / PROVENANCE}: trainings is {trainings}, but its first training is not there. {RESTORE}"
-        )
     try:
-        config = from_json(RunConfig, parsed[CONFIG])
+        config = from_json(RunConfig, values[CONFIG])
     except ConfigError as error:
         raise RunError(f"{folder / CONFIG} is not the config of a run: {error} {NOT_USED}") from error
-    epochs = _epochs(folder / METRICS, contents[METRICS])
-    if [number for number, _, _ in epochs] != list(range(1, config.training.epochs + 1)):
-        raise RunError(
-            f"{folder / METRICS} must have each of {config.training.epochs} epochs once, in order. {RESTORE}"
-        )
-    parent = None
-    if parsed[ENVIRONMENT].get("parent") if isinstance(parsed[ENVIRONMENT], dict) else None:
-        parent = (
-            get(ENVIRONMENT, "parent.recipe", str),
-            get(ENVIRONMENT, "parent.seed", int),
-            get(ENVIRONMENT, "parent.weights_sha256", str),
-        )
-    with _fields_of(folder / PROVENANCE):
-        texts = {str(split): str(digest) for split, digest in get(PROVENANCE, "texts_sha256", dict).items()}
+    metrics = folder / METRICS
+    records = [parse_object(metrics, line) for line in contents[METRICS].splitlines()]
+    epochs = [as_type(metrics, "", record, Epoch) for record in records if record.get("event") == "epoch"]
+    if [each.epoch for each in epochs] != list(range(1, config.training.epochs + 1)):
+        raise RunError(f"{metrics} must have each of {config.training.epochs} epochs once, in order. {RESTORE}")
+    if (format := get(ANALYSIS, "format", int)) != ANALYSIS_FORMAT:
+        raise RunError(f"{folder / ANALYSIS} must be of format {ANALYSIS_FORMAT}, but is of {format!r}. {NOT_USED}")
     return Result(
         path=folder,
         config=config,
-        trainings=trainings,
         weights_sha256=get(PROVENANCE, "weights_sha256", str),
-        texts_sha256=texts,
-        commands=[str(command) for command in get(PROVENANCE, "commands", list)],
+        texts_sha256=get(PROVENANCE, "texts_sha256", dict[str, str]),
+        commands=get(PROVENANCE, "commands", list[str]),
         protocol=get(SCORES, "protocol", str),
-        scores={split: _score(folder / SCORES, parsed[SCORES], split) for split in SPLITS},
-        valid_by_epoch=[perplexity for _, perplexity, _ in epochs],
-        seconds=_seconds(folder / ENVIRONMENT, config, parsed[ENVIRONMENT], epochs),
-        analysis=_analysis(folder / ANALYSIS, parsed[ANALYSIS]),
-        parent=parent,
+        scores={split: get(SCORES, split, SplitScore) for split in SPLITS},
+        valid_by_epoch=[each.valid_perplexity for each in epochs],
+        seconds=_seconds(folder / ENVIRONMENT, config, values[ENVIRONMENT], epochs),
+        analysis=as_type(folder / ANALYSIS, "", {"own_words": {}, **values[ANALYSIS]}, Analysis),
+        parent=None if values[ENVIRONMENT].get("parent") is None else get(ENVIRONMENT, "parent", Parent),
         first=first,
     )
 
 
-def check_result(result: Result) -> None:
-    """Refuse a result whose parts contradict each other, or the published counts of its corpus.
+def _seconds(
+    path: Path, config: RunConfig, environment: dict[str, Any], epochs: list[Epoch]
+) -> dict[Conditions, list[float]]:
+    """Return conditions → seconds of each epoch that ended under them, in the order of the epochs."""
 
-    Raises:
-        RunError: what is wrong; the message names the folder.
-    """
-    fault = next(_faults(result), None)
-    if fault is not None:
-        raise RunError(f"{result.path}: {fault}. {NOT_USED} Publish its run again with --replace.")
+    def conditions(where: dict[str, Any], precision: str) -> Conditions:
+        device = get_field(path, where, "device", str)
+        machine = get_field(path, where, "processor", str) if device == "cpu" else device
+        return Conditions(machine, precision, get_field(path, where, "threads", int))
 
-
-def _faults(result: Result) -> Iterator[str]:
-    source, analysis, first = source_of(result.config.corpus.name), result.analysis, result.first
-    for split, score in result.scores.items():
-        own = math.exp(min(score.nll_nats / max(score.words, 1), 700))
-        if not math.isclose(own, score.perplexity, rel_tol=1e-9):
-            yield f"the {split} perplexity is {score.perplexity}, but exp(nll_nats / words) is {own}"
-        if source is not None and score.words != source.files[split].scored_words:
-            words = source.files[split].scored_words
-            yield f"{score.words:,} words of {split} were scored, but {source.name} counts {words:,}"
-    for split, file in {} if source is None else source.files.items():
-        if result.texts_sha256.get(split) != file.sha256:
-            yield f"it was made with another {split} text than the published one of {source.name if source else ''}"
-    name = (result.config.recipe, result.config.seed)
-    origin = None if first is None else (first.config.recipe, first.config.seed, first.weights_sha256)
-    if origin != result.parent or (origin is not None and origin[:2] != name):
-        yield f"its training started from the weights {result.parent}, but {FIRST_TRAINING} is of {origin}"
-    scored = result.scores["test"]
-    if (analysis.split, analysis.protocol) != ("test", result.protocol):
-        yield f"{ANALYSIS} is of {analysis.split} under {analysis.protocol!r}, the scores under {result.protocol!r}"
-    same = math.isclose(analysis.score.nll_nats, scored.nll_nats, rel_tol=SAME_TEXT)
-    if analysis.score.words != scored.words or not same:
-        yield f"{ANALYSIS} is of {analysis.score}, but the scores are {scored}"
-    if len({len(each.sums) for each in analysis.blocks.values()}) > 1:
-        yield f"the measures of {ANALYSIS} have different numbers of blocks"
-    for measure, each in analysis.blocks.items():
-        words, mean = sum(each.counts), analysis.means.get(measure)
-        if words > scored.words:
-            yield f"the counts of {measure!r} are more words than the text has"
-        if not all(value <= count + SAME_MEAN for value, count in zip(each.sums, each.counts, strict=True)):
-            yield f"the sums of {measure!r} are not sums of probabilities"
-        if (mean is None) != (words == 0) or (mean is not None and not abs(sum(each.sums) / words - mean) < SAME_MEAN):
-            yield f"the mean of {measure!r} is {mean}, but its sums over blocks say otherwise"
-    for phrase, words in analysis.next_words.items():
-        probabilities = [probability for _, probability in words]
-        if probabilities != sorted(probabilities, reverse=True):
-            yield f"the probabilities of the next words after {phrase!r} do not fall"
-    for split, own in analysis.own_words.items():
-        whole = result.scores[split]
-        if own.words != whole.words or own.unknown <= whole.unknown:
-            yield f"the {split} text with its own words is not that of the scores with more words unknown"
-        if not math.isclose(own.perplexity, math.exp(min(own.nll_nats / max(own.words, 1), 700)), rel_tol=SAME_TEXT):
-            yield f"the perplexity of the {split} text with its own words is not that of its nats"
+    begins = [(0, conditions(environment, config.runtime.precision))]
+    for move in get_field(path, {"moves": [], **environment}, "moves", list[dict]):
+        here = conditions(get_field(path, move, "environment", dict), get_field(path, move, "runtime.precision", str))
+        begins.append((get_field(path, move, "epoch", int), here))
+    seconds: dict[Conditions, list[float]] = {}
+    for each in epochs:
+        here = [conditions for epoch, conditions in begins if epoch <= each.epoch][-1]
+        seconds.setdefault(here, []).append(each.seconds)
+    return seconds
 
 
 def read_file(path: Path) -> bytes:
     """Return the content of a regular file, without following a link."""
     try:
-        if path.is_symlink() or not path.is_file():
-            raise RunError(f"{path} is missing, or is not a regular file. {RESTORE}")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise RunError(f"{path} has more than {MAX_FILE_BYTES:,} bytes, which no file of a result has. {RESTORE}")
-        return path.read_bytes()
+        with open_regular(path, "rb") as file:
+            return file.read()
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror or error}. {NOT_USED}") from error
+        raise RunError(f"{path} cannot be read: {error.strerror or error}. {RESTORE}") from error
 
 
-def parse_json(path: Path, content: bytes) -> Any:
+def parse_object(path: Path, content: bytes) -> dict[str, Any]:
+    """Return the JSON object in a file or a line of it; not-a-number is none of its values."""
+
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not a number")
 
     try:
-        return json.loads(content, parse_constant=refuse)
+        value = json.loads(content, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is not readable as JSON ({error}). {RESTORE}") from error
+    return as_type(path, "it", value, dict)
 
 
-KINDS: dict[type, str] = {
-    int: "a whole number",
-    float: "a finite number",
-    str: "a text",
-    list: "a list",
-    dict: "an object",
-}
+def get_field(path: Path, value: dict[str, Any], name: str, kind: type[Value]) -> Value:
+    """Return a field of JSON, `a.b` inside another one, as `as_type` has it; a missing one is None."""
+    part: Any = value
+    for key in name.split("."):
+        part = part.get(key) if isinstance(part, dict) else None
+    return as_type(path, name, part, kind)
 
 
-def get_field(path: Path, value: Any, name: str, kind: type[Value]) -> Value:
-    """Return a field of JSON, `a.b` inside another one, checked to be of a type; `float` takes whole numbers too."""
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(min(max(value, -(10**300)), 10**300))
-    if (
-        not isinstance(value, kind)
-        or isinstance(value, bool)
-        or (isinstance(value, float) and not math.isfinite(value))
-    ):
-        raise RunError(f"{path}: {name} must be {KINDS[kind]}, but is {str(value)[:200]!r}. {NOT_USED}")
+def as_type(path: Path, name: str, value: Any, kind: Any) -> Any:
+    """Return a JSON value, checked to be of a type such as `dict[str, list[int]]`; float takes whole numbers too.
+
+    Of an object, a dataclass takes the fields that it has.
+
+    Raises:
+        RunError: it is of another type, or not finite, or the dataclass refuses it; names the file and the field.
+    """
+    base, parts = get_origin(kind) or kind, get_args(kind)
+    json_kind = dict if is_dataclass(base) else list if base is tuple else base
+    whole: object = value
+    if kind is float and type(whole) is int and abs(whole) < 10**300:
+        return float(whole)
+    if type(value) is not json_kind or (kind is float and not math.isfinite(value)):
+        raise RunError(f"{path}: {name} must be {KINDS[json_kind]}, but is {str(value)[:200]!r}. {NOT_USED}")
+    prefix = f"{name}." if name else ""
+    if is_dataclass(base):
+        hints = get_type_hints(kind)
+        fields = {field: as_type(path, prefix + field, value.get(field), hint) for field, hint in hints.items()}
+        try:
+            return kind(**fields)
+        except ValueError as error:
+            raise RunError(f"{path}: {prefix}{error}. {NOT_USED}") from error
+    if base is dict and parts:
+        return {key: as_type(path, prefix + key, item, parts[1]) for key, item in value.items()}
+    if base is list and parts:
+        return [as_type(path, f"{name}[{k}]", item, parts[0]) for k, item in enumerate(value)]
+    if base is tuple:
+        kinds = parts[:1] * len(value) if parts[-1] is ... else parts
+        if len(kinds) != len(value):
+            raise RunError(f"{path}: {name} must have {len(kinds)} values, but is {str(value)[:200]!r}. {NOT_USED}")
+        return tuple(as_type(path, f"{name}[{k}]", item, kinds[k]) for k, item in enumerate(value))
     return value
-
-
-@contextmanager
-def _fields_of(path: Path) -> Iterator[None]:
-    """Turn what Python raises where a list or object has another shape into an error that names the file."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RunError(f"{path} has no usable {error!r:.200}: it was written by another version. {NOT_USED}") from error
-
-
-def _score(path: Path, value: Any, name: str) -> SplitScore:
-    score = SplitScore(
-        perplexity=get_field(path, value, f"{name}.perplexity", float),
-        nll_nats=get_field(path, value, f"{name}.nll_nats", float),
-        words=get_field(path, value, f"{name}.words", int),
-        unknown=get_field(path, value, f"{name}.unknown", int),
-    )
-    if not 1 <= score.perplexity <= MAX_PERPLEXITY:
-        raise RunError(f"{path}: {name}.perplexity is {score.perplexity}, which no text has. {NOT_USED}")
-    return score
-
-
-def _epochs(path: Path, content: bytes) -> list[tuple[int, float, float]]:
-    """Return number, validation perplexity and seconds of each epoch."""
-    epochs = []
-    for line in content.splitlines():
-        record = parse_json(path, line)
-        if get_field(path, record, "event", str) == "epoch":
-            perplexity = get_field(path, record, "valid_perplexity", float)
-            if not 1 <= perplexity <= MAX_PERPLEXITY:
-                raise RunError(f"{path}: valid_perplexity is {perplexity}, which no text has. {NOT_USED}")
-            epochs.append(
-                (get_field(path, record, "epoch", int), perplexity, get_field(path, record, "seconds", float))
-            )
-    return epochs
-
-
-def _seconds(
-    path: Path, config: RunConfig, environment: Any, epochs: list[tuple[int, float, float]]
-) -> dict[Conditions, list[float]]:
-    """Return conditions → seconds of each epoch that ended under them, in the order of the epochs."""
-
-    def conditions(value: Any, precision: str) -> Conditions:
-        device = get_field(path, value, "device", str)
-        machine = get_field(path, value, "processor", str) if device == "cpu" else device
-        return Conditions(machine=machine, precision=precision, threads=get_field(path, value, "threads", int))
-
-    moves = get_field(path, environment, "moves", list) if "moves" in environment else []
-    by_move = [(0, conditions(environment, config.runtime.precision))]
-    for move in moves:
-        where = get_field(path, move, "environment", dict)
-        here = conditions(where, get_field(path, move, "runtime.precision", str))
-        by_move.append((get_field(path, move, "epoch", int), here))
-    seconds: dict[Conditions, list[float]] = {}
-    for number, _, spent in epochs:
-        moved = sum(epoch <= number for epoch, _ in by_move[1:])
-        seconds.setdefault(by_move[moved][1], []).append(spent)
-    return seconds
-
-
-def _analysis(path: Path, value: Any) -> Analysis:
-    if (format := get_field(path, value, "format", int)) != ANALYSIS_FORMAT:
-        raise RunError(f"{path} must be of format {ANALYSIS_FORMAT}, but is of {format!r}. {NOT_USED}")
-    with _fields_of(path):
-        blocks = {}
-        for name, each in get_field(path, value, "blocks", dict).items():
-            sums, counts = list(map(float, each["sums"])), list(each["counts"])
-            if len(sums) != len(counts) or not all(0 <= number < math.inf for number in sums):
-                raise ValueError(f"sums of {name}")
-            if not all(type(count) is int and count >= 0 for count in counts):
-                raise ValueError(f"counts of {name}")
-            blocks[name] = Blocks(sums=sums, counts=counts)
-        means = {
-            name: None if each is None else float(each["mean"])
-            for name, each in get_field(path, value, "probability", dict).items()
-        }
-        next_words = {}
-        for entry in get_field(path, value, "next_words", list):
-            words = tuple(
-                (get_field(path, {"word": w}, "word", str), float(probability)) for w, probability in entry["next"]
-            )
-            if not all(0 <= probability <= 1 for _, probability in words):
-                raise ValueError(f"probabilities after {entry['context']}")
-            next_words[get_field(path, entry, "context", str)] = words
-        own_words = value.get("own_words", {})
-        return Analysis(
-            split=get_field(path, value, "split", str),
-            protocol=get_field(path, value, "protocol", str),
-            score=_score(path, value, "score"),
-            blocks=blocks,
-            means=means,
-            next_words=next_words,
-            own_words={split: _score(path, own_words, split) for split in SPLITS} if own_words else {},
-        )

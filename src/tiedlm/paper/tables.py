@@ -461,7 +461,7 @@ def next_words_table(rows: Mapping[str, Row]) -> Table:
                 if row.results:
                     first = next(iter(row.results.values()))
                     trainings = "" if first.trainings == 1 else f", {first.trainings} trainings"
-                    words = first.analysis.next_words.get(known.phrase, ())
+                    words = first.analysis.next_words_after(known.phrase)
                     words_by_source[f"{name}, seed {first.config.seed}{trainings}"] = words
                 elif name in (BASELINE, AUGMENTED):
                     words_by_source[name] = None

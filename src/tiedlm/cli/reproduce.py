@@ -231,15 +231,12 @@ def _train_figure1(args: ReproduceArgs) -> int:
     import torch
 
     from tiedlm.paper import figure1, theory
-    from tiedlm.training.display import PlainDisplay
 
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)  # the products are small, and commands side by side fill the cores
         folder = args.project / "results" / figure1.FOLDER
-        status = theory.run_missing(
-            args.seeds or figure1.RUNS, folder, args.data_dir, PlainDisplay(), budget_seconds=args.budget
-        )
+        status = theory.run_missing(args.seeds or figure1.RUNS, folder, args.data_dir, say, budget_seconds=args.budget)
     except KeyboardInterrupt:
         say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
         return INTERRUPTED

@@ -19,7 +19,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 from tiedlm.config import to_json
 from tiedlm.errors import ArgumentError, RunError
@@ -27,9 +27,6 @@ from tiedlm.files import write_json
 from tiedlm.paper.published import FIGURE_1_POINTS
 from tiedlm.paper.results import PROVENANCE, checksum, get_field, parse_object, read_file, read_verified
 from tiedlm.paper.statistics import Sample
-
-if TYPE_CHECKING:
-    from tiedlm.evaluation.subspaces import Spread
 
 FORMAT, VERSION, RECORD_FORMAT = "tiedlm-figure1", 2, 4
 FOLDER = "figure1"
@@ -139,30 +136,6 @@ class TheoryConfig:
 
 TRAINING = TheoryConfig(temperature=1.0, beta=1.0)
 """How every run is trained; temperature and beta are those of its point."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TheoryOutcome:
-    """What a run came to, with the classifier at its optimum; means are over the words of the stretch."""
-
-    distance: float
-    """Subspace distance between word vectors and classifier."""
-    distance_centred: float
-    """The same once the mean over the words is taken off both tables: softmax does not see what all words share."""
-    distance_as_trained: float
-    """The same after the last epoch, before the classifier was trained alone."""
-    words: int
-    """V, the distinct words of the stretch."""
-    vectors: Spread
-    """How the word vectors lie."""
-    classifier: Spread
-    """How the classifier's rows lie."""
-    feature_norm_squared: float
-    """Mean |h|^2."""
-    cross_entropy_nats: float
-    """Mean cross-entropy a word."""
-    augmented: float
-    """Mean tau^2 V J_aug a word."""
 
 
 class Setting(NamedTuple):

@@ -22,7 +22,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeVar, final, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 
 from tiedlm.config import differing, from_json
 from tiedlm.errors import ConfigError, RunError, suggestion
@@ -50,7 +50,9 @@ KINDS = {int: "a whole number", float: "a finite number", str: "a text", list: "
 Value = TypeVar("Value")
 
 
-class Conditions(NamedTuple):
+@final
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
     """What the speed of a training depends on, its work aside."""
 
     machine: str
@@ -395,7 +397,7 @@ def _seconds(
     def conditions(where: dict[str, Any], precision: str) -> Conditions:
         device = get_field(path, where, "device", str)
         machine = get_field(path, where, "processor", str) if device == "cpu" else device
-        return Conditions(machine, precision, get_field(path, where, "threads", int))
+        return Conditions(machine=machine, precision=precision, threads=get_field(path, where, "threads", int))
 
     begins = [(0, conditions(environment, config.runtime.precision))]
     for move in get_field(path, {"moves": [], **environment}, "moves", list[dict]):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.data.streams import Streams
 from tiedlm.errors import ArgumentError, CorpusError, RunError, TrainingError
-from tiedlm.evaluation.subspaces import centred, spread, subspace_distance
+from tiedlm.evaluation.subspaces import Spread, centred, spread, subspace_distance
 from tiedlm.files import disk_errors_as_run_errors, json_sha256, write_bytes
 from tiedlm.nn.config import LSTMConfig
 from tiedlm.nn.model import LanguageModel
@@ -40,8 +40,6 @@ from tiedlm.paper.figure1 import (
     TRAINING,
     Setting,
     TheoryConfig,
-    TheoryOutcome,
-    TheoryPhase,
     read_records,
     record_path,
     write_provenance,
@@ -49,7 +47,6 @@ from tiedlm.paper.figure1 import (
 )
 from tiedlm.runs.load import bytes_to_tensors, tensors_to_bytes
 from tiedlm.seeding import generator
-from tiedlm.training.display import Display
 from tiedlm.training.duration import duration
 from tiedlm.training.start import describe
 
@@ -140,9 +137,31 @@ def choose_stretch(ids: np.ndarray[Any, Any], text_words: int, end_id: int, run:
     return Stretch(np.searchsorted(distinct, part), len(distinct), int(np.searchsorted(distinct, end_id)))
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
-class TrainingState:
+class TheoryOutcome:
+    """What a run came to, with the classifier at its optimum; means are over the words of the stretch."""
+
+    distance: float
+    """Subspace distance between word vectors and classifier."""
+    distance_centred: float
+    """The same once the mean over the words is taken off both tables: softmax does not see what all words share."""
+    distance_as_trained: float
+    """The same after the last epoch, before the classifier was trained alone."""
+    words: int
+    """V, the distinct words of the stretch."""
+    vectors: Spread
+    """How the word vectors lie."""
+    classifier: Spread
+    """How the classifier's rows lie."""
+    feature_norm_squared: float
+    """Mean |h|^2."""
+    cross_entropy_nats: float
+    """Mean cross-entropy a word."""
+    augmented: float
+    """Mean tau^2 V J_aug a word."""
+
+
+class TrainingState(NamedTuple):
     """A run between two epochs; the state carried through the text starts anew with every epoch."""
 
     epoch: int
@@ -168,16 +187,14 @@ def load_state(tensors: Mapping[str, Tensor], model: LanguageModel, optimizers: 
         ArgumentError: the tensors are those of another model.
     """
     try:
-        model.load_state_dict(
-            {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
-        )
+        parameters = {name.removeprefix("model."): each for name, each in tensors.items() if name.startswith("model.")}
+        model.load_state_dict(parameters)
         for name, tensor in tensors.items():
             if name.startswith("optimizer."):
                 _, number, place, field = name.split(".", 3)
                 optimizer = optimizers[int(number)]
                 parameter = _parameters(optimizer)[int(place)]
-                value = tensor.clone()
-                optimizer.state[parameter][field] = value if field == "step" else value.to(parameter.device)
+                optimizer.state[parameter][field] = tensor.clone()
         return int(tensors["epoch"])
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"The state is that of another run: {error}.") from error
@@ -192,7 +209,6 @@ def run_theory(
     stretch: Stretch,
     run: int,
     *,
-    device: str = "cpu",
     state: Mapping[str, Tensor] | None = None,
     on_epoch: Callable[[TrainingState], None] | None = None,
 ) -> TheoryOutcome:
@@ -202,7 +218,6 @@ def run_theory(
         config: the point and the training.
         stretch: what to train on.
         run: its number, from which the initial weights are drawn.
-        device: where to train.
         state: what `TrainingState.tensors` returned, to resume from; None begins.
         on_epoch: is called after each epoch.
 
@@ -210,7 +225,7 @@ def run_theory(
         TrainingError: the loss is no longer finite.
         ArgumentError: the state is that of another run.
     """
-    model = initial_model(config, stretch.words, run).to(device)
+    model = initial_model(config, stretch.words, run)
     weights, biases = ([each for each in model.layers.parameters() if each.dim() == axes] for axes in (2, 1))
     by_part: dict[str, torch.optim.Optimizer] = {  # the vectors have two, of which one rests
         "classifier": torch.optim.SGD([model.classifier, _bias(model)]),
@@ -223,8 +238,16 @@ def run_theory(
     done = 0 if state is None else load_state(state, model, optimizers)
     for epoch in range(done + 1, config.epochs + 1):
         phase, share = config.phase(epoch)
-        _set_rates(by_part, phase, share)
-        total = torch.zeros((), device=device)
+        rates = {
+            "classifier": phase.classifier_rate,
+            "weights": share * phase.layer_rate,
+            "biases": share * phase.bias_rate,
+            f"vectors by {phase.vectors_by}": share * phase.vector_rate,
+        }
+        for part, optimizer in by_part.items():
+            for group in optimizer.param_groups:
+                group["lr"] = rates.get(part, 0.0)
+        total = torch.zeros(())
         for features, targets in _features_by_window(model, stretch, config):
             loss = theory_loss(
                 features,
@@ -248,7 +271,7 @@ def run_theory(
                 f"The loss was not finite in epoch {epoch}. Lower a learning rate or the clipping norm."
             )
         if on_epoch is not None:
-            on_epoch(TrainingState(epoch=epoch, model=model, optimizers=optimizers))
+            on_epoch(TrainingState(epoch, model, optimizers))
     fitted = fit_classifier(model, stretch, config)
     return TheoryOutcome(
         distance=subspace_distance(model.table, fitted.classifier),
@@ -277,38 +300,23 @@ def initial_model(config: TheoryConfig, words: int, run: int) -> LanguageModel:
 
 @torch.no_grad()
 def _scale_to_norm_1(table: Tensor) -> None:
-    """Scale every row of a table [V, D] to norm 1, in place."""
     table.div_(table.norm(dim=1, keepdim=True))
 
 
 def _bias(model: LanguageModel) -> Tensor:
-    """Return the classifier's bias [V]."""
     assert model.bias is not None  # the model is untied
     return model.bias
-
-
-def _set_rates(optimizers: Mapping[str, torch.optim.Optimizer], phase: TheoryPhase, share: float) -> None:
-    rates = {
-        "classifier": phase.classifier_rate,
-        "weights": share * phase.layer_rate,
-        "biases": share * phase.bias_rate,
-        f"vectors by {phase.vectors_by}": share * phase.vector_rate,
-    }
-    for name, optimizer in optimizers.items():
-        for group in optimizer.param_groups:
-            group["lr"] = rates.get(name, 0.0)
 
 
 def _features_by_window(
     model: LanguageModel, stretch: Stretch, config: TheoryConfig
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield h [N, D] and the target ids [N] of one window after the other; the state is carried, gradients are not."""
-    device, state = model.classifier.device, model.initial_state(config.streams)
-    streams = Streams(stretch.ids, config.streams, end_id=stretch.end_id)
-    for inputs, targets in streams.windows(config.steps):
-        features, state = model(inputs.to(device), state)
+    state = model.initial_state(config.streams)
+    for inputs, targets in Streams(stretch.ids, config.streams, end_id=stretch.end_id).windows(config.steps):
+        features, state = model(inputs, state)
         state = tuple(part.detach() for part in state)
-        yield features.flatten(0, 1), targets.flatten().to(device)
+        yield features.flatten(0, 1), targets.flatten()
 
 
 class Fitted(NamedTuple):
@@ -394,9 +402,7 @@ class BudgetExceeded(Exception):  # noqa: N818 - no error: the state is saved, a
     """What comes next would end after the budget."""
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Figure1Status:
+class Figure1Status(NamedTuple):
     """What a call of `run_missing` came to."""
 
     finished: int
@@ -410,7 +416,7 @@ def run_missing(
     runs: Sequence[int],
     folder: Path,
     data_dir: Path | None,
-    display: Display,
+    message: Callable[[str], None],
     *,
     training: TheoryConfig = TRAINING,
     budget_seconds: float | None = None,
@@ -424,17 +430,14 @@ def run_missing(
         runs: numbers of the runs, one or more.
         folder: the folder of the figure's results; made where missing.
         data_dir: where the Penn Treebank is; None looks in the usual data folder.
-        display: shows what has been done.
+        message: is called with lines on what has been done.
         training: how to train; temperature and beta are those of the points.
         budget_seconds: when to stop, from now, after the epoch under way; None: no limit.
 
     Raises:
-        ArgumentError: no run.
         RunError: a record or a state is damaged, or of another training; the disk is full or fails.
         CorpusError: the corpus is missing or unusable.
     """
-    if not runs:
-        raise ArgumentError("Figure 1 needs one run or more of each point.")
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     states = files.runs_dir() / f".{FOLDER}"
     with disk_errors_as_run_errors(states):
@@ -444,25 +447,27 @@ def run_missing(
         records = read_records(folder, training)
         return [(run, setting) for run in runs for setting in GRID if (setting, run) not in records]
 
+    def list_records() -> None:
+        with FileLock(states / "folder.lock"), disk_errors_as_run_errors(folder):
+            write_provenance(folder, training)
+
     finished, out_of_time = 0, False
     try:
         for run, setting in missing():
             if deadline is not None and time.monotonic() >= deadline:
                 raise BudgetExceeded
-            corpus = prepare(CorpusConfig(name="ptb"), data_dir=data_dir, progress=display.message)
+            corpus = prepare(CorpusConfig(name="ptb"), data_dir=data_dir, progress=message)
             config, record = setting.config(training), record_path(folder, setting, run)
             texts = {split: entry["text_sha256"] for split, entry in corpus.provenance["splits"].items()}
-            name = f"{record.stem}-{json_sha256([to_json(config), texts])[:12]}"
-            with _lock(states / f"{name}.lock") as taken:
+            state = states / f"{record.stem}-{json_sha256([to_json(config), texts])[:12]}.safetensors"
+            with _lock(state.with_suffix(".lock")) as taken:
                 if taken and not record.exists():
-                    _train(run, setting, config, corpus, record, states / f"{name}.safetensors", display, deadline)
+                    _train(run, setting, config, corpus, record, state, message, deadline)
                     finished += 1
-            with FileLock(states / "folder.lock"), disk_errors_as_run_errors(folder):
-                write_provenance(folder, training)
+            list_records()
     except BudgetExceeded:
         out_of_time = True
-    with FileLock(states / "folder.lock"), disk_errors_as_run_errors(folder):
-        write_provenance(folder, training)
+    list_records()
     return Figure1Status(finished=finished, missing=len(missing()), out_of_time=out_of_time)
 
 
@@ -489,7 +494,7 @@ def _train(
     corpus: Corpus,
     record: Path,
     path: Path,
-    display: Display,
+    message: Callable[[str], None],
     deadline: float | None,
 ) -> None:
     """Train one run, its state kept after every epoch, and write its record.
@@ -503,7 +508,7 @@ def _train(
         try:
             state = bytes_to_tensors(path.read_bytes())
             before = float(state["seconds"])
-            display.message(f"{name}: goes on after epoch {int(state['epoch'])} of {config.epochs}")
+            message(f"{name}: goes on after epoch {int(state['epoch'])} of {config.epochs}")
         except (ArgumentError, KeyError, RuntimeError) as error:
             raise RunError(f"{path} is damaged ({error}). Delete it to begin that run again.") from error
     last = began
@@ -518,10 +523,10 @@ def _train(
         with disk_errors_as_run_errors(path):
             write_bytes(path, tensors_to_bytes({**reached.tensors(), "seconds": spent}))
         if reached.epoch % EPOCHS_BETWEEN_LINES == 0:
-            display.message(f"{name}: epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
+            message(f"{name}: epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
         ahead = took * (FIT_IN_EPOCHS if reached.epoch == config.epochs else 1)
         if deadline is not None and last + ahead > deadline:
-            display.message(f"{name}: saved after epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
+            message(f"{name}: saved after epoch {reached.epoch} of {config.epochs}, {duration(seconds())}")
             raise BudgetExceeded
 
     stretch = choose_stretch(corpus.splits["train"].ids, config.text_words, corpus.vocabulary.end_id, run)
@@ -531,4 +536,4 @@ def _train(
     with disk_errors_as_run_errors(record):
         write_record(record, config, run, seconds=seconds(), **fields)
     path.unlink(missing_ok=True)
-    display.message(f"{name}: distance {outcome.distance:.4f}")
+    message(f"{name}: distance {outcome.distance:.4f}")

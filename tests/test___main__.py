@@ -10,24 +10,26 @@ from pathlib import Path
 import pytest
 
 
-def ended(*command: str, folder: Path | None = None) -> tuple[int, str]:
+def run_module(*command: str, folder: Path | None = None) -> tuple[int, str]:
     """Status and standard error of `python -m`."""
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=folder)
     return done.returncode, done.stderr
 
 
 def test_python_m_is_the_command_and_ends_with_its_status() -> None:
-    assert ended("tiedlm", "--version") == (0, "")
-    status, message = ended("tiedlm", "tarin")
+    assert run_module("tiedlm", "--version") == (0, "")
+    status, message = run_module("tiedlm", "tarin")
     assert status == 2
     assert "Did you mean 'train'" in message
 
 
 PROGRAM = """
-import os, sys, types
+import os, sys, tempfile, types
 number, moment = sys.argv.pop(), sys.argv.pop()
 def kill(): os.kill(os.getpid(), int(number))
-def command(words): return exec("kill()", {"kill": kill}) if moment == "running" else 0
+def command(words):
+    with tempfile.TemporaryDirectory(dir=".", prefix="begun"):
+        return exec("kill()", {"kill": kill}) if moment == "running" else 0
 sys.modules["tiedlm.cli.setup"] = types.SimpleNamespace(recipes=command)
 class Finder:
     def find_spec(name, *_): return kill() if name == "tiedlm.cli.main" else None
@@ -47,4 +49,5 @@ def test_a_signal_ends_the_process_with_status_130_unless_its_work_is_done(
     moment: str, outcome: tuple[int, str], number: signal.Signals, tmp_path: Path
 ) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
-    assert ended("program", "recipes", moment, str(int(number)), folder=tmp_path) == outcome
+    assert run_module("program", "recipes", moment, str(int(number)), folder=tmp_path) == outcome
+    assert not list(tmp_path.glob("begun*"))  # what a command has begun is cleared away

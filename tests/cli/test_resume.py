@@ -93,7 +93,7 @@ def test_an_interrupt_ends_with_130_and_the_run_can_be_resumed(tmp_path, tiedlm)
     config = small_config(tmp_path)
     config = replace(config, training=replace(config.training, epochs=10_000))
     (tmp_path / "long.json").write_text(json.dumps(to_json(config)))
-    command = [sys.executable, "-m", "tiedlm.cli.main", "train", tmp_path / "long.json", "--run-dir", tmp_path / "run"]
+    command = [sys.executable, "-m", "tiedlm", "train", tmp_path / "long.json", "--run-dir", tmp_path / "run"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("epoch 1/"):

@@ -37,14 +37,12 @@ Overrides = dict[str, dict[str, Any]]
 SECTIONS = ("corpus", "model", "loss", "training", "runtime")
 SPLITS = ("train", "valid", "test")
 MIN_BUDGET_SECONDS = 60
-"""A training takes about that long to start, and to save when it is asked to end."""
-
 NO_DEFAULT = tyro.conf.arg(help_behavior_hint="")
 """For arguments whose help says in words what holds without them."""
 
 
 def _value(convert: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpec[Any]:
-    """Return how tyro reads an option that is None unless given; a ValueError of `convert` is the reason it prints."""
+    """Return how tyro reads an option that is None without a value; a ValueError of `convert` is what it prints."""
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
@@ -90,10 +88,10 @@ Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, NO_DEFAULT]
 
 
 def parse(kind: type[Arguments], argv: Sequence[str], command: str, more: str = "") -> Arguments:
-    """Return the arguments of `tiedlm <command>` as an object of class `kind`.
+    """Return the arguments of `tiedlm <command>` as an object of the dataclass `kind`, whose docstring is the help.
 
     Args:
-        kind: a dataclass; its docstring is the command's help.
+        kind: what to parse into.
         argv: what stands after the command.
         command: the command's name, for the line of usage.
         more: another paragraph of the help.
@@ -115,19 +113,18 @@ def parse(kind: type[Arguments], argv: Sequence[str], command: str, more: str = 
 
 
 def refuse_unused(args: Any, mode: str, used: Collection[str]) -> None:
-    """Raise an ArgumentError where fields of `args` other than those in `used` were given: they have no effect.
+    """Raise an ArgumentError where `args` has values that have no effect in a mode, as in "with --render".
 
     Args:
         args: parsed arguments.
-        mode: what makes the others useless, as in "with --render".
+        mode: what makes the values useless.
         used: names of the fields that have an effect.
     """
-    unused = []
+    names, unused = {"start_from": "--from", "targets": "TARGET"}, []
     for field in dataclasses.fields(args):
         default = field.default_factory() if callable(field.default_factory) else field.default
         if field.name not in used and getattr(args, field.name) != default:
-            name = {"start_from": "from"}.get(field.name, field.name).replace("_", "-")
-            unused.append("TARGET" if name == "targets" else f"--{name}")
+            unused.append(names.get(field.name, f"--{field.name.replace('_', '-')}"))
     if unused:
         raise ArgumentError(f"{', '.join(unused)} has no effect {mode}. Leave it out.")
 
@@ -138,29 +135,22 @@ def base_config(name: str) -> RunConfig:
     Raises:
         ConfigError: there is no such recipe or file, or the file holds no config.
     """
-    path = config_file(name)
-    if path is None:
-        return recipe(name)
+    path = Path(name)
+    if path.suffix != ".json":
+        files = [file for file in (path, Path(f"{name}.json")) if file.is_file()]
+        if name in recipe_names() or not files:
+            return recipe(name)
+        path = files[0]
     if not path.is_file():
         raise ConfigError(f"The config file {name} does not exist. Check the path, or name a recipe.")
     return from_json(RunConfig, read_json(path))
 
 
-def config_file(name: str) -> Path | None:
-    """Return the path of the config file that `name` is, or None where it is a recipe's name."""
-    path, with_ending = Path(name), Path(f"{name}.json")
-    if path.suffix == ".json":
-        return path
-    if name in recipe_names():
-        return None
-    return next((file for file in (path, with_ending) if file.is_file()), None)
-
-
 def overrides_type(shown: RunConfig | None = None) -> Any:
-    """Return the type of `Overrides` with an option for each field, a model's for every kind of model.
+    """Return the type of `Overrides` with an option for each field: of every kind of model, or of that in `shown`.
 
     Args:
-        shown: config whose values the help shows as defaults, with the fields of its kind of model alone.
+        shown: config whose values the help shows as defaults.
     """
     hints, sections = get_type_hints(RunConfig), {}
     for section in SECTIONS:

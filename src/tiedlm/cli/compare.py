@@ -55,11 +55,7 @@ class RunSummary:
 
 
 def summarize(path: Path) -> RunSummary:
-    """Return the summary of the run in the folder `path`; its weights are not read, so large runs are quick.
-
-    Raises:
-        RunError: the folder is missing, no run folder, or damaged.
-    """
+    """Return the summary of the run in the folder `path`, without reading its weights."""
     from tiedlm.paper.published import PUBLISHED
     from tiedlm.runs.folder import RunFolder
 
@@ -133,20 +129,14 @@ def compare(argv: Sequence[str]) -> int:
     if args.json:
         print_json([asdict(summary) for summary in summaries])
         return 0
-    rows = [
-        [
-            run.run,
-            f"{run.recipe} (changed)" if run.changed else run.recipe,
-            str(run.parameters),
-            str(run.trainings),
-            "-" if run.best_epoch is None else f"{run.best_epoch} of {run.epochs}",
-            duration(run.seconds),
-            _number(run.valid, 2),
-            _number(run.test, 2),
-            "-" if run.paper_test is None else f"{run.paper_valid} / {run.paper_test}",
-        ]
-        for run in summaries
-    ]
+    rows = []
+    for run in summaries:
+        recipe = f"{run.recipe} (changed)" if run.changed else run.recipe
+        epochs = "-" if run.best_epoch is None else f"{run.best_epoch} of {run.epochs}"
+        scores = [_number(run.valid, 2), _number(run.test, 2)]
+        paper = "-" if run.paper_test is None else f"{run.paper_valid} / {run.paper_test}"
+        counts = [str(run.parameters), str(run.trainings)]
+        rows.append([run.run, recipe, *counts, epochs, duration(run.seconds), *scores, paper])
     headings = ("run", "recipe", "parameters", "trainings", "best epoch", "time", "valid", "test", "paper's two")
     print_table(headings, rows, align="llr")
     for run in summaries:
@@ -207,24 +197,17 @@ def analyze(argv: Sequence[str]) -> int:
             )
     ids = corpora[0].splits[args.split].ids
     count = min(10, len(runs[0].vocabulary) - 1) if args.neighbours is None else args.neighbours
-    near = {
-        f"{count} nearest by {path}": nearest_words(run.model.table, count)
-        for path, run in zip(args.runs, runs, strict=True)
-    }
-    analyses = {
-        str(path): analysis.analyze(run.model, run.vocabulary, ids, near)
-        for path, run in zip(args.runs, runs, strict=True)
-    }
-    first = next(iter(analyses))
-    differences = {
-        run: one.mass.differences(analyses[first].mass) for run, one in analyses.items() if one is not analyses[first]
-    }
+    named = {str(path): run for path, run in zip(args.runs, runs, strict=True)}
+    near = {f"{count} nearest by {name}": nearest_words(run.model.table, count) for name, run in named.items()}
+    analyses = {name: analysis.analyze(run.model, run.vocabulary, ids, near) for name, run in named.items()}
+    first, *others = analyses
+    differences = {name: analyses[name].mass.differences(analyses[first].mass) for name in others}
     if args.json:
         report = {
             "split": args.split,
             "protocol": PROTOCOL,
-            "runs": {run: one.to_json() for run, one in analyses.items()},
-            "less_first_run": {run: analysis.estimates_to_json(rows) for run, rows in differences.items()},
+            "runs": {name: value.to_json() for name, value in analyses.items()},
+            "less_first_run": {name: analysis.estimates_to_json(rows) for name, rows in differences.items()},
         }
         print_json(report)
         return 0
@@ -238,41 +221,32 @@ def analyze(argv: Sequence[str]) -> int:
 
 def print_analyses(analyses: Mapping[str, Analysis]) -> None:
     """Print one table on frequency and one on geometry, each over all runs, and one on probability for each run."""
-    bands = [
-        [
-            run,
-            band.ranks,
-            str(band.targets),
-            _number(band.nll_nats),
-            _number(band.squared_norm),
-            _number(band.classifier_squared_norm),
-        ]
-        for run, one in analyses.items()
-        for band in one.bands
-    ]
+    bands = []
+    for run, analysis in analyses.items():
+        for band in analysis.bands:
+            numbers = (band.nll_nats, band.squared_norm, band.classifier_squared_norm)
+            bands.append([run, band.ranks, str(band.targets), *map(_number, numbers)])
     headings = ("run", "ranks", "targets", "nats", "|l|^2", "|w|^2")
     print_table(headings, bands, align="lr", title="by frequency of the target")
     geometry = []
-    for run, one in analyses.items():
-        vectors, subspaces = one.geometry.vectors, one.geometry.subspaces
-        numbers = [f"{one.score.perplexity:.2f}", _number(one.feature_norm_squared), _number(vectors.mean_norm)]
-        numbers += [f"{vectors.mean_cosine:.4f}", f"{vectors.effective_directions:.1f}"]
+    for run, analysis in analyses.items():
+        vectors, subspaces = analysis.geometry.vectors, analysis.geometry.subspaces
+        numbers = [_number(analysis.score.perplexity, 2), _number(analysis.feature_norm_squared)]
+        numbers += [_number(vectors.mean_norm), f"{vectors.mean_cosine:.4f}", f"{vectors.effective_directions:.1f}"]
         distances = (subspaces.distance, subspaces.chance) if subspaces else (None, None)
         geometry.append([run, *numbers, *map(_number, distances)])
     headings = ("run", "perplexity", "|h|^2", "mean |l|", "mean cosine", "directions", "distance", "chance")
     title = "\nfeatures, word vectors, and the distance of vectors and classifier"
     print_table(headings, geometry, align="lr", title=title)
-    for run, one in analyses.items():
-        _print_estimates(f"\nmean probability, {run}", one.mass.estimates())
+    for run, analysis in analyses.items():
+        _print_estimates(f"\nmean probability, {run}", analysis.mass.estimates())
 
 
 def _print_estimates(title: str, estimates: Mapping[str, Estimate | None]) -> None:
-    rows = [
-        [name, "-", "-", "-", "0"]
-        if one is None
-        else [name, *(_number(value, 6) for value in (one.mean, *one.interval)), str(one.words)]
-        for name, one in estimates.items()
-    ]
+    rows = []
+    for name, estimate in estimates.items():
+        numbers = (None,) * 3 if estimate is None else (estimate.mean, *estimate.interval)
+        rows.append([name, *(_number(n, 6) for n in numbers), str(estimate.words if estimate else 0)])
     print_table(("of", "mean", "from", "to", "words"), rows, align="lr", title=title)
 
 

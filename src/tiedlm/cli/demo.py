@@ -16,12 +16,11 @@ from tiedlm import recipes
 from tiedlm.cli.arguments import parse
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_table, say
-from tiedlm.errors import RunError
+from tiedlm.cli.train import require_finished
 from tiedlm.training import launcher
 from tiedlm.training.jobs import Job, JobState
 
 MODELS = {"demo-vd": "VD-LSTM", "demo-real": "VD-LSTM+REAL"}
-"""The recipes that are trained, and the paper's names of their models."""
 PHRASES = ("return the number of", "if the argument is", "this method is called when the")
 
 
@@ -49,12 +48,7 @@ def demo(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say(f"tiedlm: interrupted; `tiedlm demo --runs {shlex.quote(str(args.runs))}` resumes", sys.stderr)
         return INTERRUPTED
-    failed = [f"{one.job.name} ({one.reason})" for one in results if one.state is not JobState.FINISHED]
-    if failed:
-        raise RunError(
-            f"The training of {' and of '.join(failed)} did not reach its end. Once the cause is gone, run the same "
-            "command again to resume."
-        )
+    require_finished([result for result in results if result.state is not JobState.FINISHED], len(results))
     from tiedlm.cli.compare import summarize
     from tiedlm.evaluation.next_words import next_words
     from tiedlm.evaluation.ngram import NGram

@@ -96,24 +96,19 @@ def score(argv: Sequence[str]) -> int:
 @contextmanager
 def _scored_text(args: ScoreArgs, run: Run) -> Iterator[tuple[str, np.ndarray[Any, Any], Iterator[str]]]:
     """Yield the name of the text, its ids, and its words as it spells them."""
-    from tiedlm.evaluation.scoring import file_words, split_words
+    from tiedlm.data.text import ids_of_file
+    from tiedlm.evaluation import scoring
 
     if args.text is not None:
-        from tiedlm.data.text import ids_of_file
-
         with ids_of_file(args.text, run.vocabulary) as ids:
-            yield str(args.text), ids, file_words(args.text)
+            yield str(args.text), ids, scoring.file_words(args.text)
         return
-    from tiedlm.evaluation.scoring import run_corpus
-
     split = args.split or "test"
-    corpus = run_corpus(run.folder, args.data_dir)
+    corpus = scoring.run_corpus(run.folder, args.data_dir)
     name, ids = f"{split} split of {corpus.name}", corpus.splits[split].ids
     if args.own_words:
-        from tiedlm.evaluation.scoring import unseen_as_unk
-
-        name, ids = f"{name}, words that its training text lacks as <unk>", unseen_as_unk(corpus, split)
-    yield name, ids, split_words(corpus, split)
+        name, ids = f"{name}, words that its training text lacks as <unk>", scoring.unseen_as_unk(corpus, split)
+    yield name, ids, scoring.split_words(corpus, split)
 
 
 def _print_rows(headings: Sequence[str], rows: Iterator[tuple[Any, ...]], as_json: bool) -> None:
@@ -181,9 +176,8 @@ def _contexts(args: PredictArgs) -> Iterator[str]:
         try:
             yield line.removesuffix(b"\n").decode()
         except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"Line {number:,} of the standard input is not UTF-8. Give plain text in UTF-8."
-            ) from error
+            reason = f"Line {number:,} of the standard input is not UTF-8. Give plain text in UTF-8."
+            raise CorpusError(reason) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,15 +210,14 @@ def generate(argv: Sequence[str]) -> int:
     """Run the command and return the exit status."""
     args = parse(GenerateArgs, argv, "generate")
     from tiedlm.evaluation import next_words
-    from tiedlm.evaluation.next_words import context_words, unknown_words
     from tiedlm.runs.load import load_run
 
     sampling = next_words.Sampling(
         temperature=args.temperature, top_k=args.top_k, seed=args.seed, allow_unknown=args.allow_unknown
     )
-    prompt = context_words(args.prompt)
+    prompt = next_words.context_words(args.prompt)
     run = load_run(args.run, device=args.device)
-    if unknown := unknown_words(run.vocabulary, prompt):
+    if unknown := next_words.unknown_words(run.vocabulary, prompt):
         say(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", sys.stderr)
     words = next_words.generate(run.model, run.vocabulary, prompt, args.words, sampling)
     say(next_words.as_text([*prompt, *words]))

@@ -1,18 +1,15 @@
 """The command `tiedlm`: finds the command's function, calls it, and prints every error as one message.
 
-Nothing but this file and the errors is imported until the command is known, so that help and mistakes are answered at
-once. Exit status: 0 success; 2 an error that a user can fix; 130 interrupted (SIGINT or SIGTERM); 141 the reader of a
-pipe has gone.
+Only this file and the errors are imported until the command is known, so that help and mistakes are answered at once.
+Exit status: 0 success; 2 an error that a user can fix; 130 interrupted; 141 the reader of a pipe has gone.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from tiedlm.errors import ArgumentError, TiedlmError, memory_errors_told, printable, suggestion
@@ -39,50 +36,28 @@ ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default that of the process, and return the exit status.
 
-    Every `TiedlmError` and `OSError`, and a lack of memory, is told on the standard error as `tiedlm: error: ...`,
-    without a traceback.
+    A `TiedlmError`, an `OSError` or a lack of memory is one message on the standard error, `tiedlm: error: ...`.
     """
-    _open_missing_streams()
-    _print_what_the_terminal_lacks_escaped()
+    _prepare_streams()
     try:
-        with _asked_to_end_is_interrupted(), memory_errors_told():
-            status = _status(list(sys.argv[1:] if argv is None else argv))
+        with memory_errors_told():
+            status = _run(list(sys.argv[1:] if argv is None else argv))
             sys.stdout.flush()
     except KeyboardInterrupt:
-        return _tell("interrupted", INTERRUPTED)
+        return _report("interrupted", INTERRUPTED)
     except BrokenPipeError:
         _drop_output()
         return PIPE_CLOSED
     except TiedlmError as error:
-        return _tell(f"error: {error}", ERROR)
+        return _report(f"error: {error}", ERROR)
     except OSError as error:
         _drop_output()
-        return _tell(f"error: {_in_words(error)}", ERROR)
+        reason = error.strerror or str(error) or type(error).__name__
+        return _report(f"error: {error.filename or 'reading or writing failed'}: {reason}", ERROR)
     return status
 
 
-@contextmanager
-def _asked_to_end_is_interrupted() -> Iterator[None]:
-    """Treat SIGTERM as control-C, so that whatever was begun is cleared away; by default it would end us at once."""
-    here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _status(arguments: list[str]) -> int:
-    try:
-        return _dispatch(arguments)
-    except SystemExit as end:  # a command's help has been printed
-        return end.code if isinstance(end.code, int) else 0
-
-
-def _dispatch(arguments: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
     if not arguments:
         print(_help(), file=sys.stderr)
         return ERROR
@@ -102,7 +77,10 @@ def _dispatch(arguments: list[str]) -> int:
             f"There is no {kind} {name!r}.{suggestion(name, known)} Commands: {', '.join(COMMANDS)}. "
             "`tiedlm --help` says what they do."
         )
-    return getattr(import_module(f"tiedlm.cli.{COMMANDS[name][0]}"), name)(rest)
+    try:
+        return getattr(import_module(f"tiedlm.cli.{COMMANDS[name][0]}"), name)(rest)
+    except SystemExit as end:  # the parser has printed help, or what is wrong with the line
+        return end.code if isinstance(end.code, int) else 0
 
 
 def _help() -> str:
@@ -121,28 +99,18 @@ def _help() -> str:
     )
 
 
-def _tell(message: str, status: int) -> int:
+def _report(message: str, status: int) -> int:
     with suppress(OSError):
         sys.stderr.write(f"tiedlm: {printable(message, keep=chr(10))}\n")
     return status
 
 
-def _in_words(error: OSError) -> str:
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {reason}" if error.filename else f"reading or writing failed: {reason}"
-
-
-def _open_missing_streams() -> None:
-    """Give a standard stream that was closed before we began the null device: Python has None in its place."""
+def _prepare_streams() -> None:
+    """Open the null device for closed streams, and escape what the terminal's encoding lacks instead of failing."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
-
-
-def _print_what_the_terminal_lacks_escaped() -> None:
-    """A word that the terminal's encoding lacks is written as an escape, and is not an error."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
         reconfigure(errors="backslashreplace")
 
 
@@ -150,7 +118,3 @@ def _drop_output() -> None:
     """Send what is still to be written nowhere: the interpreter would fail on it again when it ends."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

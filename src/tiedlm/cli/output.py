@@ -1,7 +1,7 @@
 """What commands print: labelled values and tables, drawn by rich on a terminal and in plain columns in a pipe.
 
-Words, file names and messages may hold anything, so nothing else in this folder writes to a stream: what a person reads
-passes `errors.printable`, JSON and tab-separated rows have escapes from which every character can be had back.
+Words, file names and messages may hold anything, so all output goes through this file: text passes `errors.printable`,
+and JSON and tab-separated rows have lossless escapes.
 """
 
 from __future__ import annotations
@@ -44,18 +44,12 @@ def print_tab_separated(cells: Sequence[Any]) -> None:
 
     Escapes as in `errors.printable`; a backslash that would read as one is written `\\u005c`, so none is ambiguous.
     """
-    print("\t".join(map(_cell, cells)))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    text = str(int(value) if isinstance(value, bool) else value)
-    return printable(re.sub(r"\\(?=u[0-9a-f]{4}|U[0-9a-f]{8})", r"\\u005c", text))
+    texts = [f"{c:.6f}" if isinstance(c, float) else str(int(c) if isinstance(c, bool) else c) for c in cells]
+    print("\t".join(printable(re.sub(r"\\(?=u[0-9a-f]{4}|U[0-9a-f]{8})", r"\\u005c", text)) for text in texts))
 
 
 def print_table(headings: Row, rows: Sequence[Row], *, align: str = "lr", title: str | None = None) -> None:
-    """Print a table; `align` has `l` or `r` for each column, and its last letter is that of all further ones."""
+    """Print a table; `align` has `l` or `r` for each column, the last letter also for all further ones."""
     align = align.ljust(len(headings), align[-1])
     headings, rows = list(map(printable, headings)), [list(map(printable, row)) for row in rows]
     title = title and printable(title, keep="\n")
@@ -64,13 +58,12 @@ def print_table(headings: Row, rows: Sequence[Row], *, align: str = "lr", title:
         return
     if title:
         print(title)
-    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
-    for row in [headings, *rows]:
-        cells = [
-            cell.ljust(width) if side == "l" else cell.rjust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        ]
-        print("  ".join(cells).rstrip())
+    columns = []
+    for column, side in zip(zip(headings, *rows, strict=True), align, strict=True):
+        width = max(map(len, column))
+        columns.append([cell.ljust(width) if side == "l" else cell.rjust(width) for cell in column])
+    for row in zip(*columns, strict=True):
+        print("  ".join(row).rstrip())
 
 
 def _print_drawn(headings: Row, rows: Sequence[Row], align: str, title: str | None) -> None:

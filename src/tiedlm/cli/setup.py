@@ -26,6 +26,7 @@ from tiedlm.recipes import recipe, recipe_names
 PACKAGES = ("torch", "numpy", "safetensors", "tyro", "rich", "pooch", "platformdirs", "filelock")
 COMPILED_PACKAGES = ("torch", "numpy", "safetensors")
 """Packages that may be installed and yet not load."""
+UNWRITABLE = "cannot be written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +113,9 @@ def prepare(argv: Sequence[str]) -> int:
     if args.json:
         print_json({"corpus": corpus.name, "encoded_in": str(cached), **corpus.provenance})
         return 0
-    report: dict[str, Any] = {"corpus": corpus.name, "encoded in": str(cached)}
-    for name, value in corpus.provenance["origin"].items():
-        if isinstance(value, (str, int, float)):
-            report[name.replace("_", " ")] = value
-    print_values(report | {"vocabulary": len(corpus.vocabulary)})
+    origin = {name.replace("_", " "): value for name, value in corpus.provenance["origin"].items()}
+    report = {name: value for name, value in origin.items() if isinstance(value, (str, int, float))}
+    print_values({"corpus": corpus.name, "encoded in": str(cached), **report, "vocabulary": len(corpus.vocabulary)})
     rows = [
         [name, str(split["lines"]), str(split["words"]), str(split["unknown"]), split["text_sha256"]]
         for name, split in corpus.provenance["splits"].items()
@@ -138,15 +137,15 @@ class DoctorArgs:
 def doctor(argv: Sequence[str]) -> int:
     """Run the command and return the exit status: 0 where all is well, 1 where something is in the way."""
     args = parse(DoctorArgs, argv, "doctor")
-    found = {"versions": versions(), "machine": machine()}
+    report: dict[str, Any] = {"versions": versions(), "machine": machine()}
     places, states = folders(args.data_dir), corpora(args.data_dir)
-    problems = [f"{name} {text}" for name, text in found["versions"].items() if text.startswith(("is not", "cannot"))]
-    problems += [f"{place.path} cannot be written; {place.set_by}" for place in places if not place.is_usable()]
+    problems = [f"{name} {text}" for name, text in report["versions"].items() if text.startswith(("is not", "cannot"))]
+    problems += [f"{place.path} {UNWRITABLE}; {place.set_by}" for place in places if place.state() == UNWRITABLE]
     if args.json:
-        listed = [{"name": place.name, "path": str(place.path), "set_by": place.set_by} for place in places]
-        print_json({**found, "places": listed, "corpora": states, "problems": problems})
+        listed = [{**place._asdict(), "path": str(place.path)} for place in places]
+        print_json({**report, "places": listed, "corpora": states, "problems": problems})
     else:
-        print_values({**found["versions"], **found["machine"]})
+        print_values({**report["versions"], **report["machine"]})
         rows = [[place.name, str(place.path.absolute()), place.set_by, place.state()] for place in places]
         print_table(("place", "folder", "set by", "state"), rows, align="l")
         print_table(("corpus", "state"), list(states.items()), align="l")
@@ -161,26 +160,18 @@ class Folder(NamedTuple):
     path: Path
     set_by: str
 
-    def is_usable(self) -> bool:
-        """Return whether the folder can be written, or made where it is missing."""
-        nearest = self._nearest()
-        return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
-
     def state(self) -> str:
-        """Return in words whether it can be used, and the free space."""
-        if not self.is_usable():
-            return "cannot be written"
-        free = f"{shutil.disk_usage(self._nearest()).free / 1e9:.1f} GB free"
-        return free if self.path.is_dir() else f"made when needed, {free}"
-
-    def _nearest(self) -> Path:
-        """Return the folder, or the nearest one above it that exists."""
+        """Return whether it can be written, or made where it is missing, and the free space."""
         path = self.path.absolute()
-        return next((folder for folder in (path, *path.parents) if folder.exists()), path)
+        nearest = next((folder for folder in (path, *path.parents) if folder.exists()), path)
+        if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+            return UNWRITABLE
+        free = f"{shutil.disk_usage(nearest).free / 1e9:.1f} GB free"
+        return free if path == nearest else f"made when needed, {free}"
 
 
 def versions() -> dict[str, str]:
-    """Return the version of the package, of Python and of each package it needs, or what is wrong with it."""
+    """Return the version of the package, of Python and of each dependency, or what is wrong with it."""
     result = {"tiedlm": "", "python": f"{platform.python_version()} ({sys.executable})"}
     for name in ("tiedlm", *PACKAGES):
         try:
@@ -232,16 +223,13 @@ def corpora(data_dir: Path | None) -> dict[str, str]:
 
     data, result = data_dir or files.data_dir(), {}
     for name, source in SOURCES.items():
-        states = set()
-        for file in source.files.values():
-            path = next((data / name for name in file.names if (data / name).is_file()), None)
-            states.add("missing" if path is None else "found" if files.sha256(path) == file.sha256 else "other")
-        if "other" in states:
+        paths = [next((data / n for n in f.names if (data / n).is_file()), None) for f in source.files.values()]
+        if all(path is None for path in paths):
+            result[name] = "not found"
+        elif any(path and files.sha256(path) != f.sha256 for path, f in zip(paths, source.files.values(), strict=True)):
             result[name] = "found, but a file is not as published"
-        elif "missing" in states:
-            result[name] = "not found" if states == {"missing"} else "found in part"
         else:
-            result[name] = "found, as published"
+            result[name] = "found in part" if None in paths else "found, as published"
     for name in ("builtin", "synthetic"):
         made = sorted(path.name for path in files.cache_dir().glob(f"{name}-v*") if path.is_dir())
         result[name] = f"made: {', '.join(made)}" if made else "made when needed"

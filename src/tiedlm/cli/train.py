@@ -1,7 +1,7 @@
 """`tiedlm train`: a recipe with any field of its config changed, with one seed or many; a run resumed or made longer.
 
-The line is parsed once, into the few values that were given; the rest is code on configs. `train` is read from top to
-bottom: which config, which run folder, then one of `_start`, `_resume` or `_train_seeds`.
+The line is parsed once, into the few values that the user gave; the rest is code on configs: `train` picks one of
+`_train_seeds`, `_start` and `_resume`, and the last two end in `_run_training`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from tiedlm.errors import ConfigError, RanksError, RunError
 from tiedlm.recipes import recipe_names
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import RunFolder
+from tiedlm.training import torchrun
 
 if TYPE_CHECKING:
     from tiedlm.native.ranks import Ranks
@@ -133,7 +134,7 @@ def _start(args: TrainArgs) -> int:
 
 
 def _resume(args: TrainArgs, run: Path) -> int:
-    """Resume a run where it stopped, perhaps with another runtime, or for more epochs in a copy."""
+    """Resume a run where it stopped, perhaps with another runtime, or train a copy of it for more epochs."""
     config = run_config(run)
     _check_resumable(args, run, config)
     resumed = with_overrides(config, args.overrides)
@@ -142,7 +143,7 @@ def _resume(args: TrainArgs, run: Path) -> int:
         from tiedlm.training.start import check_longer
 
         check_longer(run, config.training.epochs, epochs)
-        target = args.run_dir or default_longer_run(run.resolve(), epochs)
+        target = args.run_dir or run.resolve().with_name(f"{run.resolve().name}-{epochs}-epochs")
         _require_absent(target, args.data_dir)
     elif (folder := RunFolder.open(run)).is_finished:
         folder.check()
@@ -165,16 +166,15 @@ def _resume(args: TrainArgs, run: Path) -> int:
 
 def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
     """Refuse what cannot be changed in a run: all but its runtime and a larger number of epochs."""
-    fixed = [f"--{name}" for name in ("seed", "from") if getattr(args, name.replace("from", "start_from")) is not None]
     fields = [f"{section}.{name}" for section, values in args.overrides.items() for name in values]
-    fixed += [f"--{name}".replace("_", "-") for name in fields if not name.startswith("runtime.")]
-    longer = "--training.epochs" in fixed
-    fixed = [name for name in fixed if name != "--training.epochs"]
+    fixed = [name for name, value in (("seed", args.seed), ("from", args.start_from)) if value is not None]
+    fixed += [name for name in fields if not name.startswith("runtime.") and name != "training.epochs"]
     if fixed:
         raise ConfigError(
-            f"{fixed[0]} cannot be changed when resuming {run}. Leave it out, or start a new run without --resume."
+            f"--{fixed[0].replace('_', '-')} cannot be changed when resuming {run}. Leave it out, or start a new run "
+            "without --resume."
         )
-    if args.run_dir is not None and not longer:
+    if args.run_dir is not None and "training.epochs" not in fields:
         raise ConfigError(
             f"--run-dir has no effect with --resume unless --training.epochs is larger: the training continues in "
             f"{run}. Leave it out."
@@ -213,11 +213,11 @@ def _train_seeds(args: TrainArgs) -> int:
     rows = []
     for config in configs.values():
         done = [r.job for r in results if r.state is JobState.FINISHED and r.job.config.recipe == config.recipe]
-        values = {job.config.seed: RunFolder.open(job.run_dir).scores()["valid"]["perplexity"] for job in done}
-        mean = f"{statistics.mean(values.values()):.2f}" if values else "-"
-        sd = f"{statistics.stdev(values.values()):.2f}" if len(values) > 1 else "-"
-        each = ", ".join(f"{seed}: {value:.2f}" for seed, value in values.items())
-        rows.append([config.recipe, str(len(values)), mean, sd, each])
+        valid = {job.config.seed: RunFolder.open(job.run_dir).scores()["valid"]["perplexity"] for job in done}
+        mean = f"{statistics.mean(valid.values()):.2f}" if valid else "-"
+        sd = f"{statistics.stdev(valid.values()):.2f}" if len(valid) > 1 else "-"
+        by_seed = ", ".join(f"{seed}: {value:.2f}" for seed, value in valid.items())
+        rows.append([config.recipe, str(len(valid)), mean, sd, by_seed])
     say()
     print_table(("recipe", "n", "valid perplexity, mean", "sample sd", "of each seed"), rows, align="lrrrl")
     require_finished([result for result in results if result.state is not JobState.FINISHED], len(results))
@@ -233,10 +233,9 @@ def _run_training(
         config: of the training.
         run: its run folder, which the work may make.
         data_dir: folder with corpora, for the command that resumes.
-        work: called with the processes of the group and where to report to.
-        is_new: whether anything was chosen that the user may want to choose otherwise.
+        work: called with the processes of the group, and with what shows its progress.
+        is_new: whether the precision is a new choice, which is worth a message where it is slow.
     """
-    from tiedlm.training import torchrun
     from tiedlm.training.interrupt import exit_with_parent
 
     exit_with_parent()
@@ -244,8 +243,6 @@ def _run_training(
         from tiedlm.native.device import keep_freed_memory  # here, since it loads torch
 
         keep_freed_memory()
-    words = [*torchrun.program(), "train", "--resume", str(run)]
-    resume_command = shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
     try:
         from tiedlm.training.display import for_stream
 
@@ -255,37 +252,29 @@ def _run_training(
                 warn_slow_bfloat16([config], "--runtime.precision")
             work(ranks, for_stream() if ranks.is_main else None)
     except KeyboardInterrupt:
-        saved = f"interrupted; progress is saved. Resume with: {resume_command}"
+        saved = f"interrupted; progress is saved. Resume with: {_resume_command(run, data_dir)}"
         _say_once(f"tiedlm: {saved if run.exists() else 'interrupted before the training began'}", error=True)
         return INTERRUPTED
     except RanksError as error:
         if not run.exists():
             raise
-        raise RanksError(f"{error} Resume from the state that was saved last: {resume_command}") from error
+        command = _resume_command(run, data_dir)
+        raise RanksError(f"{error} Resume from the state that was saved last: {command}") from error
     return 0
 
 
 def run_config(run: Path) -> RunConfig:
-    """Return the config of a run folder, with the runtime that its training has now; imports no torch.
-
-    Raises:
-        RunError: the folder is missing, no run folder, or damaged.
-    """
+    """Return the config of a run folder, with the runtime that its training has now; imports no torch."""
     return RunFolder.open(run).config()
 
 
 def default_run_dir(config: RunConfig, *, second: bool) -> Path:
-    """Return the run folder of a training for which none was named: by recipe and seed, in the folder for runs."""
+    """Return the run folder of a training without --run-dir."""
     return files.runs_dir() / f"{config.recipe}-seed-{config.seed}{'-second' if second else ''}"
 
 
-def default_longer_run(run: Path, epochs: int) -> Path:
-    """Return the run folder of a longer training for which none was named: beside that of the shorter one."""
-    return run.with_name(f"{run.name}-{epochs}-epochs")
-
-
 def warn_slow_bfloat16(configs: Iterable[RunConfig], option: str) -> None:
-    """Print to stderr, once, that trainings in bfloat16 are about to start on a CPU where it is slow; else nothing."""
+    """Print to stderr, once, where trainings in bfloat16 are about to start on a CPU on which it is slow."""
     if not any(config.runtime.precision == "bfloat16" and config.runtime.device == "cpu" for config in configs):
         return
     import torch
@@ -302,7 +291,7 @@ def warn_slow_bfloat16(configs: Iterable[RunConfig], option: str) -> None:
 
 
 def require_finished(unfinished: Sequence[JobResult], total: int) -> None:
-    """Raise a RunError where trainings are left of so many: says why each is, and where its log is."""
+    """Raise a RunError where trainings of so many are unfinished, with the reason and the log of each."""
     if unfinished:
         reasons = "; ".join(f"{result.job.name} {result.state}: {result.reason}" for result in unfinished)
         logs = ", ".join(str(result.log) for result in unfinished if result.log is not None)
@@ -323,16 +312,15 @@ def _require_absent(run: Path, data_dir: Path | None) -> None:
         raise RunError(f"{run} exists and is not a run folder: {other}") from error
     if holder is not None:
         raise RunError(f"{run} is being trained by {holder}. Wait until it has ended, or {other}")
-    from tiedlm.training import torchrun
+    raise RunError(f"{run} exists already. Resume it with `{_resume_command(run, data_dir)}`, or {other}")
 
+
+def _resume_command(run: Path, data_dir: Path | None) -> str:
     words = [*torchrun.program(), "train", "--resume", str(run)]
-    command = shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
-    raise RunError(f"{run} exists already. Resume it with `{command}`, or {other}")
+    return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
 
 
 def _say_once(text: str, *, error: bool = False) -> None:
     """Print a line, once for all processes that train together."""
-    from tiedlm.training import torchrun
-
     if torchrun.speaks():
         say(text, sys.stderr if error else None)

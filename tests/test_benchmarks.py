@@ -45,15 +45,6 @@ def test_timing_is_in_turns_and_ratios_are_of_the_same_round() -> None:
     assert harness.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == 2.0
 
 
-def test_a_csv_with_other_columns_is_refused(tmp_path: Path) -> None:
-    harness.write_rows(tmp_path / "a.csv", [{"a": 1}, {"a": 2}])
-    assert (tmp_path / "a.csv").read_text() == "a\n1\n2\n"
-    with pytest.raises(SystemExit, match=r"has columns \['a'\], expected \['b'\]"):
-        harness.open_csv(tmp_path / "a.csv", ["b"])
-    with pytest.raises(SystemExit, match="cannot be written"):
-        harness.open_csv(tmp_path, ["a"])
-
-
 def test_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = benchmark("step")
     monkeypatch.setattr(harness, "json_of_process", lambda script, arguments: (100.0, 150.4))

@@ -76,32 +76,6 @@ def test_a_config_file_is_named_with_or_without_its_ending(tmp_path, monkeypatch
     assert base_config("./ptb-small-al") == config
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sed": 3}, "no field 'sed'. Did you mean 'seed'"),
-        ({"seed": "3"}, "config.seed must be of type int"),
-        ({"loss": {"gamma": 1.0}}, "lacks the field"),
-    ],
-)
-def test_a_config_file_with_a_mistake_is_refused(tmp_path, change, message):
-    (tmp_path / "a.json").write_text(json.dumps(to_json(recipe("ptb-small-al")) | change))
-    with pytest.raises(ConfigError, match=message):
-        base_config(str(tmp_path / "a.json"))
-
-
-def test_exactly_the_given_fields_are_changed():
-    config = recipe("ptb-rhn-real")
-    overrides = {"model": {"depth": 3, "tied": False}, "loss": {"temperature": 2.0}, "runtime": {"threads": 1}}
-    assert with_overrides(config, overrides) == replace(
-        config,
-        model=replace(config.model, depth=3, tied=False),
-        loss=replace(config.loss, temperature=2.0),
-        runtime=replace(config.runtime, threads=1),
-    )
-    assert with_overrides(config, {}) == config
-
-
 def test_a_weight_of_zero_makes_plain_cross_entropy():
     smoothed = replace(recipe("ptb-small-real"), loss=LossConfig(gamma=1.0, temperature=20.0, label_smoothing=0.1))
     assert with_overrides(smoothed, {"loss": {"gamma": 0.0}}).loss == LossConfig(label_smoothing=0.1)

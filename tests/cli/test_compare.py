@@ -7,21 +7,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
 from support.run_folders import SCORE, write_run
 from support.small_text import small_config
-from support.stub_model import BigramModel
 from support.tiny_run import Silence, quick_config
 from tiedlm.cli import compare
-from tiedlm.cli.compare import is_changed, parameter_count, print_analyses, summarize
-from tiedlm.data.text import Vocabulary
-from tiedlm.evaluation.analysis import Analysis, analyze
+from tiedlm.cli.compare import is_changed, parameter_count, summarize
 from tiedlm.evaluation.perplexity import PROTOCOL
 from tiedlm.nn.config import LSTMConfig
-from tiedlm.nn.model import LanguageModel
 from tiedlm.paper.published import PUBLISHED
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.folder import Progress, RunFolder
@@ -115,11 +109,16 @@ def test_the_analysis_as_json_and_as_tables(tiedlm, tiny):
     assert run["score"] == scores(tiny / "run")["test"]
     assert set(run["probability"]) >= {"<unk>", "target", f"2 nearest by {tiny / 'run'}"}
     assert sum(band["targets"] for band in run["bands"]) == run["score"]["words"]
-    lines = tiedlm("analyze", tiny / "run", "--split", "valid").output.splitlines()
-    assert f"mean probability, {tiny / 'run'}" in lines
-    assert any(line.startswith(f"10 nearest by {tiny / 'run'}") for line in lines)
-    assert lines[-3] == "split: valid"
-    assert lines[-1] == f"protocol: {PROTOCOL}"
+    lines = tiedlm("analyze", tiny / "run", "--neighbours", "2").output.splitlines()
+    band, estimate = run["bands"][0], run["probability"]["target"]
+    numbers = [band[name] for name in ("nll_nats", "squared_norm")]
+    assert lines[2].split()[2:] == [str(band["targets"]), *(f"{number:.3f}" for number in numbers), "-"]  # tied
+    geometry = lines[lines.index("features, word vectors, and the distance of vectors and classifier") + 2].split()
+    assert (geometry[1], geometry[-2:]) == (f"{run['score']['perplexity']:.2f}", ["-", "-"])
+    (row,) = [line.split() for line in lines if line.startswith("target ")]
+    numbers = [f"{number:.6f}" for number in (estimate["mean"], *estimate["interval"])]
+    assert row == ["target", *numbers, str(estimate["words"])]
+    assert (lines[-3], lines[-1]) == ("split: test", f"protocol: {PROTOCOL}")
 
 
 def test_a_run_less_itself_is_nothing(tiedlm, tiny, tmp_path):
@@ -139,40 +138,3 @@ def test_runs_on_different_texts_are_refused(tiedlm, tiny, tmp_path):
     answer = tiedlm("analyze", tiny / "run", other)
     assert (answer.status, answer.output) == (2, "")
     assert f"{other} and {tiny / 'run'} were trained on different texts" in answer.error
-
-
-WORDS = Vocabulary.from_counts({f"w{k:02}": 40 - k for k in range(10)} | {"<eos>": 99, "a": 50, "<unk>": 1})
-IDS = np.random.default_rng(3).integers(0, 10, 300)  # never one of the three rarest
-
-
-@pytest.fixture
-def analyses() -> dict[str, Analysis]:
-    """A tied model and an untied one."""
-    rows = torch.rand(13, 13, generator=torch.Generator().manual_seed(1)) + 0.1
-    untied = LanguageModel(LSTMConfig(units=4, layers=1, init_range=1.0), 13)
-    untied.reset_parameters(torch.Generator().manual_seed(2))
-    models = {"one": BigramModel(rows / rows.sum(1, keepdim=True)), "two": untied.eval()}
-    return {name: analyze(model, WORDS, IDS, {}) for name, model in models.items()}
-
-
-def test_every_run_stands_in_every_table_with_its_figures(analyses, capsys):
-    print_analyses(analyses)
-    lines = capsys.readouterr().out.splitlines()
-
-    def rows(title):
-        first = lines.index(title) + 1
-        return [line.split() for line in lines[first : [*lines, ""].index("", first)]]
-
-    headings, *bands = rows("by frequency of the target")
-    assert headings == ["run", "ranks", "targets", "nats", "|l|^2", "|w|^2"]
-    assert [row[:3] for row in bands] == [
-        [run, *rest] for run in analyses for rest in (["1-10", "300"], ["11-13", "0"])
-    ]
-    assert (bands[1][3], bands[1][5]) == ("-", "-")  # none of these words came; the model is tied
-    assert bands[2][5] == f"{analyses['two'].bands[0].classifier_squared_norm:.3f}"
-    _, tied, untied = rows("features, word vectors, and the distance of vectors and classifier")
-    assert tied[-2:] == ["-", "-"]
-    assert untied[-2] == f"{analyses['two'].geometry.subspaces.distance:.3f}"
-    one = analyses["one"].mass.estimates()["a"]
-    (row,) = [row for row in rows("mean probability, one") if row[0] == "a"]
-    assert row == ["a", *(f"{value:.6f}" for value in (one.mean, *one.interval)), str(one.words)]

@@ -87,18 +87,6 @@ def test_a_file_that_is_no_text_is_named(tiedlm, own_texts, tmp_path):
     assert "binary" in answer.error
 
 
-def test_a_published_corpus_with_its_licence(tiedlm, data_dir, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path))
-    answer = tiedlm("prepare", "ptb", "--data-dir", data_dir)
-    assert answer.values()["vocabulary"] == "10000"
-    assert "LDC" in answer.values()["licence"]
-    assert [row.split()[:3] for row in answer.output.splitlines()[-3:]] == [
-        ["train", "42068", "929589"],
-        ["valid", "3370", "73760"],
-        ["test", "3761", "82430"],
-    ]
-
-
 def test_doctor_reports_what_is_here(tiedlm, tiny, tmp_path, monkeypatch):
     rates = {torch.float32: 80.4, torch.bfloat16: 8.6}
     monkeypatch.setattr(device, "matmul_gflops", rates.__getitem__)

@@ -16,7 +16,7 @@ from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import RanksError
 from tiedlm.native import device
-from tiedlm.nn.config import GRUConfig, RHNConfig
+from tiedlm.nn.config import RHNConfig
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import RunFolder
@@ -99,29 +99,29 @@ def test_fields_and_folders_of_the_line_and_no_others_are_changed(tiedlm, traini
     assert (call["run_dir"], call["start_from"], call["data_dir"]) == (Path("a"), tiny / "run", Path("c"))
 
 
-def test_every_recipe_goes_through_the_command_line_unchanged(tiedlm, launched, tmp_path, monkeypatch):
+def test_every_recipe_goes_through_the_command_line_with_nothing_changed_but_what_is_given(
+    tiedlm, launched, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    tiedlm("train", *recipe_names(), "--seeds", "0")
-    [(jobs, _)] = launched
-    assert [job.config.recipe for job in jobs] == recipe_names()
+    own = replace(recipe("ptb-small-re"), recipe="mine", seed=7)
+    (tmp_path / "mine.json").write_text(json.dumps(to_json(own)))
+    line = ["train", *recipe_names(), "mine", "--seeds", "0,3", "--jobs", 5, "--data-dir", "d"]
+    assert tiedlm(*line, "--runtime.threads", 7).status == 2  # since none was trained
+    [(jobs, options)] = launched
+    assert options == {"max_parallel": 5}
+    assert [job.run_dir.name for job in jobs] == [f"{n}-seed-{s}" for s in (0, 3) for n in (*recipe_names(), "mine")]
     for job in jobs:
-        config = recipe(job.config.recipe)
+        config = own if job.config.recipe == "mine" else recipe(job.config.recipe)
         if config.corpus.name == "text":  # paths of texts become absolute
             texts = {split: str(tmp_path / getattr(config.corpus, split)) for split in ("train", "valid", "test")}
             config = replace(config, corpus=replace(config.corpus, **texts))
-        assert job.config == config
+        assert job.config == replace(config, seed=job.config.seed, runtime=replace(config.runtime, threads=7))
+        assert (job.data_dir, job.start_from) == (Path("d"), None)
 
 
-@pytest.mark.parametrize(
-    ("kind", "fields"),
-    [
-        ("gru", {"units": 8, "keep_hidden": 0.7}),
-        ("rhn", {"units": 8, "depth": 3, "keep_words": 0.8, "keep_state": 0.7}),
-    ],
-)
-def test_another_kind_of_model_is_trained_resumed_and_scored_from_a_config_file(tiedlm, texts, tmp_path, kind, fields):
-    value = to_json(replace(small_config(tmp_path), recipe=kind))
-    value["model"] = to_json({"gru": GRUConfig, "rhn": RHNConfig}[kind](tied=True, **fields))
+def test_another_kind_of_model_is_trained_resumed_and_scored_from_a_config_file(tiedlm, texts, tmp_path):
+    value = to_json(replace(small_config(tmp_path), recipe="rhn"))
+    value["model"] = to_json(RHNConfig(tied=True, units=8, depth=3, keep_words=0.8, keep_state=0.7))
     value["training"] |= {"epochs": 2, "learning_rate": 0.3, "weight_decay": 1e-4}
     (tmp_path / "mine.json").write_text(json.dumps(value))
     assert tiedlm("train", "mine.json", "--run-dir", "run", "--training.epochs", 1).status == 0
@@ -193,25 +193,6 @@ def test_one_seed_has_no_deviation_and_one_that_failed_does_not_count(tiedlm, te
     assert answer.output.splitlines()[-1].split() == ["text-small-re", "1", reached, "-", "4:", reached]
     for text in ("1 of 2 trainings are not finished", "seed-2 failed: The loss is nan.", "Logs: a.log", "same command"):
         assert text in answer.error
-
-
-def test_every_recipe_or_config_file_with_every_seed_is_changed_alike(tiedlm, launched, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path))
-    file = tmp_path / "mine.json"
-    file.write_text(json.dumps(to_json(replace(small_config(tmp_path), recipe="mine"))))
-    line = ("train", "ptb-small-al", file, "--seeds", "0,3", "--loss.gamma", 0.7, "--jobs", 5, "--data-dir", "d")
-    assert tiedlm(*line).status == 2  # since none was trained
-    [(jobs, options)] = launched
-    assert options == {"max_parallel": 5}
-    assert [job.run_dir.name for job in jobs] == [
-        f"{name}-seed-{s}" for s in (0, 3) for name in ("ptb-small-al", "mine")
-    ]
-    for job in jobs:
-        assert (job.config.loss.gamma, job.data_dir, job.start_from) == (0.7, Path("d"), None)
-        if job.config.recipe == "ptb-small-al":
-            original = recipe("ptb-small-al")
-            loss = replace(original.loss, gamma=0.7)
-            assert job.config == replace(original, seed=job.config.seed, loss=loss)
 
 
 def test_an_interrupt_of_many_seeds_says_that_the_same_command_resumes(tiedlm, monkeypatch):

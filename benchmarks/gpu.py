@@ -155,10 +155,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     results, start = [], time.monotonic()
     for part in [("masks",), *product(("replayed", "launched"), options.sizes, ("bfloat16", "float32"))]:
-        left = ALL_SECONDS - (time.monotonic() - start)
-        result = (
-            {"failed": "no time left"} if left < 10 else run_part_in_process(part, options, min(left, PART_SECONDS))
-        )
+        seconds = min(PART_SECONDS, ALL_SECONDS - (time.monotonic() - start))
+        result = {"failed": "no time left"} if seconds < 10 else run_part_in_process(part, options, seconds)
         results.append({"part": " ".join(part), **result})
         print(f"{' '.join(part)}:", *result.get("checks", [result]), sep="\n  ", flush=True)
     versions = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}

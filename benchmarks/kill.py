@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness import positive
 
@@ -44,14 +44,11 @@ FIGURES = ("epoch", "learning_rate", "train_loss", "train_cross_entropy_perplexi
 """What an epoch's record must share with the uninterrupted run's; the rest are times."""
 
 
-@dataclass
-class Pace:
-    """How long the uninterrupted run took."""
+class Pace(NamedTuple):
+    """How long the uninterrupted run took: until its journal began, and from then to its end."""
 
-    start_seconds: float = 0.0
-    """Until its journal began."""
-    training_seconds: float = 0.0
-    """From then to its end."""
+    start_seconds: float
+    training_seconds: float
 
 
 @dataclass
@@ -71,11 +68,7 @@ class Count:
 
 
 class Trainings:
-    """The command lines of one short training, in a folder of its own.
-
-    Args:
-        folder: where texts, cache and runs are put.
-    """
+    """The command lines of one short training; texts, cache and runs are in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -103,10 +96,9 @@ def uninterrupted(trainings: Trainings, run: Path) -> Pace:
     began = time.monotonic()
     process = trainings.process(run)
     wait_for_news(process, run, before=0)
-    pace = Pace(start_seconds=time.monotonic() - began)
+    start_seconds = time.monotonic() - began
     finish(process)
-    pace.training_seconds = time.monotonic() - began - pace.start_seconds
-    return pace
+    return Pace(start_seconds, time.monotonic() - began - start_seconds)
 
 
 def wait_for_news(process: subprocess.Popen[str], run: Path, before: int) -> None:
@@ -126,9 +118,9 @@ def changed(run: Path) -> int:
 
 def finish(process: subprocess.Popen[str]) -> None:
     """Wait for the end, which must be a good one."""
-    _, told = process.communicate()
+    _, message = process.communicate()
     if process.returncode != 0:
-        sys.exit(f"A training ended with status {process.returncode}:\n{told}")
+        sys.exit(f"A training ended with status {process.returncode}:\n{message}")
 
 
 def killed(process: subprocess.Popen[str], run: Path, pace: Pace, draws: random.Random, count: Count) -> bool:
@@ -140,11 +132,11 @@ def killed(process: subprocess.Popen[str], run: Path, pace: Pace, draws: random.
         process.wait(draws.uniform(0, pace.start_seconds if in_the_start else pace.training_seconds))
     except subprocess.TimeoutExpired:
         process.kill()
-    told = process.communicate()[1]
-    if process.returncode == 0:
-        return False
+    process.wait()
     if process.returncode != -signal.SIGKILL:
-        sys.exit(f"A training ended with status {process.returncode}:\n{told}")
+        finish(process)
+        return False
+    process.communicate()
     count.kills_in_start += changed(run) == before
     count.kills_in_training += changed(run) != before
     return True
@@ -159,39 +151,30 @@ def train_under_fire(
         count.resumes += run.exists()
         process = trainings.process(run)
         if count.kills >= kills:
-            finish(process)
-            return
+            return finish(process)
         if not killed(process, run, pace, draws, count):
-            return
+            return None
 
 
 def faults(run: Path, expected: Path) -> list[str]:
     """Return in what a run differs from the uninterrupted one, and what stands twice in its journal."""
-    found = [f"{what} differ" for what in ("weights", "scores") if content(run, what) != content(expected, what)]
-    records, others = journal(run), journal(expected)
-    if figures(records) != figures(others):
-        found.append("figures of the epochs differ")
-    double = [line for line, times in Counter(map(json.dumps, records)).items() if times > 1]
-    events = Counter(record["event"] for record in records)
+    actual, truth = contents(run), contents(expected)
+    faults = [f"{what} differ" for what in truth if actual[what] != truth[what]]
+    lines = (run / "journal.jsonl").read_text().splitlines()
+    double = [line for line, times in Counter(lines).items() if times > 1]
+    events = Counter(json.loads(line)["event"] for line in lines)
     if double or events["start"] != 1 or events["end"] != 1:
-        found.append(f"the journal holds double lines: {double or dict(events)}")
-    return [f"{run.name}: {fault}" for fault in found]
+        faults.append(f"the journal holds double lines: {double or dict(events)}")
+    return [f"{run.name}: {fault}" for fault in faults]
 
 
-def content(run: Path, what: str) -> object:
-    """Return the bytes of the weights, or the scores."""
+def contents(run: Path) -> dict[str, Any]:
+    """Return the bytes of the weights, the scores, and `FIGURES` of every epoch."""
     record = json.loads((run / "run.json").read_bytes())
-    return record["scores"] if what == "scores" else (run / record["files"][what]["name"]).read_bytes()
-
-
-def journal(run: Path) -> list[dict[str, Any]]:
-    """Return all records of the journal."""
-    return [json.loads(line) for line in (run / "journal.jsonl").read_bytes().splitlines()]
-
-
-def figures(records: list[dict[str, Any]]) -> list[list[Any]]:
-    """Return `FIGURES` of every epoch, in the order of the records."""
-    return [[record[name] for name in FIGURES] for record in records if record["event"] == "epoch"]
+    epochs = [json.loads(line) for line in (run / "journal.jsonl").read_bytes().splitlines()]
+    figures = [[epoch[name] for name in FIGURES] for epoch in epochs if epoch["event"] == "epoch"]
+    weights = (run / record["files"]["weights"]["name"]).read_bytes()
+    return {"weights": weights, "scores": record["scores"], "figures of the epochs": figures}
 
 
 def kill_and_compare(folder: Path, kills: int, seed: int) -> Count:

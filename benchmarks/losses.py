@@ -17,11 +17,10 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -66,8 +65,7 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """One problem: features [N, D], classifier [V, D], targets [N] as uneven as a text's."""
 
     features: Tensor
@@ -202,13 +200,11 @@ def rows(size: Size, options: argparse.Namespace) -> Iterator[Row]:
 
 def latest(path: Path, device: str, dtype: str) -> dict[Size, list[dict[str, str]]]:
     """Return size -> rows of its latest run on a CPU, or on a GPU."""
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["dtype"] == dtype]
     by_size: dict[Size, list[dict[str, str]]] = {}
-    for row in rows:
-        if (row["device"] == "cpu") != (device == "cpu"):
-            continue
-        by_size.setdefault((int(row["rows"]), int(row["words"]), int(row["width"])), []).append(row)
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["dtype"] == dtype and (row["device"] == "cpu") == (device == "cpu"):
+                by_size.setdefault((int(row["rows"]), int(row["words"]), int(row["width"])), []).append(row)
     for size, own in by_size.items():
         last_run = [row for row in own if all(row[name] == own[-1][name] for name in RUN)]
         by_size[size] = list({(row["loss"], row["gradient"]): row for row in last_run}.values())
@@ -229,10 +225,8 @@ def markdown(size: Size, rows: list[dict[str, str]]) -> str:
     last = rows[-1]
     where = last["processor"] if last["device"] == "cpu" else last["device"]
     versions = f"torch {last['torch']}, commit {last['commit'][:7]}, {last['date'][:10]}"
-    conditions = (
-        f"{where}, threads: {last['threads']}, {last['dtype']}, {versions}, medians of {last['rounds']} rounds."
-    )
-    return "\n".join([*lines, "", conditions])
+    rounds = f"medians of {last['rounds']} rounds."
+    return "\n".join([*lines, "", f"{where}, threads: {last['threads']}, {last['dtype']}, {versions}, {rounds}"])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -37,7 +37,7 @@ test: $(DEVELOPMENT) ## install with the development tools; lint, format, types 
 # Beside .venv and not in it, so that `make test` sees what a clean checkout sees.
 test-kernels: export OMP_NUM_THREADS ?= 1
 test-kernels: $(TRITON) ## tests of the Triton kernels, interpreted on a CPU (300 MB more to download, once)
-	PYTHONPATH=.triton $(BIN)/pytest tests/losses/test_triton.py
+	PYTHONPATH=.triton $(BIN)/pytest tests/losses/test_backends.py
 
 format: $(DEVELOPMENT) ## fix what ruff can fix, and format
 	$(BIN)/ruff check --fix .

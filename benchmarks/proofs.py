@@ -32,9 +32,10 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from oracles import augmented_loss
 from oracles.augmented_loss import Problem
-from support import loss_truth, ranks
+from support import losses as loss_checks
+from support import processes
 from support.compare import assert_close, error
-from support.loss_cases import Loss, problems
+from support.losses import Loss, problems
 from tiedlm.files import read_json, write_json
 from tiedlm.losses import augmented
 from tiedlm.losses.augmented import linear_augmented_cross_entropy
@@ -116,9 +117,9 @@ def oracle(losses: Callable[[int], Loss], examples: int) -> Part:
             worst[what] = max(worst.get(what, 0), relative_error)
 
     def check(loss: Loss, problem: Problem, detach: bool) -> None:
-        loss_truth.check_oracle(loss, problem, detach_target=detach)
+        loss_checks.check_oracle(loss, problem, detach_target=detach)
 
-    with mock.patch.object(loss_truth, "assert_close", recorded):
+    with mock.patch.object(loss_checks, "assert_close", recorded):
         part = check_drawn(check, losses, examples)
     errors = {what: float(f"{value:.2g}") for what, value in sorted(worst.items())}
     return {**part, "worst_relative_error": errors, "worst_share_of_what_is_allowed": round(share, 3)}
@@ -128,7 +129,7 @@ def gradchecks(losses: Callable[[int], Loss], checks: int) -> Part:
     """Return failures against finite differences: two checks a problem, of the mean and of the separate losses."""
 
     def check(loss: Loss, problem: Problem, _: bool) -> None:  # a difference would go through a detached target
-        loss_truth.check_gradcheck(loss, problem, absolute=loss_truth.difference_bits(problem))
+        loss_checks.check_gradcheck(loss, problem, absolute=loss_checks.difference_bits(problem))
 
     part = check_drawn(check, losses, -(-checks // 2))
     return {"gradchecks": 2 * part["examples"], **part}
@@ -161,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--gradchecks", type=positive, default=500, help="gradchecks of each (default: 500)")
     parser.add_argument("--output", type=Path, default=RESULTS / "proofs.json", help="JSON to write")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, ranks.alone(Path(folder)):
+    with tempfile.TemporaryDirectory() as folder, processes.alone(Path(folder)):
         results = run(options)
     for name, part in results["parts"].items():
         worst = max(part.get("worst_relative_error", {}).values(), default=0.0)

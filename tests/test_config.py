@@ -35,6 +35,7 @@ class Outer:
 def test_round_trip(count: int, name: str | None, flag: bool, rate: float, kind: Any) -> None:
     config = Outer(count=count, name=name, flag=flag, inner=Inner(rate=rate, kind=kind))
     assert from_json(Outer, json.loads(json.dumps(to_json(config)))) == config
+    assert isinstance(from_json(Inner, {"rate": 2, "kind": kind}).rate, float)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,6 @@ def test_round_trip(count: int, name: str | None, flag: bool, rate: float, kind:
     [
         ({"count": 1.5}, r"config\.count must be of type int, but is 1\.5"),
         ({"count": True}, r"config\.count must be of type int, but is True"),
-        ({"count": None}, r"config\.count must be of type int, but is None"),
-        ({"flag": 1}, r"config\.flag must be of type bool, but is 1"),
         ({"name": 3}, r"config\.name must be of type str, but is 3"),
         ({"inner": 3}, r"config\.inner must be an object with the fields of Inner, but is 3"),
         ({"inner": {"rate": "x", "kind": "one"}}, r"config\.inner\.rate must be of type float"),
@@ -100,7 +99,6 @@ def test_a_kind_tells_the_classes_of_a_field_apart_and_one_class_has_none() -> N
     [
         ({"kind": "fnacy", "size": 3}, r"config\.part\.kind must be one of 'fancy', or be left out, .* mean 'fancy'"),
         ({"kind": 3, "size": 3}, r"config\.part\.kind must be one of 'fancy', or be left out, but is 3"),
-        ({"kind": ["fancy"]}, r"config\.part\.kind must be one of 'fancy', or be left out"),
         ({"kind": "fancy", "size": 3, "newer": 0.5}, r"config\.part has no field 'newer'"),
         (7, r"config\.part must be an object"),
     ],
@@ -110,24 +108,11 @@ def test_a_kind_that_is_not_and_a_field_of_another_kind_are_refused(value: Any, 
         from_json(Holder, {"part": value})
 
 
-def test_a_class_read_by_itself_still_wants_its_own_kind() -> None:
-    with pytest.raises(ConfigError, match=r"config\.kind must be one of 'fancy', but is 'other'"):
-        from_json(Fancy, {"kind": "other", "size": 3})
-    with pytest.raises(ConfigError, match=r"config has no field 'kind'"):
-        from_json(Plain, {"kind": "fancy", "size": 3})
-
-
-def test_whole_numbers_are_taken_as_floats() -> None:
-    read = from_json(Inner, {"rate": 2, "kind": "one"})
-    assert isinstance(read.rate, float)
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"gamma": -0.1}, r"loss\.gamma is -0\.1"),
         ({"gamma": float("nan")}, r"loss\.gamma is nan"),
-        ({"gamma": 1e308}, r"loss\.gamma is 1e\+308, but must lie in \[0, 1e6\]"),
         ({"temperature": 20.0}, "no effect without the augmented term"),
         ({"detach_target": True}, "no effect without the augmented term"),
         ({"target": "uniform"}, "no effect without the augmented term"),
@@ -144,31 +129,19 @@ def test_loss_config_refuses(fields: dict[str, Any], message: str) -> None:
         LossConfig(**fields)
 
 
-@pytest.mark.parametrize(("gamma", "temperature"), [(0.5, 20.0), (1e-3, 0.5), (2.0, 1e-3), (0.0, None)])
-def test_loss_config_takes_every_number_within_its_range(gamma: float, temperature: float | None) -> None:
-    config = LossConfig(gamma=gamma, temperature=temperature)
-    assert (config.gamma, config.temperature, config.detach_target) == (gamma, temperature, False)
-
-
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"units": 0}, r"model\.units is 0"),
-        ({"units": 1_000_001}, r"model\.units is 1000001, but must be 1 to 1,000,000"),
-        ({"layers": 0}, r"model\.layers is 0"),
         ({"layers": 10**22}, r"model\.layers is 10{22}, but must be 1 to 1,000\."),
-        ({"embedding_width": 0}, r"model\.embedding_width is 0"),
         ({"embedding_width": 10**14}, r"model\.embedding_width is 10{14}, but must be 1 to 1,000,000"),
         ({"keep_input": 0.0}, r"model\.keep_input is 0\.0"),
         ({"keep_hidden": 1.1}, r"model\.keep_hidden is 1\.1"),
-        ({"init_range": 0.0}, r"model\.init_range is 0\.0"),
         ({"init_range": 1e308}, r"model\.init_range is 1e\+308, but must lie in \(0, 1e6\]"),
         ({"tied": True, "embedding_width": 5}, r"make them equal, or set model\.project"),
         ({"project": True}, r"model\.project has no effect"),
         ({"tied_bias": True}, r"model\.tied_bias has no effect unless model\.tied"),
         ({"tied": True, "unigram_bias": True}, r"model\.unigram_bias has no effect on a tied classifier without"),
-        ({"project": True, "tied": True}, r"model\.project has no effect"),
-        ({"project": True, "embedding_width": 5}, r"model\.project has no effect"),
     ],
 )
 @pytest.mark.parametrize("kind", [LSTMConfig, GRUConfig])
@@ -181,16 +154,11 @@ def test_model_config_refuses(kind: Any, fields: dict[str, Any], message: str) -
     ("fields", "message"),
     [
         ({"units": 0}, r"model\.units is 0"),
-        ({"units": 10**14}, r"model\.units is 10{14}"),
-        ({"depth": 0}, r"model\.depth is 0"),
         ({"depth": 1001}, r"model\.depth is 1001, but must be 1 to 1,000\."),
-        ({"layers": -1}, r"model\.layers is -1"),
         ({"keep_words": 0.0}, r"model\.keep_words is 0\.0"),
-        ({"keep_input": 1.5}, r"model\.keep_input is 1\.5"),
         ({"keep_state": float("nan")}, r"model\.keep_state is nan"),
         ({"keep_output": -0.5}, r"model\.keep_output is -0\.5"),
         ({"init_range": float("inf")}, r"model\.init_range is inf"),
-        ({"transform_bias": float("nan")}, r"model\.transform_bias is nan"),
         ({"transform_bias": -1e308}, r"model\.transform_bias is -1e\+308"),
         ({"tied_bias": True}, r"model\.tied_bias has no effect unless model\.tied"),
     ],
@@ -228,10 +196,6 @@ def test_fields_that_differ_are_told_with_both_values() -> None:
     one, other = Outer(count=1, flag=True), Outer(count=1, inner=Inner(rate=0.25))
     assert differing(one, one) == {}
     assert differing(one, other) == {"flag": (True, False), "inner.rate": (0.5, 0.25)}
-
-
-def test_fields_that_came_later_differ_with_both_values() -> None:
-    assert differing(LSTMConfig(tied=True, tied_bias=True), LSTMConfig(tied=True)) == {"tied_bias": (True, False)}
 
 
 def test_fields_that_one_kind_alone_has_are_told_as_absent() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from support.compare import assert_close
-from support.gpus import NEEDS_GPU
+from support.gpu import NEEDS_GPU
 from support.run_folders import write_run
 from support.stub_model import BigramModel, UniformModel
 from tiedlm.data.sources import SOURCES

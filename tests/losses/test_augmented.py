@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
-from support.loss_cases import Loss, make, tensors
-from support.native_code import needs_a_compiler
+from support.gpu import needs_a_compiler
+from support.losses import Loss, make, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import augmented
 from tiedlm.losses.augmented import (
     COMPILED_LOGITS,
-    IMPLEMENTATIONS,
     OPTION_NAMES,
     AugmentedLoss,
     Implementation,
@@ -38,63 +37,41 @@ def zeros(*shape: int, dtype: torch.dtype = torch.float32, device: str = "cpu") 
 
 NUMBERS = [
     ({"temperature": 0.0}, r"temperature is 0\.0, but must lie in \[1e-3, 1e6\] \(the paper uses 20\)\."),
-    ({"temperature": -3.0}, r"temperature is -3\.0, but must lie in \[1e-3, 1e6\]"),
-    ({"temperature": 5e-324}, r"temperature is 5e-324, but must lie in"),
-    ({"temperature": 1e300}, r"temperature is 1e\+300, but must lie in"),
     ({"temperature": math.nan}, r"temperature is nan, but must lie in \[1e-3, 1e6\]"),
-    ({"temperature": math.inf}, r"temperature is inf, but must lie in \[1e-3, 1e6\]"),
+    ({"temperature": torch.tensor(2.0)}, r"temperature is tensor\(2\.\), but must be a number, and counts as a const"),
     ({"gamma": -0.5}, r"gamma is -0\.5, but must lie in \[0, 1e6\]; 0 is plain cross-entropy\."),
-    ({"gamma": math.nan}, r"gamma is nan, but must lie in \[0, 1e6\]"),
     ({"gamma": math.inf}, r"gamma is inf, but must lie in \[0, 1e6\]"),
-    (
-        {"temperature": torch.tensor(2.0)},
-        r"temperature is tensor\(2\.\), but must be a number, and counts as a constant",
-    ),
     ({"gamma": torch.ones((), requires_grad=True)}, r"gamma is tensor\(1\..*: use float\(gamma\)\."),
-    ({"gamma": "0.5"}, r"gamma is '0\.5', but must be a number"),
     ({"reduction": None}, r"reduction is None, but must be one of mean, sum, none\."),
-    ({"reduction": "avg"}, r"reduction is 'avg', but must be one of mean, sum, none\."),
     ({"reduction": "men"}, r"reduction is 'men', .* Did you mean 'mean'\?"),
     ({"targets": torch.tensor([0, 4, 1])}, r"targets hold 4, but must lie in 0 \.\.\. 3, or be ignore_index"),
-    ({"targets": torch.tensor([0, -1, 1])}, r"targets hold -1, but must lie in 0 \.\.\. 3, or be ignore_index"),
     ({"targets": torch.tensor([0, -100, 1]), "ignore_index": -1}, r"targets hold -100, but must lie in"),
-    ({"targets": zeros(2, dtype=torch.int64)}, r"targets have the shape \[2\], but the predictions ask for \[3\]\."),
     ({"targets": zeros(3, 1, dtype=torch.int64)}, r"targets have the shape \[3, 1\], but the .* for \[3\]\."),
     ({"targets": zeros(3)}, r"targets are torch\.float32, but must be torch\.int64: use targets\.long\(\)\."),
-    ({"targets": zeros(3, dtype=torch.int32)}, r"targets are torch\.int32, but must be torch\.int64"),
     (
         {"targets": zeros(3, dtype=torch.int64, device="meta")},
-        r"targets are on meta, but the predictions are on cpu: move one of them\.",
+        r"targets are on meta, .* on cpu: move one of them\.",
     ),
-    ({"bias": zeros(3)}, r"bias has the shape \[3\], but must be \[4\]: one number a word\."),
-    ({"bias": zeros(1, 4)}, r"bias has the shape \[1, 4\], but must be \[4\]"),
+    ({"bias": zeros(1, 4)}, r"bias has the shape \[1, 4\], but must be \[4\]: one number a word\."),
 ]
 
 ARRAYS = [
     ({"features": zeros(3, 5)}, r"features have the shape \[3, 5\] and the classifier \[4, 2\]: .* Put a linear map"),
     ({"features": torch.zeros(())}, r"features have the shape \[\] and the classifier \[4, 2\]"),
     ({"features": zeros(3, 2, dtype=torch.float64)}, r"features is torch\.float64 .* classifier is torch\.float32"),
-    (
-        {"features": zeros(3, 2, dtype=torch.int64)},
-        r"features is torch\.int64 on cpu, but the classifier is torch",
-    ),
+    ({"features": zeros(3, 2, dtype=torch.int64)}, r"features is torch\.int64 on cpu, but the classifier is torch"),
     ({"features": zeros(3, 2, device="meta")}, r"features is torch\.float32 on meta, but the classifier is .* on cpu"),
     ({"classifier": zeros(4)}, r"classifier is torch\.float32 \[4\], but must be a floating matrix \[words, width\]\."),
-    ({"classifier": torch.zeros(())}, r"classifier is torch\.float32 \[\], but must be a floating matrix"),
     ({"classifier": zeros(0, 2)}, r"classifier is torch\.float32 \[0, 2\], but must be a floating matrix"),
     ({"classifier": zeros(4, 2, dtype=torch.int64)}, r"classifier is torch\.int64 \[4, 2\], but must be a floating"),
     ({"table": zeros(4)}, r"table is torch\.float32 \[4\], but must be a floating matrix \[words, width\]\."),
     ({"table": zeros(5, 2)}, r"table holds 5 words and classifier 4: both must hold the same words\."),
-    (
-        {"table": zeros(4, 2, dtype=torch.float64)},
-        r"table is torch\.float64 .* classifier is torch\.float32",
-    ),
+    ({"table": zeros(4, 2, dtype=torch.float64)}, r"table is torch\.float64 .* classifier is torch\.float32"),
     ({"bias": zeros(4, dtype=torch.float64)}, r"bias is torch\.float64 .* classifier is torch\.float32"),
     ({"vocabulary_mask": zeros(4)}, r"vocabulary_mask is torch\.float32 \[4\] on cpu, but must be torch\.bool \[4\]"),
     ({"vocabulary_mask": torch.ones(3, dtype=torch.bool)}, r"vocabulary_mask is torch\.bool \[3\] .* \[4\] on cpu"),
     ({"vocabulary_mask": torch.arange(4) != 3}, r"vocabulary_mask forbids the word 3, which is a target: allow it"),
     ({"token_weights": zeros(2)}, r"token_weights are torch\.float32 \[2\] on cpu, but must be floating \[3\] on cpu"),
-    ({"token_weights": torch.ones(3, dtype=torch.int64)}, r"token_weights are torch\.int64 \[3\]"),
     ({"token_weights": torch.ones(3).requires_grad_()}, r"token_weights ask for a gradient, but count as constants"),
     ({"token_weights": torch.tensor([1, -1.0, 1])}, r"token_weights hold -1\.0, but must be finite and 0 or more"),
     ({"token_weights": torch.tensor([1, math.nan, 1])}, r"token_weights hold nan, but must be finite and 0 or more"),
@@ -126,28 +103,17 @@ GOOD_LOGITS: dict[str, Any] = {
 }
 
 LOGITS = [
-    ({"teacher_logits": zeros(3, 5)}, r"teacher_logits have the shape \[3, 5\], .* of the logits, \[3, 4\]: one row"),
-    ({"teacher_logits": zeros(1, 4)}, r"teacher_logits have the shape \[1, 4\], .* of the logits, \[3, 4\]"),
-    (
-        {"teacher_logits": zeros(3, 4, dtype=torch.int64)},
-        r"teacher_logits is torch\.int64 on cpu, but must be",
-    ),
-    (
-        {"teacher_logits": zeros(3, 4, device="meta")},
-        r"teacher_logits is .* on meta, .* floating and on cpu, as",
-    ),
-    (
-        {"bias": zeros(4, dtype=torch.int64)},
-        r"bias is torch\.int64 on cpu, but must be floating and on cpu, as",
-    ),
-    ({"logits": zeros(4)}, r"logits are torch\.float32 \[4\], but must be floating \[predictions, words\], with one"),
+    ({"teacher_logits": zeros(1, 4)}, r"teacher_logits have the shape \[1, 4\], .* of the logits, \[3, 4\]: one row"),
+    ({"teacher_logits": zeros(3, 4, dtype=torch.int64)}, r"teacher_logits is torch\.int64 on cpu, but must be"),
+    ({"teacher_logits": zeros(3, 4, device="meta")}, r"teacher_logits is .* on meta, .* floating and on cpu, as"),
+    ({"bias": zeros(4, dtype=torch.int64)}, r"bias is torch\.int64 on cpu, but must be floating and on cpu, as"),
     (
         {"logits": zeros(2, 3, 4)},
-        r"logits are torch\.float32 \[2, 3, 4\], .* use flatten\(0, -2\) where they have more",
+        r"logits are torch\.float32 \[2, 3, 4\], .* \[predictions, words\].* use flatten\(0",
     ),
     (
         {"logits": zeros(3, 0), "teacher_logits": zeros(3, 0)},
-        r"logits are torch\.float32 \[3, 0\], .* one word or more",
+        r"logits are torch\.float32 \[3, 0\], .* one word",
     ),
     ({"logits": zeros(3, 4, dtype=torch.int64)}, r"logits are torch\.int64 \[3, 4\], but must be floating"),
 ]
@@ -161,27 +127,18 @@ def test_the_form_from_logits_refuses(wrong: dict[str, Any], message: str) -> No
 
 def test_the_form_from_logits_takes_what_is_right() -> None:
     assert augmented_cross_entropy(**GOOD_LOGITS).item() == pytest.approx(math.log(4))
-
-
-def test_an_empty_batch_of_logits_has_the_loss_0() -> None:
     assert augmented_cross_entropy(**{name: one[:0] for name, one in GOOD_LOGITS.items()}) == 0
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": 0.0}, "temperature is 0.0"),
         ({"gamma": -1.0}, "gamma is -1.0"),
-        ({"reduction": "median"}, "reduction is 'median'"),
-        ({"implementation": "fast"}, "implementation is 'fast'"),
         ({"implementation": None}, "implementation is None, but must be one of auto, functional"),
         ({"implementation": "chunk"}, r"but must be one of auto, functional, chunked.* Did you mean 'chunked'\?"),
         ({"implementation": "functional", "chunk_rows": 4}, "chunk_rows is 4, but has no effect .* leave it out"),
         ({"implementation": "compiled", "host_sync": False}, "host_sync is False, but implementation 'compiled'"),
-        *(
-            ({"chunk_rows": rows}, f"chunk_rows is {rows!r}, but must be an integer, 1 or")
-            for rows in (0, -5, 1.5, "2")
-        ),
+        *(({"chunk_rows": rows}, f"chunk_rows is {rows!r}, but must be an integer, 1 or") for rows in (0, 1.5, "2")),
     ],
 )
 def test_options_are_refused_by_the_function_and_when_a_module_is_made(options: dict[str, Any], message: str) -> None:
@@ -194,10 +151,6 @@ def test_options_are_refused_by_the_function_and_when_a_module_is_made(options: 
 def test_the_keywords_are_the_options() -> None:
     assert set(LossKeywords.__annotations__) == set(OPTION_NAMES)
     assert get_type_hints(LossOptions) == get_type_hints(LossKeywords)
-
-
-def test_every_refusal_is_a_value_error() -> None:
-    assert issubclass(ArgumentError, ValueError)
 
 
 OPTIONS: list[dict[str, Any]] = [
@@ -229,25 +182,6 @@ def test_it_is_the_function_with_its_options_bound(options: dict[str, Any], tied
         assert torch.equal(gradient, right[name])
 
 
-def test_no_option_goes_untried() -> None:
-    assert set().union(*OPTIONS) == {*OPTION_NAMES, "vocabulary_mask"}
-
-
-def test_the_word_vectors_come_before_the_bias_and_may_be_named() -> None:
-    ours = tensors(make(2, tied=False, biased=True))
-    arguments = (ours.features, ours.classifier, ours.targets)
-    module = AugmentedLoss()
-    assert torch.equal(module(*arguments, bias=ours.bias, table=ours.table), module(*arguments, ours.table, ours.bias))
-
-
-def test_its_terms_are_those_of_the_loss() -> None:
-    ours = tensors(make(3))
-    module = AugmentedLoss(gamma=0.8, temperature=5.0)
-    terms = module.terms(ours.features, ours.classifier, ours.targets)
-    assert torch.equal(terms.total, module(ours.features, ours.classifier, ours.targets))
-    assert_close(terms.total, terms.cross_entropy + 0.8 * 5.0 * terms.divergence, 1e-13)
-
-
 def test_it_holds_no_parameters_and_tells_its_options() -> None:
     module = AugmentedLoss(gamma=0.65, temperature=20.0)
     assert list(module.parameters()) == []
@@ -264,20 +198,6 @@ def test_an_option_may_be_set_between_calls() -> None:
     module.gamma = -1.0
     with pytest.raises(ArgumentError, match=r"gamma is -1\.0"):
         module(*arguments)
-
-
-def test_learning_with_it_lowers_it() -> None:
-    ours = tensors(make(4, rows=20, words=9, width=6))
-    module, optimizer = AugmentedLoss(gamma=1.0, temperature=2.0), torch.optim.SGD([ours.features], lr=1.0)
-    losses = []
-    for _ in range(20):
-        loss = module(ours.features, ours.classifier, ours.targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < losses[0] / 2
 
 
 def test_many_logits_are_worth_compiling_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,10 +254,3 @@ def test_one_graph_for_a_compiler_where_compiled_loops_pay(implementation: Imple
     for rows in (500, 4, 5):  # other rows than at first make their number a variable
         given = ours.features.detach()[:rows], ours.classifier, ours.targets[:rows]
         assert_close(compiled(*given), step(*given), 1e-6)
-
-
-@pytest.mark.parametrize("implementation", ["auto", "functional", "chunked"])
-def test_what_is_picked_comes_with_a_reason(implementation: str) -> None:
-    name, reason = select_implementation(implementation)
-    assert name in IMPLEMENTATIONS[1:]
-    assert len(reason.split()) > 2

@@ -16,9 +16,8 @@ from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 from torch.func import grad, jvp, vmap
 
 from support.compare import assert_close
-from support.gpus import NEEDS_GPU
-from support.native_code import needs_a_compiler
-from support.ranks import alone
+from support.gpu import NEEDS_GPU, needs_a_compiler
+from support.processes import alone
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.augmented import augmented_cross_entropy, linear_augmented_cross_entropy
 from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_cross_entropy

@@ -11,14 +11,10 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from oracles.augmented_loss import Problem
-from support import loss_contract, loss_truth
 from support.compare import assert_close, error
-from support.loss_cases import make, problems, tensors
+from support.losses import make, tensors
 from tiedlm.losses import augmented
 from tiedlm.losses.augmented import LossOptions, augmented_cross_entropy
 
@@ -32,20 +28,6 @@ def logits(seed: int, rows: int = 5, words: int = 9, size: float = 2.0, dtype: t
 
 
 TARGETS = torch.tensor([3, 8, 0, 3, 5])
-
-
-@given(problems(), st.booleans())
-@settings(max_examples=60)
-def test_agrees_with_the_oracle(problem: Problem, detach_target: bool) -> None:
-    loss_truth.check_oracle(linear_augmented_cross_entropy, problem, detach_target=detach_target)
-
-
-@pytest.mark.parametrize("targets", [[2] * 4, [5, 0, 3, 1], [-100, 4, -100, 4], [-100] * 4])
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("biased", [True, False])
-def test_gradients_are_the_finite_differences(targets: list[int], tied: bool, biased: bool) -> None:
-    problem = make(1, rows=4, words=6, tied=tied, biased=biased, targets=targets, temperature=2.0)
-    loss_truth.check_gradcheck(linear_augmented_cross_entropy, problem)
 
 
 def test_gradients_from_logits_are_the_finite_differences() -> None:
@@ -79,12 +61,6 @@ def test_without_the_augmented_term_it_is_cross_entropy_to_the_bit(
     one_ulp = torch.finfo(dtype).eps
     assert_close(ours, stock, 2 * one_ulp)  # a sum of 40 may be taken in another order
     assert_close(found, truth, 2 * one_ulp)
-
-
-def test_without_the_augmented_term_the_teacher_plays_no_part() -> None:
-    teacher = torch.full((5, 9), float("nan"), dtype=torch.float64, requires_grad=True)
-    loss = augmented_cross_entropy(logits(0), teacher, TARGETS, gamma=0.0)
-    assert torch.isfinite(loss)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 20.0, 1000.0])
@@ -178,79 +154,12 @@ def test_two_stock_cross_entropies_and_a_teacher_make_the_same_loss() -> None:
         assert_close(found, right, 1e-12)
 
 
-def test_a_constant_added_to_all_logits_of_a_row_changes_nothing() -> None:
-    z, teacher = logits(9), logits(10)
-    shift = torch.tensor([[-3.0], [100.0], [0.5], [0.0], [12.0]], dtype=torch.float64)
-    one, two = (augmented_cross_entropy(z + s, teacher - 2 * s, TARGETS, bias=None) for s in (shift, 0 * shift))
-    assert_close(one, two, 1e-12)
-    for found, truth in zip(*(torch.autograd.grad(loss, (z, teacher)) for loss in (one, two)), strict=True):
-        assert_close(found, truth, 1e-11)
-
-
-def test_the_bias_enters_the_prediction_and_neither_softened_distribution() -> None:
-    z, teacher = logits(11), logits(12)
-    bias = torch.linspace(-2, 2, 9, dtype=torch.float64)
-    gain = augmented_cross_entropy(z, teacher, TARGETS, bias=bias) - augmented_cross_entropy(z, teacher, TARGETS)
-    truth = F.cross_entropy(z + bias, TARGETS) - F.cross_entropy(z, TARGETS)
-    assert_close(gain, truth, 1e-12)
-
-
-def test_a_teacher_equal_to_the_student_leaves_cross_entropy() -> None:
-    z = logits(13)
-    loss = augmented_cross_entropy(z, z.detach().clone(), TARGETS, gamma=5.0)
-    assert_close(loss, F.cross_entropy(z, TARGETS), 1e-14)
-
-
-def test_a_stopped_gradient_of_a_tied_table_is_that_of_an_untied_one_with_a_constant_teacher() -> None:
-    tied = tensors(make(25, temperature=3.0))
-    stopped = tied.gradients(tied.loss(linear_augmented_cross_entropy, detach_target=True))
-    constant = tied.classifier.detach()
-    loss = tied.loss(linear_augmented_cross_entropy, table=constant)
-    assert_close(stopped["classifier"], tied.gradients(loss)["classifier"], 1e-14)
-    through = tied.gradients(tied.loss(linear_augmented_cross_entropy))
-    assert error(stopped["classifier"], through["classifier"]) > 1e-3
-    assert_close(stopped["features"], through["features"], 1e-14)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
-def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> None:
-    relative = 1e-12 if dtype == torch.float64 else 1e-5
-    loss_truth.check_near_certain_and_extreme(linear_augmented_cross_entropy, logit, dtype, relative)
-
-
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("where", ["logits", "teacher"])
 def test_a_logit_that_is_not_finite_makes_a_loss_that_is_not_finite(wrong: float, where: str) -> None:
     both = {"logits": logits(0).detach(), "teacher": logits(1).detach()}
     both[where][2, 4] = wrong
     assert not torch.isfinite(augmented_cross_entropy(both["logits"], both["teacher"], TARGETS))
-
-
-def test_contract_of_the_linear_form() -> None:
-    loss_contract.check_contract(linear_augmented_cross_entropy)
-    loss_contract.check_terms(linear_augmented_terms)
-
-
-@pytest.mark.parametrize("temperature", [2.0, 20.0, 1000.0])
-@pytest.mark.parametrize("tied", [True, False])
-def test_float32(tied: bool, temperature: float) -> None:
-    problem = make(2, rows=24, words=150, width=16, tied=tied, biased=not tied, size=0.7, temperature=temperature)
-    loss_truth.check_float32(linear_augmented_cross_entropy, problem)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_tables_of_16_bits(tied: bool, dtype: torch.dtype) -> None:
-    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=not tied, size=0.5)
-    loss_truth.check_low_precision_tables(linear_augmented_cross_entropy, problem, dtype)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("biased", [True, False])
-def test_bfloat16_under_autocast(tied: bool, biased: bool) -> None:
-    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=biased, size=0.5)
-    loss_truth.check_bfloat16_autocast(linear_augmented_cross_entropy, problem)
 
 
 def test_the_mean_from_logits_is_over_the_targets_that_count() -> None:
@@ -281,29 +190,6 @@ def test_rows_of_ignored_targets_may_hold_anything(wrong: float) -> None:
         found.append([loss, *torch.autograd.grad(loss, (z, teacher, bias))])
     for clean, other in zip(*found, strict=True):
         assert torch.equal(clean, other)
-
-
-@pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_features_of_ignored_targets_may_be_anything(wrong: float) -> None:
-    found = []
-    for content in (0.0, wrong):
-        ours = tensors(make(3, biased=True, targets=[2, -100, 5, 2, -100, 3]))
-        with torch.no_grad():
-            ours.features[[1, 4]] = content
-        loss = ours.loss(linear_augmented_cross_entropy)
-        found.append([loss, *ours.gradients(loss).values()])
-    for clean, other in zip(*found, strict=True):
-        assert torch.equal(clean, other)
-
-
-@pytest.mark.parametrize(("dtype", "weight"), [(torch.bfloat16, 0.3), (torch.float16, 100.0)])
-def test_weights_of_16_bits_are_summed_in_the_losses_type(dtype: torch.dtype, weight: float) -> None:
-    """700 weights of 100 are more than float16 holds, and a bfloat16 sum of 700 has three digits."""
-    ours = tensors(make(4, rows=700))
-    equal = torch.full((700,), weight, dtype=dtype)
-    assert_close(
-        ours.loss(linear_augmented_cross_entropy, token_weights=equal), ours.loss(linear_augmented_cross_entropy), 1e-12
-    )
 
 
 def test_both_forms_have_the_same_defaults() -> None:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
-from support.gpus import NEEDS_GPU
-from support.unread import NoReading
+from support.gpu import NEEDS_GPU, NoReading
 from tiedlm.losses.augmented import LossOptions, centered, linear_augmented_terms, prepare
 from tiedlm.losses.chunked import LossInputs, loss_and_grads
 from tiedlm.losses.operator import DIFFERENTIABLE
@@ -133,17 +132,3 @@ def test_where_nothing_counts_every_word_may_be_forbidden() -> None:
     ).total
     assert loss == 0
     assert not any(gradient.any() for gradient in torch.autograd.grad(loss, (features, classifier)))
-
-
-def test_no_value_is_checked() -> None:
-    """A capture cannot wait for an answer; a word outside the vocabulary is the caller's to avoid."""
-    features = torch.randn(2, 3, requires_grad=True)
-    weights = torch.tensor([1.0, -1.0])
-    linear_augmented_terms(
-        features,
-        torch.randn(4, 3),
-        torch.tensor([1, 2]),
-        implementation="chunked",
-        token_weights=weights,
-        host_sync=False,
-    )

@@ -1,9 +1,9 @@
-"""The fast implementations: the definition's values and gradients at every chunk size, in a chunk's memory and work."""
+"""Every form of the loss: the truth's values and gradients; and of the fast ones a chunk's memory and work."""
 
 from __future__ import annotations
 
-import functools
-from dataclasses import replace
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,50 +13,121 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.augmented_loss import Problem
-from support import loss_contract, loss_truth
-from support.compare import assert_close, error
-from support.dispatch import Recorder, operator_recorded
-from support.loss_cases import Loss, make, problems, tensors
+from support import losses, processes
+from support.compare import Recorder, assert_close, error, operator_recorded
+from support.gpu import needs_a_compiler
+from support.losses import Loss, make, problems, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked
 from tiedlm.losses.augmented import Implementation, LossKeywords, linear_augmented_cross_entropy, linear_augmented_terms
+from tiedlm.losses.functional import LossTerms
+from tiedlm.losses.vocabulary_parallel import vocabulary_parallel_augmented_terms
 from tiedlm.native.build import compiler_unavailable
 
 FAST: tuple[Implementation, ...] = ("chunked",) if compiler_unavailable() else ("chunked", "compiled")
-EACH_FAST = pytest.mark.parametrize("name", FAST)
 EACH = pytest.mark.parametrize("name", ["auto", "functional", *FAST])
 """The implementations that run on a CPU; Triton's kernels have tests of their own."""
-definition = functools.partial(linear_augmented_cross_entropy, implementation="functional")
+EACH_FORM = pytest.mark.parametrize(
+    "name", ["functional", "chunked", pytest.param("compiled", marks=needs_a_compiler), "vocabulary-parallel"]
+)
+definition = partial(linear_augmented_cross_entropy, implementation="functional")
 
 
-def in_chunks(rows: int | None, name: Implementation = "chunked") -> Loss:
-    return functools.partial(linear_augmented_cross_entropy, chunk_rows=rows, implementation=name)
+@pytest.fixture(scope="module", autouse=True)
+def group_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with processes.alone(tmp_path_factory.mktemp("alone")):
+        yield
 
 
-@given(problems(), st.booleans(), st.sampled_from([1, 2, 3, 5, 9, 100, None]), st.sampled_from(FAST))
-@settings(max_examples=150)
-def test_agrees_with_the_oracle(
-    problem: Problem, detach_target: bool, chunk_rows: int | None, name: Implementation
-) -> None:
-    loss_truth.check_oracle(in_chunks(chunk_rows, name), problem, detach_target=detach_target)
+def terms_of(name: str, rows: int | None = None) -> Any:
+    """The terms by one form, over chunks of that many rows where it has chunks; the last form holds all words here."""
+    if name != "vocabulary-parallel":
+        chunks: Any = {"implementation": name, "chunk_rows": None if name == "functional" else rows}
+        return partial(linear_augmented_terms, **chunks)
+
+    def terms(*arguments: Any, **options: Any) -> LossTerms:
+        rows_at_once = {} if rows is None else {"chunk_rows": rows}
+        return vocabulary_parallel_augmented_terms(*arguments, words=len(arguments[1]), **rows_at_once, **options)
+
+    return terms
 
 
-@EACH_FAST
+def form(name: str, rows: int | None = None) -> Loss:
+    return lambda *arguments, **options: terms_of(name, rows)(*arguments, **options).total
+
+
+def in_chunks(rows: int | None) -> Loss:
+    return form("chunked", rows)
+
+
+@EACH_FORM
+@given(problems(), st.booleans(), st.sampled_from([1, 2, 3, 5, 9, 100, None]))
+@settings(max_examples=60)
+def test_agrees_with_the_oracle(name: str, problem: Problem, detach_target: bool, rows: int | None) -> None:
+    losses.check_oracle(form(name, rows), problem, detach_target=detach_target)
+
+
+@EACH_FORM
 @pytest.mark.parametrize("targets", [[2] * 4, [5, 0, 3, 1], [-100, 4, -100, 4], [-100] * 4])
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("biased", [True, False])
-def test_gradients_are_the_finite_differences(
-    targets: list[int], tied: bool, biased: bool, name: Implementation
-) -> None:
-    problem = make(1, rows=4, words=6, tied=tied, biased=biased, targets=targets, temperature=2.0)
-    loss_truth.check_gradcheck(in_chunks(3, name), problem)
+def test_gradients_are_the_finite_differences(targets: list[int], tied: bool, name: str) -> None:
+    problem = make(1, rows=4, words=6, tied=tied, biased=True, targets=targets, temperature=2.0)
+    losses.check_gradcheck(form(name, 3), problem)
 
 
-@EACH_FAST
-@pytest.mark.parametrize("chunk_rows", [1, 4, None])
-def test_contract(chunk_rows: int | None, name: Implementation) -> None:
-    loss_contract.check_contract(in_chunks(chunk_rows, name))
-    loss_contract.check_terms(functools.partial(linear_augmented_terms, chunk_rows=chunk_rows, implementation=name))
+@EACH_FORM
+@pytest.mark.parametrize("rows", [1, 4, None])
+def test_contract(rows: int | None, name: str) -> None:
+    losses.check_contract(form(name, rows))
+    losses.check_terms(terms_of(name, rows))
+
+
+@EACH_FORM
+@pytest.mark.parametrize("temperature", [2.0, 20.0, 1000.0])
+@pytest.mark.parametrize("tied", [True, False])
+def test_float32(tied: bool, temperature: float, name: str) -> None:
+    problem = make(2, rows=24, words=150, width=16, tied=tied, biased=not tied, size=0.7, temperature=temperature)
+    losses.check_float32(form(name, 7), problem)
+
+
+@EACH_FORM
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
+def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype, name: str) -> None:
+    losses.check_near_certain_and_extreme(form(name, 2), logit, dtype, 1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@EACH_FORM
+@pytest.mark.parametrize("tied", [True, False])
+def test_16_bits(tied: bool, name: str) -> None:
+    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=not tied, size=0.5)
+    losses.check_bfloat16_autocast(form(name, 9), problem)
+    for dtype in (torch.bfloat16, torch.float16):
+        if (name, dtype) != ("compiled", torch.float16):  # for which there are no loops
+            losses.check_low_precision_tables(form(name, 9), problem, dtype)
+
+
+@EACH_FORM
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_rows_that_do_not_count_may_hold_anything(wrong: float, name: str) -> None:
+    results = []
+    for content in (0.0, wrong):
+        ours = tensors(make(3, biased=True, targets=[2, -100, 5, 2, -100, 3]))
+        with torch.no_grad():
+            ours.features[[1, 4]] = content
+        loss = ours.loss(form(name))
+        results.append([loss, *ours.gradients(loss).values()])
+    for clean, other in zip(*results, strict=True):
+        assert torch.equal(clean, other)
+
+
+@EACH_FORM
+@pytest.mark.parametrize(("dtype", "weight"), [(torch.bfloat16, 0.3), (torch.float16, 100.0)])
+def test_weights_of_16_bits_are_summed_in_the_losses_type(dtype: torch.dtype, weight: float, name: str) -> None:
+    """700 weights of 100 are more than float16 holds, and a bfloat16 sum of 700 has three digits."""
+    ours = tensors(make(4, rows=700))
+    equal = torch.full((700,), weight, dtype=dtype)
+    assert_close(ours.loss(form(name), token_weights=equal), ours.loss(form(name)), 1e-12)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -74,19 +145,23 @@ def test_the_size_of_a_chunk_does_not_matter(tied: bool, detach_target: bool) ->
             assert_close(gradient, right[name], 1e-12, f"gradient of {name} in chunks of {chunk_rows}")
 
 
+@pytest.fixture
+def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that memory of an earlier call hides nothing."""
+    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
+
+
 def at_lines(words: int, dtype: torch.dtype) -> int:
     """Numbers from one row of logits to the next, which begins at a cache line of 64 bytes."""
     in_line = 64 // dtype.itemsize
     return -(-words // in_line) * in_line
 
 
+@pytest.mark.usefixtures("nothing_cached")
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_never_holds_more_than_a_chunk_of_logits(
-    reduction: str, tied: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chunked, "_cached", chunked._Cached())  # so that memory of an earlier call hides nothing
+def test_never_holds_more_than_a_chunk_of_logits(reduction: str, tied: bool, dtype: torch.dtype) -> None:
     rows, words, width, chunk_rows = 90, 211, 5, 10
     ours = tensors(make(4, rows=rows, words=words, width=width, table_width=5, tied=tied, biased=True), dtype)
     with operator_recorded() as recorder:
@@ -99,22 +174,14 @@ def test_never_holds_more_than_a_chunk_of_logits(
     assert whole.largest >= rows * words  # the recorder does see such an array where there is one
 
 
-def test_plain_cross_entropy_holds_a_chunk_of_logits_and_no_place_for_soft_targets(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
-    ours = tensors(make(4, rows=90, words=211, width=5, gamma=0.0))
-    with operator_recorded() as recorder:
-        ours.gradients(ours.loss(in_chunks(10)))
-    assert recorder.largest == 10 * at_lines(211, torch.float64)
-
-
-def test_never_holds_more_than_a_chunk_of_logits_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunked, "_cached", chunked._Cached())
-    ours = tensors(make(5, rows=90, words=211, width=5), torch.float32)
-    with torch.autocast("cpu", torch.bfloat16), operator_recorded() as recorder:
-        ours.gradients(ours.loss(in_chunks(10)))
-    assert recorder.largest == 10 * at_lines(211, torch.bfloat16)
+@pytest.mark.usefixtures("nothing_cached")
+def test_a_chunk_of_cross_entropy_has_no_place_for_soft_targets_and_autocasts_type() -> None:
+    for gamma, dtype in ((0.0, torch.float64), (0.5, torch.bfloat16)):
+        low = dtype == torch.bfloat16
+        ours = tensors(make(4, rows=90, words=211, width=5, gamma=gamma), torch.float32 if low else dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=low), operator_recorded() as recorder:
+            ours.gradients(ours.loss(in_chunks(10)))
+        assert recorder.largest == 10 * at_lines(211, dtype)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -154,34 +221,6 @@ def test_without_the_augmented_term_the_table_plays_no_part() -> None:
     loss = ours.loss(in_chunks(2))
     assert torch.isfinite(loss)
     assert (ours.gradients(loss)["table"] == 0).all()
-
-
-@pytest.mark.parametrize("temperature", [2.0, 20.0, 1000.0])
-@pytest.mark.parametrize("tied", [True, False])
-def test_float32(tied: bool, temperature: float) -> None:
-    problem = make(2, rows=24, words=150, width=16, tied=tied, biased=not tied, size=0.7, temperature=temperature)
-    loss_truth.check_float32(in_chunks(7), problem)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("logit", [20.0, 300.0, 1e4])
-def test_near_certain_and_extreme_logits(logit: float, dtype: torch.dtype) -> None:
-    relative = 1e-12 if dtype == torch.float64 else 1e-5
-    loss_truth.check_near_certain_and_extreme(in_chunks(2), logit, dtype, relative)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_tables_of_16_bits(tied: bool, dtype: torch.dtype) -> None:
-    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=not tied, size=0.5)
-    loss_truth.check_low_precision_tables(in_chunks(9), problem, dtype)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("biased", [True, False])
-def test_bfloat16_under_autocast(tied: bool, biased: bool) -> None:
-    problem = make(2, rows=40, words=150, width=24, table_width=16, tied=tied, biased=biased, size=0.5)
-    loss_truth.check_bfloat16_autocast(in_chunks(9), problem)
 
 
 def test_a_near_certain_prediction_loses_nothing_to_large_logits() -> None:
@@ -233,14 +272,6 @@ def test_only_the_gradients_asked_for_are_computed() -> None:
             ours.loss(in_chunks(None)).backward()
         products[frozen] = sum("mm" in call.name for call in recorder.calls)
     assert products[True] == products[False] - 3
-
-
-def test_a_loss_of_ignored_rows_does_not_depend_on_what_they_hold() -> None:
-    problem = make(12, targets=[1, -100, 2, -100, 3, 4])
-    other = replace(problem, features=problem.features.copy())
-    other.features[[1, 3]] = float("nan")
-    one, two = (tensors(each).loss(in_chunks(2)) for each in (problem, other))
-    assert torch.equal(one, two)
 
 
 OPTIONS: list[dict[str, Any]] = [

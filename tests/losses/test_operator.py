@@ -14,8 +14,8 @@ from torch import Tensor
 
 from oracles import augmented_loss
 from support.compare import assert_close, error
-from support.loss_cases import make, rounded, tensors
-from support.native_code import needs_a_compiler
+from support.gpu import needs_a_compiler
+from support.losses import make, rounded, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.augmented import Implementation, LossOptions, Reduction, linear_augmented_cross_entropy, prepare
 from tiedlm.losses.chunked import LossInputs
@@ -54,7 +54,7 @@ def test_types_shapes_and_strides_are_told_without_data(dtype: torch.dtype, redu
     real, told = [], []
     for device, found in (("cpu", real), ("meta", told)):
         given: dict[str, Any] = {name: one.to(device).requires_grad_() for name, one in leaves.items()}
-        inputs = arguments(given, ours.targets.to(device), reduction)._replace(backend="plain")
+        inputs = arguments(given, ours.targets.to(device), reduction)._replace(backend="chunked")
         found += [*operator(*inputs), *backward_operator(*inputs, torch.ones((), device=device))]
     assert [layout(one) for one in told] == [layout(one) for one in real]
     assert real[0].dtype == (dtype if dtype == torch.float64 else torch.float32)

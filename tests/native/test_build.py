@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from tiedlm.native import build
-from tiedlm.native.build import call_native, compiler_unavailable
+from tiedlm.native.build import compiler_unavailable
 
 VERSION = '[ "$1" = --version ] && echo 1 && exit\n'
 COMPILE = f'{VERSION}shift $(($# - 1)); echo compiled > "$1"; echo once >> "$0.runs"\n'
@@ -43,24 +41,6 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 def cached(tmp_path: Path) -> list[Path]:
     return sorted(path for path in (tmp_path / "cache" / "loops").iterdir() if path.name != ".lock")
-
-
-def test_each_kind_of_argument_is_passed_as_the_loops_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    received: list[Any] = []
-
-    class Loops:
-        @staticmethod
-        def sum(*arguments: Any) -> None:
-            received.extend(arguments)
-
-    monkeypatch.setattr(build, "native_library", Loops)
-    array = torch.arange(6.0).view(2, 3)
-    call_native("sum", array, array[1], None, 2**40, 0.5, True)
-    kinds = [ctypes.c_void_p] * 3 + [ctypes.c_int64, ctypes.c_double, ctypes.c_int64]
-    assert [type(argument) for argument in received] == kinds
-    assert [argument.value for argument in received] == [array.data_ptr(), array.data_ptr() + 12, None, 2**40, 0.5, 1]
-    with pytest.raises(AttributeError, match="product"):
-        call_native("product", 1)
 
 
 def test_threads_build_once(compiler: Callable[[str], Path]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from support.gpus import GPU
-from support.replays import rerun
+from support.gpu import GPU, rerun
 from tiedlm.errors import ArgumentError
 from tiedlm.native.cuda_graph import Captured, CudaGraph, Function, capture
 
@@ -25,20 +24,13 @@ def scaled_and_summed(values: Tensor, factor: Tensor) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_every_call_works_on_its_own_inputs(device: str) -> None:
     replayed = CudaGraph(scaled_and_summed, torch.device(device), capture=CAPTURE[device])
+    first, _ = replayed(torch.tensor([1.0, 4.0]), torch.tensor(3.0))
     for values, factor in ([1.0, 2.0], 3.0), ([5.0, -7.0], 2.0), ([0.5, 0.25], -1.0):
         product, total = replayed(torch.tensor(values), torch.tensor(factor))
+        assert first.tolist() == [3.0, 12.0]  # results are the caller's own
         assert product.tolist() == [factor * value for value in values]
         assert total.item() == factor * sum(values)
         assert product.device.type == device
-
-
-@pytest.mark.parametrize("device", ["cpu", GPU])
-def test_results_and_inputs_belong_to_the_caller(device: str) -> None:
-    replayed = CudaGraph(scaled_and_summed, torch.device(device), capture=CAPTURE[device])
-    values = torch.tensor([1.0, 2.0])
-    first, _ = replayed(values, torch.tensor(3.0))
-    second, _ = replayed(torch.tensor([4.0, 8.0]), torch.tensor(1.0))
-    assert (first.tolist(), second.tolist(), values.tolist()) == ([3.0, 6.0], [4.0, 8.0], [1.0, 2.0])
 
 
 def test_it_is_captured_once_and_runs_at_every_call() -> None:
@@ -67,19 +59,11 @@ def test_what_cannot_be_captured_is_called() -> None:
     assert product.tolist() == [5.0, 10.0]
 
 
-WRONG = {
-    "zero": torch.zeros_like,
-    "of the other sign": torch.neg,
-    "transposed": lambda product: product.T.contiguous(),
-    "not a number": lambda product: product * torch.nan,
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_replay_is_not_used(wrong: str) -> None:
+@pytest.mark.parametrize("wrong", [torch.zeros_like, torch.neg, lambda product: product * torch.nan])
+def test_a_wrong_replay_is_not_used(wrong: Callable[[Tensor], Tensor]) -> None:
     def capture(function: Function, places: Sequence[Tensor]) -> Captured:
         run, (product, total) = rerun(function, places)
-        return run, (WRONG[wrong](product), total)
+        return run, (wrong(product), total)
 
     values, replayed = torch.tensor([[1.0, 2.0], [3.0, 5.0]]), CudaGraph(scaled_and_summed, CPU, capture=capture)
     with pytest.warns(UserWarning, match="result 0 of a replay is off by"):
@@ -97,18 +81,6 @@ def test_a_replay_that_writes_nothing_is_not_used() -> None:
     with pytest.warns(UserWarning, match="result 0 of a replay is off by nan"):
         product, _ = replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
     assert product.tolist() == [3.0, 6.0]
-
-
-def test_the_cause_is_told_and_not_what_came_of_it() -> None:
-    def capture(function: Function, places: Sequence[Tensor]) -> Captured:
-        try:
-            raise ValueError("the cause")
-        finally:
-            raise RuntimeError("operation failed due to a previous error during capture")
-
-    replayed = CudaGraph(scaled_and_summed, CPU, capture=capture)
-    with pytest.warns(UserWarning, match=r"\(the cause\)"):
-        replayed(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
 
 
 def test_a_replay_that_leaves_something_else_behind_is_not_used() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from support import ranks
+from support import processes
 from tiedlm.errors import ArgumentError, RanksError
 from tiedlm.native.ranks import SINGLE, Ranks
 
@@ -19,7 +19,7 @@ def group(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "no group":
         yield SINGLE
         return
-    with ranks.alone(tmp_path_factory.mktemp("alone")):
+    with processes.alone(tmp_path_factory.mktemp("alone")):
         yield Ranks.from_group(None)
 
 
@@ -67,7 +67,7 @@ def test_the_first_rank_acts_for_all(group: Ranks) -> None:
 def test_a_rank_that_is_lost_is_told(tmp_path_factory: pytest.TempPathFactory, collective: str) -> None:
     lost = mock.patch.object(dist, collective, side_effect=RuntimeError("Connection closed by peer\nat a.cc:3"))
     message = r"^Rank 0 of 1 has lost another rank \(Connection closed by peer\)\.$"
-    with ranks.alone(tmp_path_factory.mktemp("alone")):
+    with processes.alone(tmp_path_factory.mktemp("alone")):
         group = Ranks.from_group(None)
         with lost, pytest.raises(RanksError, match=message):
             _ = group.any(True) if collective == "all_reduce" else group.all_gather(torch.ones(1), 0)

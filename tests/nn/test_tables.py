@@ -8,9 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from support.compare import assert_close
-from support.dispatch import Recorder
-from tiedlm.errors import ArgumentError
+from support.compare import Recorder, assert_close
 from tiedlm.losses.augmented import linear_augmented_cross_entropy
 from tiedlm.nn.tables import TiedTable, UntiedTables
 
@@ -31,35 +29,14 @@ def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
     return tables
 
 
-def test_a_tied_table_is_one_parameter_under_two_names() -> None:
-    tables = TiedTable(7, 4)
-    assert tables.vectors is tables.classifier
-    assert [name for name, _ in tables.named_parameters()] == ["weight"]
-    assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4
-    assert tables.bias is None
-    assert tables.loss_table is None
-
-
-def test_a_tied_table_has_a_bias_where_it_is_asked_for() -> None:
-    tables = TiedTable(7, 4, bias=True)
-    assert tables.vectors is tables.classifier
-    assert tables.bias is tables.output_bias
-    assert [(name, tuple(each.shape)) for name, each in tables.named_parameters()] == [
-        ("weight", (7, 4)),
-        ("output_bias", (7,)),
-    ]
-    assert tables.loss_table is None
-
-
-def test_untied_tables_are_two_parameters_and_a_bias() -> None:
-    tables = UntiedTables(7, 4, 5)
-    assert tables.vectors.shape == (7, 4)
-    assert tables.classifier.shape == (7, 5)
-    assert tables.bias is not None
-    assert tables.bias.shape == (7,)
-    assert tables.loss_table is tables.vectors
-    assert tables.vectors.data_ptr() != tables.classifier.data_ptr()
-    assert sum(parameter.numel() for parameter in tables.parameters()) == 7 * 4 + 7 * 5 + 7
+def test_a_tied_table_is_one_parameter_under_two_names_and_untied_ones_are_two() -> None:
+    tied, untied = TiedTable(7, 4), UntiedTables(7, 4, 5)
+    assert tied.vectors is tied.classifier
+    assert (tied.bias, tied.loss_table) == (None, None)
+    assert [name for name, _ in tied.named_parameters()] == ["weight"]
+    assert [name for name, _ in TiedTable(7, 4, bias=True).named_parameters()] == ["weight", "output_bias"]
+    assert untied.loss_table is untied.vectors
+    assert [tuple(parameter.shape) for parameter in untied.parameters()] == [(7, 4), (7, 5), (7,)]
 
 
 @pytest.mark.parametrize(
@@ -92,19 +69,6 @@ def test_both_uses_of_a_tied_table_send_their_gradient_to_the_one_parameter() ->
     found = tables.classifier.grad
     assert_close(found, gradient(True, True), 1e-13)
     assert_close(found, gradient(True, False) + gradient(False, True), 1e-13)
-
-
-@every_kind
-def test_the_loss_takes_the_tables_as_they_are(tables) -> None:
-    tables = drawn(tables)
-    features, targets = torch.randn(6, 4, dtype=torch.float64), torch.tensor([0, 3, 6, 3, 1, 5])
-    loss, written_out = (
-        linear_augmented_cross_entropy(features, tables.classifier, targets, table=table, bias=tables.bias)
-        for table in (tables.loss_table, tables.vectors)
-    )
-    assert_close(loss, written_out, 1e-14)
-    loss.backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in tables.parameters())
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
@@ -156,16 +120,6 @@ def test_the_fused_gradient_ends_with_its_block() -> None:
         with pytest.raises(KeyError), tables.fused_embedding_grad():
             raise KeyError
         assert tables.embed(TOKENS).grad_fn.name().startswith("Embedding")  # pyright: ignore[reportOptionalMemberAccess]
-
-
-def test_an_update_through_one_use_is_seen_by_the_other() -> None:
-    tables = drawn(TiedTable(7, 4))
-    optimizer = torch.optim.SGD(tables.parameters(), lr=0.5)
-    tables.embed(TOKENS).sum().backward()
-    optimizer.step()
-    assert torch.equal(tables.embed(torch.arange(7)), tables.classifier)
-    one_hot = tables.classify(torch.eye(4, dtype=torch.float64)).T
-    assert torch.equal(one_hot, tables.vectors)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -229,11 +183,3 @@ def test_words_that_were_only_embedded_have_a_sparse_gradient(kind: Callable[[],
     assert grad.is_sparse
     assert grad.is_coalesced()
     assert grad.indices().tolist() == [[0, 1, 3, 6]]
-
-
-def test_a_second_derivative_of_the_fused_gradient_is_refused() -> None:
-    tables = drawn(TiedTable(7, 4))
-    with tables.fused_embedding_grad():
-        loss = tables.embed(TOKENS).square().sum()
-        with pytest.raises(ArgumentError, match="gradient of the gradient was asked for"):
-            torch.autograd.grad(loss, tables.weight, create_graph=True)

@@ -3,7 +3,7 @@
 Scope: equations 2.1-3.7 of Inan, Khosravi & Socher (2017), and the gradients that follow from them by hand, each per
 token. Slow on purpose, and it imports nothing but numpy, so that it can disagree with the package it judges. `L` is
 stored by rows, [V, D'] (the paper writes its transpose). The gradients are themselves held against finite differences
-of the values in `tests/meta/test_oracles.py`.
+of the values in `tests/oracles/test_oracles.py`.
 """
 
 from __future__ import annotations

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
-from support.gpus import GPU
-from support.replays import rerun
-from support.unread import NoReading
+from support.gpu import GPU, NoReading, rerun
 from tiedlm.native.cuda_graph import Captured, CudaGraph, Function
 from tiedlm.nn.config import GRUConfig, LSTMConfig, RHNConfig
 from tiedlm.nn.model import LanguageModel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from support import rank_trainings, ranks
+from support import processes, rank_trainings
 from support.compare import assert_close, error
 from tiedlm.native.ranks import SINGLE
 from tiedlm.runs.folder import RunFolder
@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes have done their work."""
     folder = tmp_path_factory.mktemp("ranks")
     rank_trainings.write_config(folder)
-    ranks.run(rank_trainings.work, 2, folder)
+    processes.run(rank_trainings.work, 2, folder)
     return folder
 
 
@@ -99,10 +99,10 @@ def test_a_run_of_two_processes_goes_on_in_one(folder: Path, tmp_path: Path) -> 
 def test_a_rank_that_is_killed_ends_the_training_and_it_goes_on_to_the_same_bits(folder: Path, tmp_path: Path) -> None:
     rank_trainings.write_config(tmp_path)
     with pytest.raises(ProcessExitedException, match="SIGKILL"):
-        ranks.run(rank_trainings.killed, 2, tmp_path)
+        processes.run(rank_trainings.killed, 2, tmp_path)
     assert json.loads((tmp_path / "told-0.json").read_text()).startswith("RanksError: Rank 0 of 2 has lost another")
     (tmp_path / "meeting").unlink()
-    ranks.run(rank_trainings.go_on, 2, tmp_path)
+    processes.run(rank_trainings.go_on, 2, tmp_path)
     killed, whole = RunFolder.open(tmp_path / "killed"), RunFolder.open(folder / "whole")
     assert killed.read("weights") == whole.read("weights")
     assert killed.record.scores == whole.record.scores

@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
 
 from tiedlm.errors import ArgumentError, in_transform, refuse_transforms, suggestion
 from tiedlm.losses.chunked import LossInputs, check_values
-from tiedlm.losses.functional import LossTerms, linear_token_terms, reduce_terms, token_terms
+from tiedlm.losses.functional import LossTerms, linear_terms, reduce_terms, token_terms
 from tiedlm.losses.operator import augmented_loss
 from tiedlm.losses.plain import WHOLE, Vocab
 
 Reduction = Literal["mean", "sum", "none"]
 Implementation = Literal["auto", "functional", "chunked", "compiled", "triton"]
-REDUCTIONS = ("mean", "sum", "none")
-IMPLEMENTATIONS = ("auto", "functional", "chunked", "compiled", "triton")
-BACKENDS = {"functional": "functional", "chunked": "plain", "compiled": "compiled", "triton": "triton"}
+REDUCTIONS, IMPLEMENTATIONS = get_args(Reduction), get_args(Implementation)
 MIN_TEMPERATURE, MAX_TEMPERATURE, MAX_GAMMA = 1e-3, 1e6, 1e6
 """Beyond them logits over tau overflow in float32, or a divergence, about 1 / tau^2, is lost."""
 COMPILED_LOGITS = 500_000
@@ -174,19 +172,7 @@ def linear_augmented_terms(
     else:
         if inputs.host_sync and not _traced():
             check_values(inputs.targets, inputs.weights, len(classifier), inputs.vocabulary_mask)
-        out = inputs.weights == 0  # their gradient would be 0 times what is perhaps not finite
-        tokens = linear_token_terms(
-            inputs.features.masked_fill(out.unsqueeze(1), 0),
-            inputs.classifier,
-            inputs.targets.masked_fill(out, 0),
-            inputs.table,
-            inputs.bias,
-            inputs.vocabulary_mask,
-            inputs.temperature,
-            inputs.gamma,
-            inputs.detach_target,
-        )
-        terms = reduce_terms(tokens, inputs.weights, inputs.reduction)
+        terms = linear_terms(inputs)
     return LossTerms(*(term.reshape(targets.shape) for term in terms)) if inputs.reduction == "none" else terms
 
 
@@ -247,13 +233,8 @@ def augmented_cross_entropy(
 class AugmentedLoss(nn.Module):
     """`linear_augmented_cross_entropy` with its options bound; holds no parameters.
 
-    Args:
-        gamma, temperature, detach_target, center_table, ignore_index, reduction, implementation, chunk_rows, host_sync:
-            as for the function. They are attributes, and may be set between calls.
-        vocabulary_mask: as for the function; moves with the module from device to device.
-
-    Raises:
-        ArgumentError: an option outside its range, at construction.
+    The options are attributes, and may be set between calls; `vocabulary_mask` moves with the module from device to
+    device. An option outside its range is an ArgumentError, at construction.
 
     Example:
         >>> import torch
@@ -361,7 +342,7 @@ def prepare(
         detach_target=options.detach_target,
         reduction=options.reduction,
         chunk_rows=int(options.chunk_rows or default_rows),
-        backend=BACKENDS[name],
+        backend=name,
         matmul_dtype=matmul_dtype,
         host_sync=options.host_sync,
         needs_grad=needs_grad,
@@ -389,11 +370,10 @@ def select_implementation(
     """Return which implementation runs for the one asked for, and the reason.
 
     Args:
-        implementation: the one asked for.
+        implementation, host_sync: the options of these names.
         logits: N x V of the call.
         device: type of the tensors' device.
         matmul_dtype: type of the inputs of matrix products.
-        host_sync: the option of that name.
 
     Raises:
         ArgumentError: an unknown implementation, or one that cannot run here.
@@ -420,15 +400,17 @@ def select_implementation(
         if reason is None:
             return "triton", "its kernels read each row of logits twice, and nothing else does as little"
         return "chunked", f"there are no kernels for it here ({reason})"
+    reason = None
     if logits < COMPILED_LOGITS:
-        return "chunked", f"with fewer than {COMPILED_LOGITS:,} logits a call, compiling would not pay"
-    if matmul_dtype not in COMPILED_TYPES:
-        return "chunked", f"there are no compiled loops for products of {matmul_dtype}"
-    if not host_sync:
-        return "chunked", "the compiled loops take addresses from values, which host_sync=False leaves unchecked"
-    reason = _unavailable("compiled", device)
+        reason = f"with fewer than {COMPILED_LOGITS:,} logits a call, compiling would not pay"
+    elif matmul_dtype not in COMPILED_TYPES:
+        reason = f"there are no compiled loops for products of {matmul_dtype}"
+    elif not host_sync:
+        reason = "the compiled loops take addresses from values, which host_sync=False leaves unchecked"
+    elif (missing := _unavailable("compiled", device)) is not None:
+        reason = f"its loops cannot be compiled here ({missing})"
     if reason is not None:
-        return "chunked", f"its loops cannot be compiled here ({reason})"
+        return "chunked", reason
     return "compiled", f"{COMPILED_LOGITS:,} logits a call and more are worth a compiler's seconds, and there is one"
 
 
@@ -457,12 +439,12 @@ def _check_tensors(
     targets: Tensor,
     table: Tensor | None,
     bias: Tensor | None,
-    vocabulary_mask: Tensor | None,
-    token_weights: Tensor | None,
+    mask: Tensor | None,
+    weights: Tensor | None,
 ) -> None:
     """Refuse tensors whose shapes, types or devices do not go together."""
     tensors = {"features": features, "classifier": classifier, "targets": targets, "table": table, "bias": bias}
-    _check_local(**tensors, vocabulary_mask=vocabulary_mask, token_weights=token_weights)
+    _check_local(**tensors, vocabulary_mask=mask, token_weights=weights)
     for name, tensor in (("classifier", classifier), ("table", table)):
         if tensor is not None and (tensor.dim() != 2 or tensor.shape[0] < 1 or not tensor.is_floating_point()):
             raise ArgumentError(
@@ -488,7 +470,6 @@ def _check_tensors(
                 f"{classifier.device}: convert one of them."
             )
     _check_targets(targets, features.shape[:-1], classifier.device)
-    mask, weights = vocabulary_mask, token_weights
     if mask is not None and (
         mask.shape != classifier.shape[:1] or mask.dtype != torch.bool or mask.device != classifier.device
     ):

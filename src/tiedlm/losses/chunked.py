@@ -53,7 +53,7 @@ class LossInputs(NamedTuple):
     chunk_rows: int
     """Rows of logits at one time, those of the soft targets included."""
     backend: str
-    """"plain", "compiled" or "triton"; "functional" where the definition is called instead."""
+    """"chunked" (PyTorch's operations), "compiled" or "triton"; "functional" where the definition is called instead."""
     matmul_dtype: torch.dtype
     """Type of the inputs of matrix products."""
     host_sync: bool
@@ -77,14 +77,11 @@ Grads = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 
 
 class _Rows(NamedTuple):
-    """The rows that count, sorted by target."""
+    """The rows that count [N'], sorted by target."""
 
     numbers: Tensor
-    """Of the rows, counted from 0 [N']."""
     targets: Tensor
-    """[N']"""
     weights: Tensor
-    """Of each in the sum [N']."""
     scale: Tensor | float
     """Factor of the reduced loss: 1 / the sum of the weights, or 1."""
 
@@ -203,8 +200,8 @@ def _forward_backward(
             if weights is not None:
                 request = GradRequest(weights[chunk].to(accum_dtype), grads.bias, through_target)
             if not augmented:
-                student = Student(_matmul_into(logits[:C], left, classifier), inputs.bias, targets)
-                losses[0, chunk] = backend.cross_entropy(student, accum_dtype, request)
+                student = Student(_matmul_into(logits[:C], left, classifier), inputs.bias, targets, accum_dtype)
+                losses[0, chunk] = backend.cross_entropy(student, request)
                 if request is not None:
                     grads.add_student(logits[:C], left, index, classifier)
                 continue
@@ -216,9 +213,9 @@ def _forward_backward(
             else:
                 _matmul_into(logits[:C], left, classifier)
                 _matmul_into(logits[C : C + U], vectors, table)
-            student = Student(logits[:C], inputs.bias, targets)
+            student = Student(logits[:C], inputs.bias, targets, accum_dtype)
             teacher = Teacher(logits[C : C + U], target_row, mask)
-            terms = backend.augmented(student, teacher, inputs.temperature, inputs.gamma, accum_dtype, request)
+            terms = backend.augmented(student, teacher, inputs.temperature, inputs.gamma, request)
             losses[:, chunk] = torch.stack(terms)
             if request is None:
                 continue
@@ -262,14 +259,12 @@ def _rescale_for_fp16(
 def _backend(name: str, vocab: Vocab) -> ElementwiseBackend:
     """Return the backend; what the others need is not imported, as Triton is not everywhere."""
     if name == "compiled":
-        from tiedlm.losses.compiled import CompiledBackend
-
-        return CompiledBackend()
-    if name == "triton":
-        from tiedlm.losses.triton import TritonBackend
-
-        return TritonBackend()
-    return PlainBackend(vocab)
+        from tiedlm.losses.compiled import CompiledBackend as Backend
+    elif name == "triton":
+        from tiedlm.losses.triton import TritonBackend as Backend
+    else:
+        return PlainBackend(vocab)
+    return Backend()
 
 
 class _Grads:

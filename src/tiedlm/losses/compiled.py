@@ -21,23 +21,17 @@ LOOPS = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bf
 class CompiledBackend:
     """`ElementwiseBackend` in compiled loops, shared out over as many threads as PyTorch uses."""
 
-    def cross_entropy(self, student: Student, accum_dtype: torch.dtype, request: GradRequest | None) -> Tensor:
+    def cross_entropy(self, student: Student, request: GradRequest | None) -> Tensor:
         """Return J of every row."""
-        losses = student.logits.new_empty(len(student.logits), dtype=accum_dtype)
+        losses = student.logits.new_empty(len(student.logits), dtype=student.accum_dtype)
         call_native(f"cross_entropy_{LOOPS[student.logits.dtype]}", len(losses), *_arguments(student, request, losses))
         return losses
 
     def augmented(
-        self,
-        student: Student,
-        teacher: Teacher,
-        temperature: float,
-        gamma: float,
-        accum_dtype: torch.dtype,
-        request: GradRequest | None,
+        self, student: Student, teacher: Teacher, temperature: float, gamma: float, request: GradRequest | None
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^) of every row."""
-        losses, divergences = student.logits.new_empty(2, len(student.logits), dtype=accum_dtype)
+        losses, divergences = student.logits.new_empty(2, len(student.logits), dtype=student.accum_dtype)
         distinct, mask = len(teacher.logits), teacher.mask
         starts = torch.searchsorted(teacher.target_row.contiguous(), torch.arange(distinct + 1))
         call_native(

@@ -16,11 +16,14 @@ Arguments are checked in `augmented`. The letters of the shapes are listed in `t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from tiedlm.losses.chunked import LossInputs
 
 
 class LossTerms(NamedTuple):
@@ -65,24 +68,6 @@ def token_terms(
     return cross_entropy + gamma * temperature * divergence, cross_entropy, divergence  # 3.3
 
 
-def linear_token_terms(
-    features: Tensor,
-    classifier: Tensor,
-    targets: Tensor,
-    table: Tensor | None,
-    bias: Tensor | None,
-    vocabulary_mask: Tensor | None,
-    temperature: float,
-    gamma: float,
-    detach_target: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the same from features [N, D], classifier W [V, D] and table L [V, D'] (None: tied, L = W)."""
-    vectors = classifier if table is None else table
-    teacher_logits = vectors[targets] @ vectors.T
-    logits = features @ classifier.T
-    return token_terms(logits, teacher_logits, targets, bias, vocabulary_mask, temperature, gamma, detach_target)
-
-
 def reduce_terms(terms: tuple[Tensor, Tensor, Tensor], weights: Tensor, reduction: str) -> LossTerms:
     """Return the terms [N] as their mean under the weights [N] (0 where all are 0), weighted sum, or each weighted."""
     weights = weights.to(terms[0].dtype)
@@ -92,3 +77,15 @@ def reduce_terms(terms: tuple[Tensor, Tensor, Tensor], weights: Tensor, reductio
         total = weights.sum() if reduction == "mean" else weights.new_ones(())
         weighted = [term.sum() / total.where(total > 0, 1) for term in weighted]
     return LossTerms(weighted[0], weighted[1].detach(), weighted[2].detach())
+
+
+def linear_terms(inputs: LossInputs) -> LossTerms:
+    """Return the same from features [N, D], classifier W [V, D] and table L [V, D'] (None: tied, L = W), reduced."""
+    out = inputs.weights == 0  # their gradient would be 0 times what is perhaps not finite
+    features, targets = inputs.features.masked_fill(out.unsqueeze(1), 0), inputs.targets.masked_fill(out, 0)
+    vectors = inputs.classifier if inputs.table is None else inputs.table
+    teacher_logits = vectors[targets] @ vectors.T
+    logits = features @ inputs.classifier.T
+    numbers = (inputs.temperature, inputs.gamma, inputs.detach_target)
+    terms = token_terms(logits, teacher_logits, targets, inputs.bias, inputs.vocabulary_mask, *numbers)
+    return reduce_terms(terms, inputs.weights, inputs.reduction)

@@ -2,8 +2,7 @@
 
 For a compiler the operator is a single node: what depends on values (which rows count, how many distinct targets)
 breaks no graph. The gradients are computed with the loss for the reductions "mean" and "sum"; for "none" the chunks are
-computed once more in the backward pass, with the gradient that arrives. Other kinds of derivative are refused: the
-gradients were computed outside autograd, and would count as constants.
+computed once more in the backward pass. Other kinds of derivative are refused, as they would count as constants.
 """
 
 from __future__ import annotations

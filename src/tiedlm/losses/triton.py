@@ -236,11 +236,8 @@ def _soft_targets_kernel(soft, entropies, logits, stride, mask, V, inv_temperatu
     row = tl.program_id(0).to(tl.int64)
     logits, soft = logits + row * stride, soft + row * V
     # finite, so that a first block without an allowed word has a difference to it
-    top, sums, products = (
-        tl.full([], -1e30, accum_dtype),
-        tl.zeros([BLOCK], accum_dtype),
-        tl.zeros([BLOCK], accum_dtype),
-    )
+    top = tl.full([], -1e30, accum_dtype)
+    sums, products = tl.zeros([BLOCK], accum_dtype), tl.zeros([BLOCK], accum_dtype)
     for start in range(0, V, BLOCK):
         columns = start + tl.arange(0, BLOCK)
         values = tl.where(_allowed(mask, columns, V), _loaded_logits(logits, columns, V, accum_dtype), -float("inf"))
@@ -317,11 +314,7 @@ def triton_unavailable(device: str) -> str | None:
 class TritonBackend:
     """`ElementwiseBackend` as Triton kernels.
 
-    Args:
-        block: maximum number of columns of a row at one time, a power of two.
-
-    Raises:
-        ArgumentError: another block.
+    `block` is the maximum number of columns of a row at one time, a power of two, else an ArgumentError.
     """
 
     def __init__(self, block: int = BLOCK) -> None:
@@ -329,10 +322,10 @@ class TritonBackend:
             raise ArgumentError(f"block is {block}, but must be a power of two: leave it out for {BLOCK}.")
         self.block = block
 
-    def cross_entropy(self, student: Student, accum_dtype: torch.dtype, request: GradRequest | None) -> Tensor:
+    def cross_entropy(self, student: Student, request: GradRequest | None) -> Tensor:
         """Return J of every row."""
         (C, V), block = student.logits.shape, self._block(student.logits)
-        losses, hard = student.logits.new_empty(C, dtype=accum_dtype), student.logits.new_empty(C, 3, dtype=accum_dtype)
+        losses, hard = (student.logits.new_empty(size, dtype=student.accum_dtype) for size in ((C,), (C, 3)))
         read = _read(student)
         _launch(_cross_entropy_kernel, (C,), block, losses, hard, *read, V)
         if request is not None:
@@ -341,13 +334,7 @@ class TritonBackend:
         return losses
 
     def augmented(
-        self,
-        student: Student,
-        teacher: Teacher,
-        temperature: float,
-        gamma: float,
-        accum_dtype: torch.dtype,
-        request: GradRequest | None,
+        self, student: Student, teacher: Teacher, temperature: float, gamma: float, request: GradRequest | None
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^) of every row."""
         (C, V), (U, _) = student.logits.shape, teacher.logits.shape
@@ -356,11 +343,11 @@ class TritonBackend:
             1 / temperature,
             teacher.target_row.contiguous(),
         )
-        soft, entropies = (student.logits.new_empty(size, dtype=accum_dtype) for size in ((U, V), (U,)))
+        soft, entropies = (student.logits.new_empty(size, dtype=student.accum_dtype) for size in ((U, V), (U,)))
         mask = None if teacher.mask is None else teacher.mask.contiguous()
         _launch(_soft_targets_kernel, (U,), block, soft, entropies, *_rows(teacher.logits), mask, V, inv_temperature)
         if request is not None and request.through_target:
-            self._store_teacher_grad(student, teacher.logits, soft, target_row, request.weights, temperature, gamma)
+            self._store_teacher_grad(student, teacher.logits, soft, target_row, request.weights, gamma / temperature)
         losses, divergences, hard, softened = (soft.new_empty(size) for size in (C, C, (C, 3), (C, 2)))
         read = _read(student)
         rest = (*_rows(soft), entropies, target_row, V, inv_temperature)
@@ -372,23 +359,16 @@ class TritonBackend:
         return losses, divergences
 
     def _store_teacher_grad(
-        self,
-        student: Student,
-        teacher: Tensor,
-        soft: Tensor,
-        target_row: Tensor,
-        weights: Tensor,
-        temperature: float,
-        gamma: float,
+        self, student: Student, teacher: Tensor, soft: Tensor, target_row: Tensor, weights: Tensor, scale: float
     ) -> None:
-        """Store R in place of the teacher's logits."""
+        """Store R in place of the teacher's logits; `scale` is gamma / tau."""
         (U, V), block = teacher.shape, min(TEACHER_BLOCK, self._block(teacher))
         starts = torch.searchsorted(target_row, torch.arange(U + 1, device=weights.device))
         grid = (U, -(-V // block))
         rows = (*_rows(teacher), *_rows(soft), *_rows(student.logits))
         arguments = (weights.new_empty(grid), *rows, weights.contiguous(), starts, V)
         _launch(_teacher_means_kernel, grid, block, *arguments)
-        _launch(_teacher_grad_kernel, grid, block, *arguments, gamma / temperature, BLOCKS=_power_of_two(grid[1]))
+        _launch(_teacher_grad_kernel, grid, block, *arguments, scale, BLOCKS=_power_of_two(grid[1]))
 
     def _add_bias_grad(self, student: Student, hard: Tensor, request: GradRequest) -> None:
         if request.bias_grad is None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 512
 """Rows of a chunk where none are asked for; each chunk costs three reductions."""
+BY, INSTEAD = "the vocabulary-parallel loss gives", "implementation 'functional' in one process"
 
 
 def shard_of(words: int, rank: int, ranks: int) -> range:
@@ -133,21 +134,16 @@ def vocabulary_parallel_augmented_terms(
                 "vocabulary-parallel loss has one form, which reads values: leave both out."
             )
         vocab = VocabShard(ranks, words)
-        held = vocab.held
         inputs = prepare(features, classifier, targets, table, bias, vocabulary_mask, token_weights, checked)
-        inputs = inputs._replace(backend="plain")
-        if len(classifier) != len(held):
+        inputs = inputs._replace(backend="chunked")
+        if len(classifier) != len(vocab.held):
             raise ArgumentError(
                 f"classifier holds {len(classifier)} rows, but of {words} words in all, rank {ranks.rank} of "
-                f"{ranks.world_size} must hold {len(held)}: those of words {held.start} ... "
-                f"{held.stop - 1} (see shard_of)."
+                f"{ranks.world_size} must hold {len(vocab.held)}: those of words {vocab.held.start} ... "
+                f"{vocab.held.stop - 1} (see shard_of)."
             )
         check_values(inputs.targets, inputs.weights, words, inputs.vocabulary_mask, vocab)
-        refuse_transforms(
-            "the vocabulary-parallel loss gives",
-            "implementation 'functional' in one process",
-            *(features, classifier, table, bias),
-        )
+        refuse_transforms(BY, INSTEAD, features, classifier, table, bias)
         return checked, vocab, inputs
 
     checked, vocab, inputs = ranks.check_same(check, classifier.device, key=lambda checked: _consensus_key(*checked))
@@ -161,13 +157,12 @@ def vocabulary_parallel_augmented_terms(
 
 def _consensus_key(options: LossOptions, vocab: VocabShard, inputs: LossInputs) -> str:
     """Return all that must be the same on every rank, or they would wait for each other in vain."""
-    present = {name: getattr(inputs, name) is not None for name in ("table", "bias", "vocabulary_mask")}
     values = {
         **vars(options),
         "words": int(vocab.vocab_size),
         "features": tuple(inputs.features.shape),
         "table_width": None if inputs.table is None else inputs.table.shape[1],
-        **present,
+        **{name: getattr(inputs, name) is not None for name in ("table", "bias", "vocabulary_mask")},
         "targets_checksum": zlib.crc32(inputs.targets.cpu().numpy().tobytes()),
         "weights_checksum": zlib.crc32(inputs.weights.double().cpu().numpy().tobytes()),
         "dtype": inputs.classifier.dtype,
@@ -240,7 +235,7 @@ class _VocabParallelLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        refuse_double_backward("the vocabulary-parallel loss gives", "implementation 'functional' in one process")
+        refuse_double_backward(BY, INSTEAD)
         if ctx.inputs.reduction == "none":
             products = recompute_grads(saved_inputs(ctx), grads[0], ctx.vocab)
         else:

@@ -5,7 +5,7 @@
     loops/.lock             held while building, so that one process builds and the others wait for it
 
 A cached library is loaded only if it is a regular file (links are not followed) whose content has the sha256 in its
-name. Anything else under that key is removed and rebuilt. The rename that gives a library its name is the last step of
+name; anything else under that key is removed and rebuilt. The rename that gives a library its name is the last step of
 a build, so a process killed before it leaves only a partial folder, which the next build removes.
 """
 
@@ -18,17 +18,16 @@ import hashlib
 import os
 import platform
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiedlm.files import PARTIAL, cache_dir, flush, sha256
+from tiedlm.files import PARTIAL, cache_dir, flush, open_regular, sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,22 +58,17 @@ def call_native(name: str, *arguments: Tensor | int | float | None) -> None:
     """Call a function of `loops/` that returns nothing.
 
     A tensor is passed as the address of its first entry, so the caller answers for layout, type and device; an int as
-    int64, a float as double, None as a null pointer.
-
-    Raises:
-        OSError: the loops cannot be compiled here.
+    int64, a float as double, None as a null pointer. Where the loops cannot be compiled, an OSError is raised.
     """
+
+    def as_c(value: Tensor | int | float | None) -> Any:
+        if isinstance(value, (float, int)):
+            return ctypes.c_double(value) if isinstance(value, float) else ctypes.c_int64(value)
+        return ctypes.c_void_p(None if value is None else value.data_ptr())
+
     function = getattr(native_library(), name)
     function.restype = None
-    function(*map(_as_c_argument, arguments))
-
-
-def _as_c_argument(value: Tensor | int | float | None) -> Any:
-    if isinstance(value, float):
-        return ctypes.c_double(value)
-    if isinstance(value, int):
-        return ctypes.c_int64(value)
-    return ctypes.c_void_p(None if value is None else value.data_ptr())
+    function(*map(as_c, arguments))
 
 
 @functools.cache
@@ -97,7 +91,7 @@ def native_library() -> ctypes.CDLL:
 
 @functools.cache
 def compiler_unavailable() -> str | None:
-    """Return why the loops cannot be had here, in one line, or None if they can. It is found out by trying."""
+    """Return why the loops cannot be had here, in one line, or None if they can, which is found out by trying."""
     try:
         native_library()
     except OSError as error:
@@ -117,11 +111,11 @@ def _compiler() -> str:
 
 def _key(compiler: str) -> str:
     sources = [file.read_text() for file in sorted(FOLDER.iterdir())]
-    parts = (sources, FLAGS, EXTRA_FLAGS, _run([compiler, "--version"]), sys.platform, _processor())
+    parts = (sources, FLAGS, EXTRA_FLAGS, _run([compiler, "--version"]), sys.platform, _instruction_sets())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _processor() -> str:
+def _instruction_sets() -> str:
     """Return the processor's instruction sets, or its name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -138,19 +132,12 @@ def _cached(folder: Path, key: str) -> Path | None:
     """
     if folder.is_symlink():
         raise OSError(f"{folder} is a symbolic link, and compiled code is not loaded through one: remove it")
-    return next((path for path in sorted(folder.glob(f"{key}.*.so")) if _is_whole(path)), None)
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-                return False
-            return path.name.split(".")[1] == hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return False
+    for path in sorted(folder.glob(f"{key}.*.so")):
+        with suppress(OSError), open_regular(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+            if len(content) <= MAX_BYTES and path.name.split(".")[1] == hashlib.sha256(content).hexdigest():
+                return path
+    return None
 
 
 @contextmanager
@@ -168,8 +155,12 @@ def _locked(folder: Path) -> Iterator[None]:
 def _build(compiler: str, folder: Path, key: str) -> Path:
     """Compile the loops and return the library's path, its name being the last thing that is made."""
     for entry in folder.iterdir():  # the lock is ours, so these are damaged, or left by builds that were killed
-        if entry.name.startswith(key) or entry.name.endswith(PARTIAL):
-            _remove(entry)
+        if not (entry.name.startswith(key) or entry.name.endswith(PARTIAL)):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
     partial = Path(tempfile.mkdtemp(PARTIAL, f"{key}.", folder))
     try:
         library = partial / "loops.so"
@@ -181,13 +172,6 @@ def _build(compiler: str, folder: Path, key: str) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return path
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()
 
 
 def _compile(compiler: str, library: Path) -> None:

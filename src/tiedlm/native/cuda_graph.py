@@ -62,7 +62,7 @@ class CudaGraph:
         function: takes tensors of the same shapes and types in every call.
         device: where it runs; inputs may come from elsewhere.
         side_effects: returns the tensors that the function writes besides its results, in the same order every time.
-        capture: what captures; another one takes the place of a GPU in tests.
+        capture: another one takes the place of a GPU in tests.
     """
 
     def __init__(

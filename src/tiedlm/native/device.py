@@ -24,23 +24,21 @@ that are requested at once (malloc.h)."""
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of that name, once a number could be written there and read back.
-
-    Args:
-        name: `cpu`, `cuda`, `cuda:1`, or another that PyTorch knows.
+    """Return the device of that name, such as `cpu` or `cuda:1`, once a number could be written there and read back.
 
     Raises:
         ConfigError: PyTorch knows no such device, or this machine has none.
     """
+    alternatives = f"Devices here: {', '.join(available_devices())}. `tiedlm doctor` says more."
     try:
         device = torch.device(name)
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"There is no kind of device {name!r}. {_alternatives()}") from error
+        raise ConfigError(f"There is no kind of device {name!r}. {alternatives}") from error
     try:
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ConfigError(f"The device {name!r} cannot be used here ({reason}). {_alternatives()}") from error
+        raise ConfigError(f"The device {name!r} cannot be used here ({reason}). {alternatives}") from error
     return device
 
 
@@ -48,10 +46,6 @@ def available_devices() -> list[str]:
     """Return the names of the devices that this machine has, the CPU first."""
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
-
-
-def _alternatives() -> str:
-    return f"Devices here: {', '.join(available_devices())}. `tiedlm doctor` says more."
 
 
 def device_name(device: str) -> str:
@@ -72,11 +66,10 @@ def processor() -> str:
 @contextmanager
 def exact_float32_rnn(device: torch.device) -> Iterator[None]:
     """Inside, cuDNN's recurrent layers multiply float32 as it is, not as TensorFloat-32 with its 10 bits."""
-    if device.type != "cuda":
-        yield
-        return
     kernels: Any = torch.backends.cudnn.rnn
-    before, kernels.fp32_precision = kernels.fp32_precision, "ieee"
+    before = kernels.fp32_precision
+    if device.type == "cuda":
+        kernels.fp32_precision = "ieee"
     try:
         yield
     finally:

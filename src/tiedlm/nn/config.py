@@ -41,11 +41,7 @@ class _StackConfig:
         _check_counts(MAX_WIDTH, units=self.units, embedding_width=self.width)
         _check_counts(MAX_DEPTH, layers=self.layers)
         _check_keeps(keep_input=self.keep_input, keep_hidden=self.keep_hidden)
-        _check_range(self.init_range)
-        self._check_widths()
-        _check_bias(self.tied, self.tied_bias, self.unigram_bias)
-
-    def _check_widths(self) -> None:
+        _check_start_and_bias(self)
         differ = self.width != self.units
         if self.tied and differ and not self.project:
             raise ConfigError(
@@ -64,6 +60,11 @@ class _StackConfig:
         """Width of the word vectors (D)."""
         return self.units if self.embedding_width is None else self.embedding_width
 
+    @property
+    def network(self) -> str:
+        """The network in a few words."""
+        return f"{'GRU ' if isinstance(self, GRUConfig) else ''}{self.layers} x {self.units}, {_tables(self)}"
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +74,6 @@ class LSTMConfig(_StackConfig):
     In JSON it is the model without a `kind`.
     """
 
-    @property
-    def network(self) -> str:
-        """The network in a few words."""
-        return f"{self.layers} x {self.units}, {_tables(self)}"
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +81,6 @@ class GRUConfig(_StackConfig):
     """GRU layers with the masks of the VD-LSTM, tied or untied."""
 
     kind: ClassVar[str] = "gru"
-
-    @property
-    def network(self) -> str:
-        """The network in a few words."""
-        return f"GRU {self.layers} x {self.units}, {_tables(self)}"
 
 
 @final
@@ -129,10 +120,9 @@ class RHNConfig:
         _check_counts(MAX_DEPTH, depth=self.depth, layers=self.layers)
         names = ("keep_words", "keep_input", "keep_state", "keep_output")
         _check_keeps(**{name: getattr(self, name) for name in names})
-        _check_range(self.init_range)
         if not abs(self.transform_bias) <= MAX_START:
             raise ConfigError(f"model.transform_bias is {self.transform_bias}, but must lie in [-1e6, 1e6].")
-        _check_bias(self.tied, self.tied_bias, self.unigram_bias)
+        _check_start_and_bias(self)
 
     @property
     def network(self) -> str:
@@ -156,22 +146,19 @@ def _check_keeps(**probabilities: float) -> None:
             raise ConfigError(f"model.{name} is {value}, but must lie in (0, 1].")
 
 
-def _check_range(init_range: float) -> None:
-    if not 0 < init_range <= MAX_START:
-        raise ConfigError(f"model.init_range is {init_range}, but must lie in (0, 1e6].")
-
-
-def _check_bias(tied: bool, tied_bias: bool, unigram_bias: bool) -> None:
-    if tied_bias and not tied:
+def _check_start_and_bias(config: _StackConfig | RHNConfig) -> None:
+    if not 0 < config.init_range <= MAX_START:
+        raise ConfigError(f"model.init_range is {config.init_range}, but must lie in (0, 1e6].")
+    if config.tied_bias and not config.tied:
         raise ConfigError(
             "model.tied_bias has no effect unless model.tied is set: a classifier of its own has an output bias anyway."
         )
-    if unigram_bias and tied and not tied_bias:
+    if config.unigram_bias and config.tied and not config.tied_bias:
         raise ConfigError(
             "model.unigram_bias has no effect on a tied classifier without an output bias: set model.tied_bias too."
         )
 
 
-def _tables(config: LSTMConfig | GRUConfig | RHNConfig) -> str:
+def _tables(config: _StackConfig | RHNConfig) -> str:
     tables = ("tied with a bias" if config.tied_bias else "tied") if config.tied else "untied"
     return f"{tables} from the unigrams" if config.unigram_bias else tables

@@ -40,14 +40,8 @@ def draw_mask(
 ) -> Tensor:
     """Return a mask of independent draws: 1/keep with probability keep, else 0 [B, width].
 
-    Args:
-        streams: B, 1 or more.
-        width: units that are masked, 1 or more.
-        keep: probability to keep a unit, in (0, 1].
-        generator: source of the draws, on the CPU, so that every device sees the same masks.
-
-    Raises:
-        ArgumentError: a size or probability outside its range.
+    Streams and width are 1 or more, keep lies in (0, 1], else an ArgumentError. The generator is on the CPU, so that
+    every device sees the same masks.
     """
     if not 0 < keep <= 1:
         raise ArgumentError(

@@ -66,17 +66,9 @@ def gru(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | None)
 def gru_loop(inputs: Tensor, state: Tensor, weights: GRUWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Run one layer over a window.
 
-    Args:
-        inputs: x [T, B, I], already masked by the layer below.
-        state: raw h before the window [B, H].
-        weights: parameters of the layer.
-        mask: 0 or 1/keep [B, H], or None for no mask.
-
-    Returns:
-        The masked outputs [T, B, H], and the raw h after the window [B, H].
-
-    Raises:
-        ArgumentError: shapes, types or devices that do not go together.
+    Inputs x [T, B, I], already masked by the layer below; state raw h before the window [B, H]; mask 0 or 1/keep
+    [B, H], or None. Returns the masked outputs [T, B, H] and the raw h after the window. Shapes, types or devices that
+    do not go together are an ArgumentError.
     """
     _check(inputs, state, weights, mask)
     masked = apply_mask(state, mask)

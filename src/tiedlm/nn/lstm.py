@@ -77,17 +77,9 @@ def lstm(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | 
 def lstm_loop(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     """Run one layer over a window.
 
-    Args:
-        inputs: x [T, B, I], already masked by the layer below.
-        state: raw h and c before the window, each [B, H].
-        weights: parameters of the layer.
-        mask: 0 or 1/keep [B, H], or None for no mask.
-
-    Returns:
-        The masked outputs [T, B, H], and the raw state after the window.
-
-    Raises:
-        ArgumentError: shapes, types or devices that do not go together.
+    Inputs x [T, B, I], already masked by the layer below; state raw h and c before the window, each [B, H]; mask 0 or
+    1/keep [B, H], or None. Returns the masked outputs [T, B, H] and the raw state after the window. Shapes, types or
+    devices that do not go together are an ArgumentError.
     """
     _check(inputs, state, weights, mask)
     hidden, cell = state
@@ -135,28 +127,16 @@ def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Ten
 def _stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     if mask is None:
         return _kernel(inputs, state, weights)
-    scale, kept = mask.max(), mask != 0
-    closed = weights._replace(input=append_mask_columns(weights.input, kept), hidden=weights.hidden * scale)
-    outputs, (_, cell) = _kernel(append_stream_one_hot(inputs), (state[0] * kept, state[1]), closed)
+    (streams, units), scale, kept = mask.shape, mask.max(), mask != 0
+    columns = mask.new_zeros(4 * units, streams)
+    columns[3 * units :].masked_fill_(~kept.T, CLOSED_GATE_LOGIT)
+    closed = weights._replace(input=torch.cat([weights.input, columns], dim=1), hidden=weights.hidden * scale)
+    one_hot = torch.eye(streams, dtype=inputs.dtype, device=inputs.device).expand(len(inputs), streams, streams)
+    outputs, (_, cell) = _kernel(torch.cat([inputs, one_hot], dim=2), (state[0] * kept, state[1]), closed)
     before = (state[0] * kept if len(inputs) == 1 else outputs[-2]) * scale
-    gate_input, gate_hidden, gate_bias = (weight[3 * kept.shape[1] :] for weight in weights)
+    gate_input, gate_hidden, gate_bias = (weight[3 * units :] for weight in weights)
     open_gate = (inputs[-1] @ gate_input.T + before @ gate_hidden.T + gate_bias).sigmoid()
     return outputs * scale, (open_gate * cell.tanh(), cell)
-
-
-def append_stream_one_hot(inputs: Tensor) -> Tensor:
-    """Append the one-hot of the stream to the input, [T, B, I] to [T, B, I + B]."""
-    steps, streams, _ = inputs.shape
-    one_hot = torch.eye(streams, dtype=inputs.dtype, device=inputs.device).expand(steps, streams, streams)
-    return torch.cat([inputs, one_hot], dim=2)
-
-
-def append_mask_columns(weight: Tensor, kept: Tensor) -> Tensor:
-    """Append B columns to W_ih [4H, I] that close the output gate of the units that stream b drops (kept [B, H])."""
-    streams, units = kept.shape
-    columns = weight.new_zeros(len(weight), streams)
-    columns[3 * units :].masked_fill_(~kept.T, CLOSED_GATE_LOGIT)
-    return torch.cat([weight, columns], dim=1)
 
 
 def _kernel(inputs: Tensor, state: LSTMState, weights: LSTMWeights) -> tuple[Tensor, LSTMState]:

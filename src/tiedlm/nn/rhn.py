@@ -68,17 +68,9 @@ def rhn(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None)
 def rhn_loop(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Run one layer over a window.
 
-    Args:
-        inputs: x [T, B, I], already masked.
-        state: s before the window [B, H].
-        weights: parameters of the layer; their depth is the recurrence depth L.
-        mask: 0 or 1/keep [B, H], or None for no mask.
-
-    Returns:
-        The outputs [T, B, H], and the state after the window [B, H]: the last output.
-
-    Raises:
-        ArgumentError: shapes, types or devices that do not go together.
+    Inputs x [T, B, I], already masked; state s before the window [B, H]; mask 0 or 1/keep [B, H], or None; the depth of
+    the weights is the recurrence depth L. Returns the raw outputs [T, B, H] and s after the window. Shapes, types or
+    devices that do not go together are an ArgumentError.
     """
     _check(inputs, state, weights, mask)
     outputs = []

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from support.compare import assert_close
-from support.triton_tests import DEVICE
+from support.gpu import DEVICE
 from tiedlm.losses.augmented import linear_augmented_cross_entropy
 from tiedlm.losses.plain import ElementwiseBackend, GradRequest, PlainBackend, Student, Teacher
 from tiedlm.losses.triton import TritonBackend, triton_unavailable
@@ -71,7 +71,7 @@ class Inputs(NamedTuple):
     def chunk(self) -> tuple[Student, Tensor]:
         """The student and the teacher's logits, in a place of their own that is not a number around them."""
         place = inside(self.logits)
-        return Student(place[: len(self.words)], self.bias, self.words), place[len(self.words) :]
+        return Student(place[: len(self.words)], self.bias, self.words, self.weights.dtype), place[len(self.words) :]
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
@@ -103,10 +103,10 @@ def computed(backend: ElementwiseBackend, given: Inputs) -> dict[str, Tensor]:
         return GradRequest(weights, None if given.bias is None else torch.ones_like(given.bias, dtype=wide), through)
 
     student, at_hard = given.chunk()[0], request()
-    found = {"hard loss": backend.cross_entropy(student, wide, at_hard), "hard G": student.logits}
+    found = {"hard loss": backend.cross_entropy(student, at_hard), "hard G": student.logits}
     (student, logits), place = given.chunk(), request(through=True)
     teacher = Teacher(logits, given.of_row, given.mask)
-    found["loss"], found["divergence"] = backend.augmented(student, teacher, TEMPERATURE, GAMMA, wide, place)
+    found["loss"], found["divergence"] = backend.augmented(student, teacher, TEMPERATURE, GAMMA, place)
     around = logits._base
     assert around is not None
     assert int(around.isnan().sum()) == around.numel() - given.logits.numel(), "written beside the place"
@@ -167,8 +167,8 @@ def test_losses_alone_are_the_same_losses() -> None:
     found = computed(backend, given)
     student, logits = given.chunk()
     teacher = Teacher(logits, given.of_row)
-    assert torch.equal(backend.cross_entropy(student, torch.float32, None), found["hard loss"])
-    alone = backend.augmented(student, teacher, TEMPERATURE, GAMMA, torch.float32, None)
+    assert torch.equal(backend.cross_entropy(student, None), found["hard loss"])
+    alone = backend.augmented(student, teacher, TEMPERATURE, GAMMA, None)
     assert torch.equal(torch.stack(alone), torch.stack([found["loss"], found["divergence"]]))
     assert torch.equal(torch.cat([student.logits, logits]), given.logits), "without a request the logits stay"
 
@@ -177,8 +177,8 @@ def test_losses_alone_are_the_same_losses() -> None:
 def test_near_certain_targets_keep_their_bits(gap: float) -> None:
     """y is 1 in float32 from a gap of 17 on; J and y - 1 are exact all the same, be the target first or last."""
     logits = torch.tensor([[gap, 0.0, 1.0], [0.0, 1.0, gap]])
-    student = Student(logits, None, torch.tensor([0, 2]))
-    losses = TritonBackend(2).cross_entropy(student, torch.float32, GradRequest(torch.ones(2), None))
+    student = Student(logits, None, torch.tensor([0, 2]), torch.float32)
+    losses = TritonBackend(2).cross_entropy(student, GradRequest(torch.ones(2), None))
     loss = math.log1p(math.exp(-gap) + math.exp(1 - gap))
     # a GPU's exponential of -60 is as exact as its product with log2(e)
     assert_close(losses, torch.full((2,), loss, dtype=torch.float64), 1e-5)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oracles.augmented_loss import Problem
-from support import loss_truth
-from support.loss_cases import make
+from support import losses
+from support.losses import make
 from tiedlm.losses.augmented import linear_augmented_cross_entropy
 
 TARGETS = [3, 5, -100, 3, 0, 6, 3]
@@ -76,8 +76,8 @@ def problem(*, tied: bool) -> Problem:
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_loss_written_anew_without_a_mistake_passes(tied: bool) -> None:
-    loss_truth.check_oracle(rebuilt(), problem(tied=tied))
-    loss_truth.check_oracle(rebuilt(), problem(tied=tied), detach_target=True)
+    losses.check_oracle(rebuilt(), problem(tied=tied))
+    losses.check_oracle(rebuilt(), problem(tied=tied), detach_target=True)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_loss_written_anew_without_a_mistake_passes(tied: bool) -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_mistake_in_the_loss_is_caught(mistake: dict[str, Any], tied: bool) -> None:
     with pytest.raises(AssertionError, match="is off by"):
-        loss_truth.check_oracle(rebuilt(**mistake), problem(tied=tied))
+        losses.check_oracle(rebuilt(**mistake), problem(tied=tied))
 
 
 @pytest.mark.parametrize("stopped", [True, False])
@@ -107,7 +107,7 @@ def test_a_gradient_stopped_or_not_stopped_against_the_order_is_caught(stopped: 
         return definition(*arguments, **{**options, "detach_target": not stopped})
 
     with pytest.raises(AssertionError, match="gradient of classifier is off by"):
-        loss_truth.check_oracle(deaf, problem(tied=True), detach_target=stopped)
+        losses.check_oracle(deaf, problem(tied=True), detach_target=stopped)
 
 
 @pytest.mark.parametrize(
@@ -127,4 +127,4 @@ def test_a_gradient_stopped_or_not_stopped_against_the_order_is_caught(stopped: 
 def test_a_wrong_gradient_is_caught(name: str, change: Callable[[Tensor], Tensor], which: str) -> None:
     source = make(32, rows=7, words=7, width=7, table_width=7, tied=False, biased=True, targets=TARGETS, size=1e-2)
     with pytest.raises(AssertionError, match=f"gradient of {which} is off by"):
-        loss_truth.check_oracle(spoilt(change, which), source)
+        losses.check_oracle(spoilt(change, which), source)

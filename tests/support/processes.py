@@ -1,10 +1,14 @@
-"""Vocabulary-parallel losses that three ranks work out, all together and two of them, and what each writes down."""
+"""Processes that work together over `torch.distributed`, or the test's own; and vocabulary-parallel losses there."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,12 +17,73 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.multiprocessing.spawn import start_processes
 
 from oracles.augmented_loss import Problem
-from support.dispatch import Recorder
-from support.loss_cases import Tensors, make, tensors
+from support.compare import Recorder
+from support.losses import Tensors, make, tensors
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.vocabulary_parallel import shard_of, vocabulary_parallel_augmented_cross_entropy
+
+SECONDS = 600
+"""Long enough for a machine that does other things too; a lost rank is noticed by the others after half of it."""
+
+Work = Callable[[Path, int], None]
+"""What a rank does, given a folder for its results and its number; to be found by its name from another process."""
+
+
+def run(work: Work, ranks: int, folder: Path) -> None:
+    """Start that many processes, have each do the work as a rank of one group, and wait; an error of any is raised."""
+    known = multiprocessing.get_all_start_methods()
+    method = "forkserver" if "forkserver" in known else "spawn"  # the former imports torch once for all of them
+    if method == "forkserver":
+        multiprocessing.set_forkserver_preload(["torch", "torch.distributed", "numpy"])
+    context = start_processes(_rank, (work, ranks, folder), ranks, join=False, start_method=method)
+    assert context is not None
+    deadline = time.monotonic() + SECONDS
+    try:
+        while not context.join(timeout=5):
+            assert time.monotonic() < deadline, "a rank did not end"
+    finally:
+        for process in filter(None, context.processes):
+            process.kill()
+
+
+def _rank(rank: int, work: Work, ranks: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    with _group(folder, rank, ranks):
+        work(folder, rank)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Within the block this process is the only one of its group."""
+    with _group(folder, 0, 1):
+        yield
+
+
+@contextmanager
+def _group(folder: Path, rank: int, ranks: int) -> Iterator[None]:
+    meeting = (folder / "meeting").as_uri()
+    patience = timedelta(seconds=SECONDS / 2)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=ranks, timeout=patience)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# ---- vocabulary-parallel losses that three ranks work out, all together and two of them
 
 RANKS = {"three": (0, 1, 2), "two": (1, 2)}
 """The groups, as ranks of the three processes; in the second each has another number than among all."""

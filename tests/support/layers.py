@@ -14,7 +14,7 @@ from oracles import gru as gru_oracle
 from oracles import lstm as lstm_oracle
 from oracles import rhn as rhn_oracle
 from support.compare import assert_close, error
-from support.native_code import needs_a_compiler
+from support.gpu import needs_a_compiler
 from tiedlm.nn import gru, lstm, rhn
 
 State = tuple[Tensor, ...]

@@ -1,4 +1,4 @@
-"""What the LSTM layer has of its own: PyTorch's module without a mask, the output gate that a mask closes, kernels."""
+"""What each cell has of its own: gates that a mask closes, kernels of low precision, memory that no mask touches."""
 
 from __future__ import annotations
 
@@ -12,46 +12,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from support import cells as forms
-from support.cells import COMPILED, LOOPS, STOCK, Case, Form, check, check_is_the_loop, make
-from support.compare import assert_close
-from support.dispatch import Recorder
-from support.gpus import NEEDS_GPU
-from support.native_code import needs_a_compiler
+from support import layers as forms
+from support.compare import Recorder, assert_close
+from support.gpu import NEEDS_GPU, needs_a_compiler
+from support.layers import (
+    BATCHED,
+    COMPILED,
+    GRU_STOCK,
+    LOOPS,
+    RHN_COMPILED,
+    STOCK,
+    Case,
+    Form,
+    check,
+    check_is_the_loop,
+    make,
+)
+from tiedlm.errors import ArgumentError
 from tiedlm.nn import cells
-from tiedlm.nn.lstm import LSTMWeights, append_mask_columns, append_stream_one_hot, lstm_stock
+from tiedlm.nn.gru import GRUWeights, gru_stock
+from tiedlm.nn.lstm import LSTMWeights, lstm_stock
 
 LOOP = LOOPS["lstm"]
-every_form = forms.forms_of(LOOP, STOCK, COMPILED)
-
-
-def torch_lstm(inputs: Tensor, state: Any, weights: LSTMWeights, mask: Tensor | None) -> Any:
-    """`torch.nn.LSTM` with these weights, called as a layer; its gradients reach them too."""
-    assert mask is None
-    module = torch.nn.LSTM(inputs.shape[2], state[0].shape[1], dtype=inputs.dtype)
-    names = {"weight_ih_l0": weights.input, "weight_hh_l0": weights.hidden, "bias_ih_l0": weights.bias}
-    names["bias_hh_l0"] = torch.zeros_like(weights.bias)
-    both = (inputs, tuple(part.unsqueeze(0) for part in state))
-    outputs, after = torch.func.functional_call(module, names, both)
-    return outputs, tuple(part[0] for part in after)
-
-
-@every_form
-@pytest.mark.parametrize(("steps", "streams"), [(1, 1), (1, 4), (7, 1), (6, 3)])
-def test_without_a_mask_it_is_pytorchs_lstm(form: Form, steps: int, streams: int) -> None:
-    case = make(form, 1, steps=steps, streams=streams, keep=None)
-    check(case.everything(form), case.everything(torch_lstm), 1e-13)
-
-
-@every_form
-def test_a_kept_unit_counts_by_one_over_keep(form: Form) -> None:
-    """A mask of 1/keep throughout is PyTorch's LSTM with W_hh / keep, and outputs / keep."""
-    case = make(form, 7, keep=None)
-    outputs, state = case._replace(mask=torch.full((3, 6), 2.5, dtype=torch.float64)).run(form)
-    truth, true_state = case.with_weights(hidden=case.weights.hidden * 2.5).run(torch_lstm)
-    assert_close(outputs, truth * 2.5, 1e-13)
-    for part, true_part in zip(state, true_state, strict=True):
-        assert_close(part, true_part, 1e-13)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -63,15 +45,6 @@ def test_an_output_gate_that_is_wide_open_is_closed_all_the_same(dtype: torch.dt
     assert case.mask is not None
     assert torch.equal(case.run(STOCK)[0] == 0, (case.mask == 0).expand(4, 3, 6))
     check(case.everything(STOCK), case.to(torch.float64).everything(LOOP), 1e-5)
-
-
-def test_the_gate_that_a_mask_closes_is_moved_and_no_other() -> None:
-    inputs, weight = torch.randn(4, 3, 5, dtype=torch.float64), torch.randn(8, 5, dtype=torch.float64)
-    kept = torch.tensor([[True, False], [True, True], [False, False]])
-    moved = append_stream_one_hot(inputs) @ append_mask_columns(weight, kept).T - inputs @ weight.T
-    expected = torch.zeros(4, 3, 8, dtype=torch.float64)
-    expected[..., 6:] = torch.where(kept, 0.0, -1000.0)
-    assert torch.allclose(moved, expected)
 
 
 @needs_a_compiler
@@ -157,3 +130,63 @@ def test_on_a_gpu_it_gives_no_warning_and_keeps_its_types(masked: bool, low: tor
         lstm_stock(outputs[..., :6].contiguous(), (state, state), weights, mask)
     assert [part.dtype for part in after] == [torch.float32] * 2
     assert outputs.dtype in (torch.float32, low if low == torch.float16 else torch.float32)
+
+
+# ---- the GRU and the recurrent highway layer
+
+
+def test_memory_is_not_masked() -> None:
+    """With the update gate wide open every unit keeps what it had, dropped or not, and no factor grows."""
+    case = make(LOOPS["gru"], 7, steps=9)
+    bias = case.weights.input_bias.detach().clone()
+    bias[6:12] = 800.0
+    outputs, (state,) = case.with_weights(input_bias=bias).run(LOOPS["gru"])
+    assert_close(state, case.state[0], 1e-15)
+    assert case.mask is not None
+    assert_close(outputs, (case.state[0] * case.mask).expand_as(outputs), 1e-15)
+
+
+def test_the_state_of_a_low_precision_gru_kernel_has_the_weights_type() -> None:
+    case = make(GRU_STOCK).to(torch.float32)
+    kernel = torch.gru
+
+    def rounding(*arguments: Any) -> tuple[Tensor, ...]:
+        return tuple(result.bfloat16() for result in kernel(*arguments))
+
+    with mock.patch.object(torch, "gru", rounding):
+        outputs, state = case.run(GRU_STOCK)
+    assert (outputs.dtype, state[0].dtype) == (torch.bfloat16, torch.float32)
+    case._replace(state=state).run(LOOPS["gru"])
+
+
+@NEEDS_GPU
+def test_on_a_gpu_a_gru_gives_no_warning_and_keeps_its_types() -> None:
+    inputs, state = torch.randn(5, 3, 6, device="cuda"), torch.zeros(3, 8, device="cuda")
+    sizes = ((24, 6), (24, 8), (24,), (24,))
+    weights = GRUWeights(*(torch.randn(size, device="cuda") / 4 for size in sizes))
+    with warnings.catch_warnings(), torch.autocast("cuda", torch.bfloat16):
+        warnings.simplefilter("error")
+        outputs, after = gru_stock(inputs, state, weights)
+    assert (outputs.dtype, after.dtype) == (torch.float32, torch.float32)
+
+
+@forms.forms_of(LOOPS["rhn"], BATCHED, RHN_COMPILED)
+def test_a_closed_gate_carries_the_raw_state_and_an_open_one_replaces_it(form: Form) -> None:
+    case = make(form, 7, depth=4)
+    for gate in (-800.0, 800.0):
+        bias = case.weights.bias.detach().clone()
+        bias[:, 6:] = gate
+        outputs, (state,) = case.with_weights(bias=bias).run(form)
+        assert torch.equal(outputs[-1], state)
+        if gate < 0:
+            assert_close(state, case.state[0], 1e-15)
+        else:
+            assert (state.abs() < 1).all()
+
+
+@forms.forms_of(LOOPS["rhn"], BATCHED, RHN_COMPILED)
+def test_a_layer_without_depth_is_refused(form: Form) -> None:
+    case = make(form)
+    case = case.with_weights(hidden=case.weights.hidden[:0], bias=case.weights.bias[:0])
+    with pytest.raises(ArgumentError, match=r"weights hidden has the shape \[0, 12, 6\], but must be \[1, 12, 6\]"):
+        case.run(form)

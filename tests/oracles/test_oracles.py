@@ -9,7 +9,7 @@ import pytest
 
 from oracles import augmented_loss, gru, lstm, rhn
 from support.compare import assert_close
-from support.loss_cases import make
+from support.losses import make
 
 
 def numeric(problem: augmented_loss.Problem, name: str, weights: np.ndarray, step: float = 1e-5) -> np.ndarray:

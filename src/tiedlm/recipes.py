@@ -13,11 +13,12 @@ part of a row's name is one of the paper's four models:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError, suggestion
-from tiedlm.nn.config import LSTMConfig, RHNConfig
+from tiedlm.nn.config import LSTMConfig, ModelConfig, RHNConfig
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 VARIANTS = ("vd", "al", "re", "real")
@@ -78,18 +79,17 @@ LARGE = Size(
 # prints as dropout probabilities; that cannot be meant, since Zaremba et al. keep as much at these sizes. The paper
 # leaves open whether word vectors have a mask ("no dropout in the input embedding layer"): the small network keeps 0.85
 # of them, since 0.7 learns too slowly for these schedules and 1 overfits (docs/reproduction.md). Others: not tried.
-PTB_MODELS = {
-    "small": (SMALL, SMALL.model(0.85, 0.7)),
-    "medium": (MEDIUM, MEDIUM.model(0.5, 0.5)),
-    "large": (LARGE, LARGE.model(0.35, 0.35)),
-}
+#
 # WikiText-2: 0.8 and 0.6. For its halves nothing is stated; they are as long as Penn Treebank and keep as much, since
 # with 0.8 the network memorises a half (docs/reproduction.md).
-WIKITEXT_MODELS = {
-    "wikitext2-small": ("wikitext-2", SMALL, SMALL.model(0.8, 0.8)),
-    "wikitext2-medium": ("wikitext-2", MEDIUM, MEDIUM.model(0.6, 0.6)),
-    "wikitext2-half1-small": ("wikitext-2-half1", SMALL, SMALL.model(0.85, 0.7)),
-    "wikitext2-half2-small": ("wikitext-2-half2", SMALL, SMALL.model(0.85, 0.7)),
+LSTM_ROWS = {
+    "ptb-small": ("ptb", PTB_GAMMA, SMALL, SMALL.model(0.85, 0.7)),
+    "ptb-medium": ("ptb", PTB_GAMMA, MEDIUM, MEDIUM.model(0.5, 0.5)),
+    "ptb-large": ("ptb", PTB_GAMMA, LARGE, LARGE.model(0.35, 0.35)),
+    "wikitext2-small": ("wikitext-2", WIKITEXT_GAMMA, SMALL, SMALL.model(0.8, 0.8)),
+    "wikitext2-medium": ("wikitext-2", WIKITEXT_GAMMA, MEDIUM, MEDIUM.model(0.6, 0.6)),
+    "wikitext2-half1-small": ("wikitext-2-half1", WIKITEXT_GAMMA, SMALL, SMALL.model(0.85, 0.7)),
+    "wikitext2-half2-small": ("wikitext-2-half2", WIKITEXT_GAMMA, SMALL, SMALL.model(0.85, 0.7)),
 }
 
 # Table 3. Network and schedule are the authors' own for Penn Treebank, `ptb_sota` of rhn_train.py in
@@ -151,6 +151,11 @@ def recipe_names() -> list[str]:
     return list(RECIPES)
 
 
+def _untied(name: str, corpus: CorpusConfig, model: ModelConfig, training: TrainingConfig) -> RunConfig:
+    """Return a row without its variant: untied, with cross-entropy."""
+    return RunConfig(recipe=name, corpus=corpus, model=model, loss=LossConfig(), training=training)
+
+
 def _variant(config: RunConfig, variant: str, gamma: float) -> RunConfig:
     """Return the config as one of the paper's four models, under its name with the variant at the end."""
     return replace(
@@ -164,31 +169,10 @@ def _variant(config: RunConfig, variant: str, gamma: float) -> RunConfig:
 def _rows() -> list[RunConfig]:
     """The paper's rows: Table 1 and 2, then 3. The paper's small AL, RE and REAL were trained twice (`--from RUN`)."""
     rows = []
-    for size, (schedule, model) in PTB_MODELS.items():
-        base = RunConfig(
-            recipe=f"ptb-{size}",
-            corpus=CorpusConfig(name="ptb"),
-            model=model,
-            loss=LossConfig(),
-            training=schedule.training,
-        )
-        rows += [_variant(base, variant, PTB_GAMMA) for variant in VARIANTS]
-    for name, (corpus, schedule, model) in WIKITEXT_MODELS.items():
-        base = RunConfig(
-            recipe=name,
-            corpus=CorpusConfig(name=corpus),
-            model=model,
-            loss=LossConfig(),
-            training=schedule.training,
-        )
-        rows += [_variant(base, variant, WIKITEXT_GAMMA) for variant in VARIANTS]
-    rhn = RunConfig(
-        recipe="ptb-rhn",
-        corpus=CorpusConfig(name="ptb"),
-        model=RHN_MODEL,
-        loss=LossConfig(),
-        training=RHN_TRAINING,
-    )
+    for name, (corpus, gamma, size, model) in LSTM_ROWS.items():
+        row = _untied(name, CorpusConfig(name=corpus), model, size.training)
+        rows += [_variant(row, variant, gamma) for variant in VARIANTS]
+    rhn = _untied("ptb-rhn", CorpusConfig(name="ptb"), RHN_MODEL, RHN_TRAINING)
     return rows + [_variant(rhn, variant, PTB_GAMMA) for variant in ("vd", "re", "real")]
 
 
@@ -207,19 +191,15 @@ def _controls(vd: RunConfig, al: RunConfig, re: RunConfig, real: RunConfig) -> l
     """Small Penn Treebank rows with one change, which the last part of the name says."""
     uniform = LossConfig(gamma=PTB_GAMMA, temperature=TEMPERATURE, target="uniform")
     controls = [replace(row, recipe=f"{row.recipe}-uniform", loss=uniform) for row in (vd, re)]
-    for row in (vd, re):
-        for decay in DECAYS:
-            name = f"{row.recipe}-decay{decay:.0e}".replace("e-0", "e-")
-            controls.append(replace(row, recipe=name, training=replace(row.training, table_decay=decay)))
-    for row in (vd, re):
-        for smoothing in SMOOTHINGS:
-            name = f"{row.recipe}-smoothing{smoothing}"
-            controls.append(replace(row, recipe=name, loss=LossConfig(label_smoothing=smoothing)))
-    for row in (al, real):
-        for temperature in TEMPERATURES:
-            for gamma in GAMMAS:
-                name = f"{row.recipe}-tau{temperature:g}-gamma{gamma}"
-                controls.append(replace(row, recipe=name, loss=LossConfig(gamma=gamma, temperature=temperature)))
+    for row, decay in itertools.product((vd, re), DECAYS):
+        name = f"{row.recipe}-decay{decay:.0e}".replace("e-0", "e-")
+        controls.append(replace(row, recipe=name, training=replace(row.training, table_decay=decay)))
+    for row, smoothing in itertools.product((vd, re), SMOOTHINGS):
+        name = f"{row.recipe}-smoothing{smoothing}"
+        controls.append(replace(row, recipe=name, loss=LossConfig(label_smoothing=smoothing)))
+    for row, temperature, gamma in itertools.product((al, real), TEMPERATURES, GAMMAS):
+        name = f"{row.recipe}-tau{temperature:g}-gamma{gamma}"
+        controls.append(replace(row, recipe=name, loss=LossConfig(gamma=gamma, temperature=temperature)))
     return controls + [_with_bias(row, unigram=True) for row in (re, real)]
 
 
@@ -243,22 +223,14 @@ def _examples() -> list[RunConfig]:
     return [*(_variant(demo, variant, DEMO_GAMMA) for variant in ("vd", "real")), synthetic]
 
 
-def _text(row: RunConfig, variant: str) -> RunConfig:
-    """The paper's small network for text files of one's own, in the current folder until others are named.
-
-    Keep 0.7 suits about a million words; more text needs a higher keep probability or more units.
-    """
-    files = CorpusConfig(name="text", train="train.txt", valid="valid.txt", test="test.txt")
-    return replace(row, recipe=f"text-small-{variant}", corpus=files)
-
-
 def _all() -> dict[str, RunConfig]:
     configs = {config.recipe: config for config in _rows()}
     small = {variant: configs[f"ptb-small-{variant}"] for variant in VARIANTS}
-    others = [_with_bias(small["re"]), _with_bias(small["real"])]
-    others += _controls(*small.values())
-    others += _examples()
-    others += [_text(row, variant) for variant, row in small.items()]
+    others = [_with_bias(small["re"]), _with_bias(small["real"]), *_controls(*small.values()), *_examples()]
+    # The paper's small network for text files of one's own, in the current folder until others are named. Keep 0.7
+    # suits about a million words; more text needs a higher keep probability or more units.
+    files = CorpusConfig(name="text", train="train.txt", valid="valid.txt", test="test.txt")
+    others += [replace(row, recipe=f"text-small-{variant}", corpus=files) for variant, row in small.items()]
     return configs | {config.recipe: config for config in others}
 
 

@@ -6,7 +6,6 @@ import inspect
 import itertools
 import math
 from dataclasses import fields
-from functools import partial
 
 import pytest
 import torch
@@ -14,12 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from support.compare import assert_close, error
-from support.losses import make, tensors
-from tiedlm.losses import augmented
 from tiedlm.losses.augmented import LossOptions, augmented_cross_entropy
-
-linear_augmented_cross_entropy = partial(augmented.linear_augmented_cross_entropy, implementation="functional")
-linear_augmented_terms = partial(augmented.linear_augmented_terms, implementation="functional")
 
 
 def logits(seed: int, rows: int = 5, words: int = 9, size: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -91,67 +85,6 @@ def test_at_high_temperature_the_augmented_gradient_is_the_difference_of_the_log
     assert errors[0] < 0.05
     for coarse, fine in itertools.pairwise(errors):
         assert 0.4 < fine / coarse < 0.6
-
-
-def test_the_divergence_is_an_entropy_an_expected_vector_and_a_normaliser() -> None:
-    """KL = -H(y~) - s . h / tau + logsumexp(z / tau), with s the expected row of the classifier under y~."""
-    ours = tensors(make(21, rows=6, words=8, temperature=5.0, gamma=0.3))
-    terms = linear_augmented_terms(ours.features, ours.classifier, ours.targets, temperature=5.0, gamma=0.3)
-    h, table = ours.features.detach(), ours.classifier.detach()
-    soft = (table[ours.targets] @ table.T / 5).softmax(1)
-    entropy = -(soft * soft.log()).sum(1)
-    expected = soft @ table
-    normaliser = torch.logsumexp(h @ table.T / 5, 1)
-    divergence = -entropy - (expected * h).sum(1) / 5 + normaliser
-    assert_close(terms.divergence, divergence.mean(), 1e-12)
-    assert_close(terms.total - terms.cross_entropy, 0.3 * 5 * divergence.mean(), 1e-12)
-
-
-def test_one_pair_of_products_gives_the_gradients_of_both_losses() -> None:
-    """G = (p - e) + (alpha / tau)(q - y~); dh = G W; dW = G' h, with y~ constant."""
-    ours = tensors(make(22, biased=True, temperature=5.0, gamma=0.3))
-    found = ours.gradients(ours.loss(linear_augmented_cross_entropy, detach_target=True, reduction="sum"))
-    h, W, bias = (tensor.detach() for tensor in ours.leaves.values())
-    z = h @ W.T
-    hard = (z + bias).softmax(1) - F.one_hot(ours.targets, 7)
-    G = hard + 0.3 * ((z / 5).softmax(1) - (W[ours.targets] @ W.T / 5).softmax(1))
-    assert_close(found["features"], G @ W, 1e-12)
-    assert_close(found["classifier"], G.T @ h, 1e-12)
-    assert_close(found["bias"], hard.sum(0), 1e-12)
-
-
-def test_the_gradient_through_the_soft_target_may_be_summed_by_distinct_target() -> None:
-    """R_u = gamma y~_u (D_u - y~_u . D_u), D_u = n_u log y~_u - sum of log q_t; dL = R' L_u, and R L at the rows u."""
-    problem = make(23, tied=False, targets=[3, 5, 3, 3, 0, 5], temperature=4.0, gamma=0.6)
-    ours = tensors(problem)
-    found = ours.gradients(ours.loss(linear_augmented_cross_entropy, reduction="sum"))["table"]
-    L, z = ours.leaves["table"].detach(), (ours.features @ ours.classifier.T).detach()
-    log_q = (z / 4).log_softmax(1)
-    truth = torch.zeros_like(L)
-    for u in (0, 3, 5):
-        rows = ours.targets == u
-        log_soft = (L[u] @ L.T / 4).log_softmax(0)
-        D = rows.sum() * log_soft - log_q[rows].sum(0)
-        R = 0.6 * log_soft.exp() * (D - (log_soft.exp() * D).sum())
-        truth += torch.outer(R, L[u])
-        truth[u] += R @ L
-    assert_close(found, truth, 1e-12)
-
-
-def test_two_stock_cross_entropies_and_a_teacher_make_the_same_loss() -> None:
-    """J = LCE(h) + alpha [LCE(h / tau) + w . h / tau - s . h / tau - H(y~)], values and gradients, y~ constant."""
-    ours = tensors(make(24, tied=False, temperature=6.0, gamma=0.4))
-    h, W, targets, tau = ours.features, ours.classifier, ours.targets, 6.0
-    L = ours.leaves["table"].detach()
-    soft = (L[targets] @ L.T / tau).softmax(1)
-    cooled = F.cross_entropy(h @ W.T / tau, targets, reduction="none")
-    drift = ((W[targets] - soft @ W) * h).sum(1) / tau
-    entropy = -(soft * soft.log()).sum(1)
-    truth = F.cross_entropy(h @ W.T, targets) + 0.4 * tau * (cooled + drift - entropy).mean()
-    loss = ours.loss(linear_augmented_cross_entropy, detach_target=True)
-    assert_close(loss, truth, 1e-12)
-    for found, right in zip(torch.autograd.grad(loss, (h, W)), torch.autograd.grad(truth, (h, W)), strict=True):
-        assert_close(found, right, 1e-12)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

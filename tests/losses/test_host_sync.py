@@ -10,7 +10,7 @@ from torch import Tensor
 
 from support.compare import assert_close
 from support.gpu import NEEDS_GPU, NoReading
-from tiedlm.losses.augmented import LossOptions, centered, linear_augmented_terms, prepare
+from tiedlm.losses.augmented import LossOptions, LossTensors, centered, linear_augmented_terms, prepare
 from tiedlm.losses.chunked import LossInputs, loss_and_grads
 from tiedlm.losses.operator import DIFFERENTIABLE
 
@@ -58,7 +58,7 @@ def prepared(options: dict[str, Any], targets: list[int], host_sync: bool) -> Lo
     (features, classifier, *_), options = given(options, "cpu")
     tensors = [options.pop(name, None) for name in ("table", "bias", "vocabulary_mask", "token_weights")]
     checked = LossOptions(**options, host_sync=host_sync, implementation="chunked")
-    inputs = prepare(features, classifier, torch.tensor(targets), *tensors, checked)  # pyright: ignore[reportCallIssue]
+    inputs = prepare(LossTensors(features, classifier, torch.tensor(targets), *tensors), checked)
     inputs = centered(inputs) if checked.center_table else inputs
     return inputs._replace(
         **{name: one.detach() for name in DIFFERENTIABLE if (one := getattr(inputs, name)) is not None}

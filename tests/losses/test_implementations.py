@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from oracles.augmented_loss import Problem
 from support import losses, processes
-from support.compare import Recorder, assert_close, error, operator_recorded
+from support.compare import Recorder, assert_close, operator_recorded
 from support.gpu import needs_a_compiler
 from support.losses import Loss, make, problems, tensors
-from tiedlm.errors import ArgumentError
 from tiedlm.losses import chunked
 from tiedlm.losses.augmented import Implementation, LossKeywords, linear_augmented_cross_entropy, linear_augmented_terms
 from tiedlm.losses.functional import LossTerms
@@ -130,21 +129,6 @@ def test_weights_of_16_bits_are_summed_in_the_losses_type(dtype: torch.dtype, we
     assert_close(ours.loss(form(name), token_weights=equal), ours.loss(form(name)), 1e-12)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("detach_target", [True, False])
-def test_the_size_of_a_chunk_does_not_matter(tied: bool, detach_target: bool) -> None:
-    problem = make(3, rows=61, words=40, width=8, tied=tied, biased=True)
-    whole = tensors(problem)
-    truth = whole.loss(definition, detach_target=detach_target)
-    right = whole.gradients(truth)
-    for chunk_rows in (1, 7, 30, 31, 60, 61, 62, 10_000):
-        ours = tensors(problem)
-        loss = ours.loss(in_chunks(chunk_rows), detach_target=detach_target)
-        assert_close(loss, truth, 1e-13)
-        for name, gradient in ours.gradients(loss).items():
-            assert_close(gradient, right[name], 1e-12, f"gradient of {name} in chunks of {chunk_rows}")
-
-
 @pytest.fixture
 def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that memory of an earlier call hides nothing."""
@@ -240,17 +224,6 @@ def test_tables_changed_between_forward_and_backward_are_noticed() -> None:
         losses.sum().backward()
 
 
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_a_gradient_of_the_gradient_is_refused_and_not_taken_for_zero(reduction: str) -> None:
-    ours = tensors(make(10))
-    loss = ours.loss(in_chunks(2), reduction=reduction).sum()
-    with pytest.raises(
-        ArgumentError, match=r"create_graph=True.*'compiled' give first derivatives only: use 'functional'"
-    ):
-        torch.autograd.grad(loss, ours.features, create_graph=True)
-    assert torch.autograd.grad(loss, ours.features)[0].shape == (6, 3)
-
-
 def test_an_empty_batch_is_a_batch_without_targets() -> None:
     problem = make(rows=0)
     for loss in (in_chunks(3), definition):
@@ -272,44 +245,6 @@ def test_only_the_gradients_asked_for_are_computed() -> None:
             ours.loss(in_chunks(None)).backward()
         products[frozen] = sum("mm" in call.name for call in recorder.calls)
     assert products[True] == products[False] - 3
-
-
-OPTIONS: list[dict[str, Any]] = [
-    {},
-    {"temperature": 3.0},
-    {"gamma": 1.25},
-    {"gamma": 0.0},
-    {"detach_target": True},
-    {"ignore_index": 2},
-    {"reduction": "sum"},
-    {"reduction": "none"},
-    {"center_table": True},
-    {"vocabulary_mask": torch.tensor([True, False, True, True, False, True, True])},
-    {"token_weights": torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25])},
-    {"token_weights": torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0, 0.25]), "reduction": "none"},
-]
-
-
-@EACH
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("tied", [True, False])
-def test_every_implementation_is_the_definition(name: str, options: dict[str, Any], tied: bool) -> None:
-    problem = make(1, tied=tied, biased=not tied, targets=[2, 0, 5, 2, 6, 3])
-    ours, other = tensors(problem), tensors(problem)
-    loss = ours.loss(linear_augmented_cross_entropy, implementation=name, **options)
-    truth = other.loss(definition, **options)
-    assert_close(loss, truth, 1e-12)
-    weights = torch.linspace(1, 2, 6, dtype=torch.float64) if loss.dim() else None
-    right = other.gradients(truth, weights)
-    for leaf, gradient in ours.gradients(loss, weights).items():
-        assert_close(gradient, right[leaf], 1e-12, leaf)
-
-
-@pytest.mark.parametrize("options", [o for o in OPTIONS if o and o != {"detach_target": True}], ids=str)
-def test_every_option_makes_a_difference(options: dict[str, Any]) -> None:
-    ours = tensors(make(1, targets=[2, 0, 5, 2, 6, 3]))
-    plain, other = (ours.loss(linear_augmented_cross_entropy, **each).sum() for each in ({}, options))
-    assert error(other, plain) > 1e-3
 
 
 @EACH

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,24 +13,27 @@ from torch import Tensor
 
 from oracles import augmented_loss
 from support.compare import assert_close, error
-from support.gpu import needs_a_compiler
 from support.losses import make, rounded, tensors
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.augmented import Implementation, LossOptions, Reduction, linear_augmented_cross_entropy, prepare
+from tiedlm.losses.augmented import (
+    LossOptions,
+    LossTensors,
+    Reduction,
+    linear_augmented_cross_entropy,
+    prepare,
+)
 from tiedlm.losses.chunked import LossInputs
 from tiedlm.losses.operator import augmented_loss as operator
 from tiedlm.losses.operator import augmented_loss_backward as backward_operator
 
-FAST = pytest.mark.parametrize("name", ["chunked", pytest.param("compiled", marks=needs_a_compiler)])
 TIED = pytest.mark.parametrize("tied", [True, False])
-MASK = torch.tensor([True, True, False, True, True, True, True])
 chunked = partial(linear_augmented_cross_entropy, implementation="chunked")
 
 
 def arguments(leaves: dict[str, Tensor], targets: Tensor, reduction: Reduction) -> LossInputs:
     options = LossOptions(reduction=reduction, chunk_rows=4)
-    tensors = (leaves["features"], leaves["classifier"], targets, leaves.get("table"), leaves.get("bias"))
-    return prepare(*tensors, None, None, options)
+    tables = (leaves["classifier"], targets, leaves.get("table"), leaves.get("bias"))
+    return prepare(LossTensors(leaves["features"], *tables, None, None), options)
 
 
 @TIED
@@ -62,36 +64,6 @@ def test_types_shapes_and_strides_are_told_without_data(dtype: torch.dtype, redu
 
 def layout(one: Tensor) -> tuple[object, ...]:
     return one.dtype, one.shape, one.stride()
-
-
-@FAST
-@TIED
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_one_graph_for_a_compiler(name: Implementation, tied: bool, reduction: Reduction) -> None:
-    ours, eager = (tensors(make(2, rows=9, words=12, tied=tied, biased=not tied), torch.float32) for _ in range(2))
-
-    def step(features: Tensor, classifier: Tensor, table: Tensor | None, bias: Tensor | None) -> Tensor:
-        options: Any = {"table": table, "bias": bias, "reduction": reduction, "implementation": name}
-        found = linear_augmented_cross_entropy(torch.tanh(features), classifier, ours.targets, **options)
-        return (found * torch.arange(1, 10)).sum() if reduction == "none" else 3 * found
-
-    places = [(one.features, one.classifier, one.table, one.bias) for one in (ours, eager)]
-    compiled: Callable[..., Tensor] = torch.compile(step, fullgraph=True, backend="aot_eager")
-    loss, due = compiled(*places[0]), step(*places[1])
-    assert_close(loss, due, 1e-6)
-    right = eager.gradients(due)
-    for leaf, gradient in ours.gradients(loss).items():
-        assert_close(gradient, right[leaf], 1e-6, leaf)
-
-
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_a_retained_graph_gives_the_same_gradient_again(reduction: str) -> None:
-    ours = tensors(make(3, tied=False, biased=True))
-    loss = ours.loss(chunked, reduction=reduction).sum()
-    leaves = list(ours.leaves.values())
-    first = torch.autograd.grad(loss, leaves, retain_graph=True)
-    for one, two in zip(first, torch.autograd.grad(loss, leaves), strict=True):
-        assert torch.equal(one, two)
 
 
 def test_a_value_out_of_range_is_refused_inside_a_compiled_graph_too() -> None:
@@ -172,11 +144,3 @@ def test_weights_of_nothing(weights: Tensor) -> None:
     alone = ours.loss(chunked, reduction="none")[5]
     assert_close(loss, alone * weights[5], 1e-12)
     assert all(gradient.isfinite().all() for gradient in ours.gradients(loss).values())
-
-
-def test_a_mask_that_forbids_a_target_is_refused() -> None:
-    ours = tensors(make(7, targets=[0, 1, 2, 3, 4, 5]))
-    with pytest.raises(ArgumentError, match="vocabulary_mask forbids the word 2, which is a target"):
-        ours.loss(chunked, vocabulary_mask=MASK)
-    ignored = tensors(make(7, targets=[0, 1, -100, 3, 4, 5]))
-    assert ignored.loss(chunked, vocabulary_mask=MASK).isfinite()

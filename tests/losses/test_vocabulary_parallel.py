@@ -103,14 +103,6 @@ def _errors(results: dict[str, np.ndarray], place: str, right: dict[str, Tensor]
     return [error(results[f"{place}/{key}"], right[key]) for key in ("loss", "features")]
 
 
-def test_a_shard_is_not_the_whole() -> None:
-    """What a rank would get from its own rows alone: the comparison with the truth could tell."""
-    problem = make(9, rows=8, words=11, targets=[0, 1, 2, 3, 0, 1, 2, 3])
-    part = processes.shard(problem, 0, 2)
-    loss = definition(part.features, part.classifier, part.targets)
-    assert error(loss, augmented_loss.reduced(problem, "mean")) > 0.05
-
-
 def test_a_rank_makes_no_array_larger_than_a_chunk_of_its_own_words(written: Written) -> None:
     for rank, results in enumerate(written):
         columns = -(-len(shard_of(211, rank, 3)) // 8) * 8  # rows of float64 begin at cache lines

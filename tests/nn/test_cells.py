@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from support import layers as forms
-from support.compare import Recorder, assert_close
+from support.compare import assert_close
 from support.layers import LOOPS, Case, Form, check, check_is_the_loop, make, mask_of
 from support.processes import torch_threads
 from tiedlm.errors import ArgumentError
@@ -183,21 +183,6 @@ def test_threads_share_the_steps_and_change_no_bit_of_them(form: Form, threads: 
         name for name in alone if name == "outputs" or name.endswith("after") or name.startswith("gradient of c")
     ]
     assert all(torch.equal(together[name], alone[name]) for name in of_steps)
-
-
-@forms.fast_forms
-@pytest.mark.parametrize("keep", [None, 0.5])
-def test_it_takes_as_many_calls_for_many_steps_as_for_few(form: Form, keep: float | None) -> None:
-    if form.name in ("rhn_batched", "gru_stock"):
-        pytest.skip("its steps are calls of their own")
-    if form.name == "lstm_stock" and not torch.backends.mkldnn.is_available():
-        pytest.skip("the fused kernel is oneDNN's")
-    counts = []
-    for steps in (3, 30):
-        with Recorder() as recorder:
-            make(form, 5, steps=steps, keep=keep).to(torch.float32).run(form)
-        counts.append(len(recorder.calls))
-    assert counts[0] == counts[1]
 
 
 # ---- autocast, and memory that begins uninitialised

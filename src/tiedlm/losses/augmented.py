@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Literal, TypedDict, Unpack, get_args
+from typing import Literal, NamedTuple, TypedDict, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,18 @@ class LossOptions:
             )
 
 
+class LossTensors(NamedTuple):
+    """The tensors of a call; `linear_augmented_cross_entropy` says what they are."""
+
+    features: Tensor
+    classifier: Tensor
+    targets: Tensor
+    table: Tensor | None
+    bias: Tensor | None
+    vocabulary_mask: Tensor | None
+    token_weights: Tensor | None
+
+
 def _check_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ArgumentError(
@@ -137,16 +149,8 @@ def linear_augmented_cross_entropy(
     Raises:
         ArgumentError: shapes, types, devices or ranges that do not fit, before any work.
     """
-    return linear_augmented_terms(
-        features,
-        classifier,
-        targets,
-        table=table,
-        bias=bias,
-        vocabulary_mask=vocabulary_mask,
-        token_weights=token_weights,
-        **options,
-    ).total
+    tensors = LossTensors(features, classifier, targets, table, bias, vocabulary_mask, token_weights)
+    return _loss_terms(tensors, LossOptions(**options)).total
 
 
 def linear_augmented_terms(
@@ -161,19 +165,26 @@ def linear_augmented_terms(
     **options: Unpack[LossKeywords],
 ) -> LossTerms:
     """Return the loss of `linear_augmented_cross_entropy` together with its two terms."""
-    checked = LossOptions(**options)
-    inputs = prepare(features, classifier, targets, table, bias, vocabulary_mask, token_weights, checked)
-    if checked.center_table:
+    tensors = LossTensors(features, classifier, targets, table, bias, vocabulary_mask, token_weights)
+    return _loss_terms(tensors, LossOptions(**options))
+
+
+def _loss_terms(tensors: LossTensors, options: LossOptions) -> LossTerms:
+    inputs = prepare(tensors, options)
+    if options.center_table:
         inputs = centered(inputs)
     if inputs.backend != "functional":
-        refuse_transforms("this loss gives", "implementation 'functional'", features, classifier, table, bias)
+        leaves = (tensors.features, tensors.classifier, tensors.table, tensors.bias)
+        refuse_transforms("this loss gives", "implementation 'functional'", *leaves)
         total, cross_entropy, divergence = augmented_loss(*inputs)[:3]
         terms = LossTerms(total, cross_entropy.detach(), divergence.detach())
     else:
         if inputs.host_sync and not _traced():
-            check_values(inputs.targets, inputs.weights, len(classifier), inputs.vocabulary_mask)
+            check_values(inputs.targets, inputs.weights, len(inputs.classifier), inputs.vocabulary_mask)
         terms = linear_terms(inputs)
-    return LossTerms(*(term.reshape(targets.shape) for term in terms)) if inputs.reduction == "none" else terms
+    if inputs.reduction == "none":
+        return LossTerms(*(term.reshape(tensors.targets.shape) for term in terms))
+    return terms
 
 
 def augmented_cross_entropy(
@@ -275,16 +286,8 @@ class AugmentedLoss(nn.Module):
         token_weights: Tensor | None = None,
     ) -> LossTerms:
         """Return the loss and its two terms; only `cross_entropy` is the logarithm of a perplexity."""
-        return linear_augmented_terms(
-            features,
-            classifier,
-            targets,
-            table=table,
-            bias=bias,
-            vocabulary_mask=self.vocabulary_mask,
-            token_weights=token_weights,
-            **{name: getattr(self, name) for name in OPTION_NAMES},
-        )
+        tensors = LossTensors(features, classifier, targets, table, bias, self.vocabulary_mask, token_weights)
+        return _loss_terms(tensors, LossOptions(**{name: getattr(self, name) for name in OPTION_NAMES}))
 
     def extra_repr(self) -> str:
         """Return the options for `repr`."""
@@ -294,18 +297,10 @@ class AugmentedLoss(nn.Module):
 OPTION_NAMES = tuple(field.name for field in fields(LossOptions))
 
 
-def prepare(
-    features: Tensor,
-    classifier: Tensor,
-    targets: Tensor,
-    table: Tensor | None,
-    bias: Tensor | None,
-    vocabulary_mask: Tensor | None,
-    token_weights: Tensor | None,
-    options: LossOptions,
-) -> LossInputs:
+def prepare(tensors: LossTensors, options: LossOptions) -> LossInputs:
     """Return what the algorithm gets, once all that needs no value of a tensor has been checked."""
-    _check_tensors(features, classifier, targets, table, bias, vocabulary_mask, token_weights)
+    _check_tensors(tensors)
+    features, classifier, targets, table, bias, vocabulary_mask, token_weights = tensors
     dtype, device = classifier.dtype, classifier.device.type
     matmul_dtype = torch.get_autocast_dtype(device) if _autocast_converts(classifier) else dtype
     name, _ = select_implementation(
@@ -433,18 +428,10 @@ def _unavailable(implementation: str, device: str) -> str | None:
 _unavailable._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _check_tensors(
-    features: Tensor,
-    classifier: Tensor,
-    targets: Tensor,
-    table: Tensor | None,
-    bias: Tensor | None,
-    mask: Tensor | None,
-    weights: Tensor | None,
-) -> None:
+def _check_tensors(tensors: LossTensors) -> None:
     """Refuse tensors whose shapes, types or devices do not go together."""
-    tensors = {"features": features, "classifier": classifier, "targets": targets, "table": table, "bias": bias}
-    _check_local(**tensors, vocabulary_mask=mask, token_weights=weights)
+    _check_local(**tensors._asdict())
+    features, classifier, targets, table, bias, mask, weights = tensors
     for name, tensor in (("classifier", classifier), ("table", table)):
         if tensor is not None and (tensor.dim() != 2 or tensor.shape[0] < 1 or not tensor.is_floating_point()):
             raise ArgumentError(

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from tiedlm.errors import ArgumentError, refuse_double_backward, refuse_transforms
-from tiedlm.losses.augmented import LossKeywords, LossOptions, centered, prepare
+from tiedlm.losses.augmented import LossKeywords, LossOptions, LossTensors, centered, prepare
 from tiedlm.losses.chunked import LossInputs, check_values, loss_and_grads, recompute_grads
 from tiedlm.losses.functional import LossTerms
 from tiedlm.losses.operator import grads_by_argument, save_inputs, saved_inputs
@@ -91,18 +91,8 @@ def vocabulary_parallel_augmented_cross_entropy(
         ArgumentError: before any work, and on all ranks: what the definition refuses, rows that are not this rank's,
             ranks whose arguments differ. Without torch.distributed, or outside the group: here alone.
     """
-    return vocabulary_parallel_augmented_terms(
-        features,
-        classifier,
-        targets,
-        words=words,
-        group=group,
-        table=table,
-        bias=bias,
-        vocabulary_mask=vocabulary_mask,
-        token_weights=token_weights,
-        **options,
-    ).total
+    tensors = LossTensors(features, classifier, targets, table, bias, vocabulary_mask, token_weights)
+    return _loss_terms(tensors, words, group, options).total
 
 
 def vocabulary_parallel_augmented_terms(
@@ -119,6 +109,11 @@ def vocabulary_parallel_augmented_terms(
     **options: Unpack[LossKeywords],
 ) -> LossTerms:
     """Return the loss of `vocabulary_parallel_augmented_cross_entropy` together with its two terms."""
+    tensors = LossTensors(features, classifier, targets, table, bias, vocabulary_mask, token_weights)
+    return _loss_terms(tensors, words, group, options)
+
+
+def _loss_terms(tensors: LossTensors, words: int, group: ProcessGroup | None, options: LossKeywords) -> LossTerms:
     if torch.compiler.is_compiling():
         raise ArgumentError(
             "The vocabulary-parallel loss cannot be part of a compiled graph, as it talks to other processes: call it "
@@ -134,24 +129,25 @@ def vocabulary_parallel_augmented_terms(
                 "vocabulary-parallel loss has one form, which reads values: leave both out."
             )
         vocab = VocabShard(ranks, words)
-        inputs = prepare(features, classifier, targets, table, bias, vocabulary_mask, token_weights, checked)
-        inputs = inputs._replace(backend="chunked")
-        if len(classifier) != len(vocab.held):
+        inputs = prepare(tensors, checked)._replace(backend="chunked")
+        if len(inputs.classifier) != len(vocab.held):
             raise ArgumentError(
-                f"classifier holds {len(classifier)} rows, but of {words} words in all, rank {ranks.rank} of "
+                f"classifier holds {len(inputs.classifier)} rows, but of {words} words in all, rank {ranks.rank} of "
                 f"{ranks.world_size} must hold {len(vocab.held)}: those of words {vocab.held.start} ... "
                 f"{vocab.held.stop - 1} (see shard_of)."
             )
         check_values(inputs.targets, inputs.weights, words, inputs.vocabulary_mask, vocab)
-        refuse_transforms(BY, INSTEAD, features, classifier, table, bias)
+        refuse_transforms(BY, INSTEAD, tensors.features, tensors.classifier, tensors.table, tensors.bias)
         return checked, vocab, inputs
 
-    checked, vocab, inputs = ranks.check_same(check, classifier.device, key=lambda checked: _consensus_key(*checked))
+    checked, vocab, inputs = ranks.check_same(
+        check, tensors.classifier.device, key=lambda checked: _consensus_key(*checked)
+    )
     if checked.center_table:
         inputs = centered(inputs, vocab)
     losses: Any = _VocabParallelLoss.apply(vocab, *inputs)
     if inputs.reduction == "none":
-        losses = [loss.reshape(targets.shape) for loss in losses]
+        losses = [loss.reshape(tensors.targets.shape) for loss in losses]
     return LossTerms(*losses)
 
 

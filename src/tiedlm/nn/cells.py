@@ -23,14 +23,7 @@ MAX_LANES = 16
 def select_form(
     cell: Literal["lstm", "gru", "rhn"], device: str, *, masked: bool, units: int
 ) -> tuple[Literal["stock", "compiled", "batched", "loop"], str]:
-    """Return the form in which a layer runs, and why, in words.
-
-    Args:
-        cell: kind of layer.
-        device: type of the tensors' device.
-        masked: whether there is a mask on h or s.
-        units: H.
-    """
+    """Return the form in which a layer of `units` H runs, with a mask on h or s or without, and why, in words."""
     if cell != "rhn" and not masked:
         return "stock", "without a mask PyTorch's own kernel computes the layer"
     if cell == "gru":
@@ -57,15 +50,9 @@ def check_cell(
 ) -> None:
     """Refuse arguments of a layer that do not go together; the C++ steps read bare addresses.
 
-    Args:
-        inputs: x, must be [T, B, I] with T of 1 or more; under autocast its type is as good as the weights'.
-        state: parts of the state by name, each must be [B, H].
-        mask: must be [B, H], or None.
-        weights: by name; the last axis of `input` is I, that of `hidden` is H.
-        shapes: what the weights' shapes must be.
-
-    Raises:
-        ArgumentError: a wrong shape, or another type or device than that of `hidden`.
+    Inputs x must be [T, B, I] with T of 1 or more, of the weights' type, or autocast's; every part of the state and the
+    mask [B, H]; the weights of the given shapes, where the last axis of `input` is I and that of `hidden` is H. All are
+    of the type and on the device of `hidden`.
     """
     for name, weight in weights.items():
         if list(weight.shape) != list(shapes[name]):

@@ -77,8 +77,8 @@ def differing(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
 
     Fields that only one has, since the two are of different kinds, come with `ABSENT` for the other.
     """
-    own, theirs = dict(_leaves(one)), dict(_leaves(other))
-    pairs = {name: (own.get(name, ABSENT), theirs.get(name, ABSENT)) for name in [*own, *theirs]}
+    left, right = dict(_leaves(one)), dict(_leaves(other))
+    pairs = {name: (left.get(name, ABSENT), right.get(name, ABSENT)) for name in [*left, *right]}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
@@ -156,13 +156,13 @@ def _kind(config: Any) -> str | None:
 
 def _of_kind(classes: Sequence[type], value: Any, path: str) -> type:
     """Return the class of a union that an object belongs to by its `kind`."""
-    by_kind = {_kind(one): one for one in classes}
-    found = value.get(KIND) if isinstance(value, dict) else None
-    if not isinstance(found, str | None) or found not in by_kind:
+    by_kind = {_kind(each): each for each in classes}
+    kind = value.get(KIND) if isinstance(value, dict) else None
+    if not isinstance(kind, str | None) or kind not in by_kind:
         known = [name for name in by_kind if name is not None]
         names = ", ".join([*map(repr, known), *(["or be left out"] if None in by_kind else [])])
-        raise ConfigError(f"{path}.{KIND} must be one of {names}, but is {found!r}.{suggestion(str(found), known)}")
-    return by_kind[found]
+        raise ConfigError(f"{path}.{KIND} must be one of {names}, but is {kind!r}.{suggestion(str(kind), known)}")
+    return by_kind[kind]
 
 
 def _literal_from_json(hint: Any, value: Any, path: str) -> Any:

@@ -56,9 +56,9 @@ def test_equal_to_the_definition_in_loops(order):
 def test_every_distribution_sums_to_one(order):
     model = NGram(TEXT, WORDS, order=order, end_id=EOS)
     for context in np.ndindex(*[WORDS] * (order - 1)):
-        found = model.probabilities(np.tile(context, (WORDS, 1)).reshape(WORDS, order - 1), np.arange(WORDS))
-        assert found.sum() == pytest.approx(1, rel=1e-12)
-        assert found.min() > 0
+        row = model.probabilities(np.tile(context, (WORDS, 1)).reshape(WORDS, order - 1), np.arange(WORDS))
+        assert row.sum() == pytest.approx(1, rel=1e-12)
+        assert row.min() > 0
 
 
 def test_a_trigram_by_hand():
@@ -77,10 +77,10 @@ def test_the_score_is_the_sum_over_every_word_after_two_ends():
     model, truth = NGram(TEXT, WORDS, order=3, end_id=EOS), oracle(TEXT, 3)
     padded = [EOS, EOS, *map(int, OTHER)]
     nll = [-math.log(truth(tuple(padded[i : i + 2]), padded[i + 2])) for i in range(len(OTHER))]
-    found = model.score(OTHER, unknown_id=UNK)
-    assert found.words == len(OTHER)
-    assert found.unknown == int((OTHER == UNK).sum()) > 0
-    assert found.nll_nats == pytest.approx(sum(nll), rel=1e-12)
+    score = model.score(OTHER, unknown_id=UNK)
+    assert score.words == len(OTHER)
+    assert score.unknown == int((OTHER == UNK).sum()) > 0
+    assert score.nll_nats == pytest.approx(sum(nll), rel=1e-12)
 
 
 def test_a_long_text_is_scored_in_pieces(monkeypatch):
@@ -90,14 +90,7 @@ def test_a_long_text_is_scored_in_pieces(monkeypatch):
     assert model.score(OTHER, unknown_id=UNK).nll_nats == pytest.approx(whole.nll_nats, rel=1e-12)
 
 
-def test_a_higher_order_predicts_what_is_regular():
-    text = np.tile([1, 2, 3, 1, 3, 0], 50).astype(np.uint16)
-    scores = [NGram(text, WORDS, order=order, end_id=EOS).score(text, unknown_id=UNK).perplexity for order in (1, 2, 3)]
-    assert scores[0] > scores[1] > scores[2]
-    assert scores[2] < 1.1
-
-
-@pytest.mark.parametrize(("words", "order"), [(6, 0), (6, -1), (40_000, 5)])
+@pytest.mark.parametrize(("words", "order"), [(6, 0), (40_000, 5)])
 def test_an_order_that_cannot_be_counted_is_refused(words, order):
     with pytest.raises(ArgumentError, match=f"order is {order}"):
         NGram(TEXT, words, order=order, end_id=EOS)

@@ -16,7 +16,7 @@ from oracles.augmented_loss import Problem, gradients, values
 from support.theory import AS_PUBLISHED, stretch_of
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, CorpusError, TrainingError
-from tiedlm.evaluation.subspaces import chance_distance, subspace_distance
+from tiedlm.evaluation.analysis import chance_distance, subspace_distance
 from tiedlm.paper import theory
 from tiedlm.paper.figure1 import ALIGN_PHASE, MEMORISE_PHASE, TheoryConfig
 from tiedlm.paper.theory import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tiedlm.config import from_json, to_json
+from tiedlm.config import from_json
 from tiedlm.data.text import Vocabulary
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
@@ -41,8 +41,3 @@ def write_run(
     session = Session(epoch=1, window=0, runtime=whole.runtime, environment=environment)
     fields = {"progress": progress or Progress(), "sessions": (session,), "corpus": corpus, **fields}
     return RunFolder.create(path, whole, vocabulary, RunRecord(**fields), state=state, weights=weights, events=events)
-
-
-def config_json(folder: RunFolder) -> dict[str, Any]:
-    """The folder's config, with the runtime that it has now."""
-    return to_json(folder.config())

@@ -1,11 +1,9 @@
 """The corpus `builtin`: real English that every Python brings along, for a first run without a network.
 
 It is made of the reference topics and docstrings of Python's standard library. Their English sentences are written as
-plain words, a sentence a line, in the order of the units' names and of the source; a sentence that was seen before,
-anywhere, is left out. A unit is a topic or a whole top-level module or package. It goes to one split, by the sha256 of
-its name: about eight tenths to train, one each to valid and test. So splits share no sentence and no module.
-
-The text depends on the Python release and on these rules alone; both are recorded beside the sha256 of each split.
+plain words, a sentence a line, in the order of the units' names and of the source, and each only once. A unit is a
+topic or a whole top-level module or package. It goes to one split, by the sha256 of its name: about eight tenths to
+train, one each to valid and test. The text depends on the Python release and on these rules alone.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ import sys
 import sysconfig
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +30,10 @@ SALT = 668
 """Chosen on word counts alone: with it the shares stay near 80, 10 and 10 % from Python 3.11 to 3.13, and no unit is
 more than a quarter of valid or test."""
 
-OTHER_CORPUS = "or use another corpus (`synthetic`, or text files of your own)"
+ADVICE = (
+    "Use a Python that was installed with the sources of its library, or another corpus (`synthetic`, or text files of "
+    "your own)."
+)
 
 
 def build(folder: Path, library: Path | None = None) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def build(folder: Path, library: Path | None = None) -> dict[str, Any]:
         if not units[split]:
             raise CorpusError(
                 f"The documentation found in {library} is too little for a corpus: the {split} split would be empty. "
-                f"Use a Python that was installed with the sources of its library, {OTHER_CORPUS}."
+                f"{ADVICE}"
             )
     described = {}
     for split in SPLITS:
@@ -97,9 +97,15 @@ def read_units(library: Path) -> dict[str, list[str]]:
     module or package, in the order of the source. Test packages and what is not of the library are left out.
 
     Raises:
-        CorpusError: the folder holds no Python sources, no reference topics, or a file that cannot be read as Python.
+        CorpusError: the reference topics are missing, or a file cannot be read as Python.
     """
-    units = {f"topic {name}": [text] for name, text in sorted(_topics(library).items())}
+    path = library / "pydoc_data" / "topics.py"
+    assigned = [node.value for node in _parsed(path).body if isinstance(node, ast.Assign)]
+    try:
+        topics = ast.literal_eval(next(value for value in assigned if isinstance(value, ast.Dict)))
+        units = {f"topic {name}": [text] for name, text in sorted(topics.items())}
+    except (StopIteration, ValueError) as error:
+        raise _unreadable(path, "it holds no dictionary of texts") from error
     paths: list[Path] = []
     for top in library.iterdir():
         if top.name.removesuffix(".py") in sys.stdlib_module_names and top.name != "pydoc_data":
@@ -122,33 +128,20 @@ def docstrings(node: ast.AST) -> Iterator[str]:
             yield from docstrings(statement)
 
 
-def _topics(library: Path) -> dict[str, str]:
-    path = library / "pydoc_data" / "topics.py"
-    if not path.is_file():
-        raise CorpusError(
-            f"The corpus `builtin` is made of the documentation in Python's own library, but {path} is missing. "
-            f"Use a Python that was installed with the sources of its library, {OTHER_CORPUS}."
-        )
-    for node in _parsed(path).body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
-            with suppress(ValueError):
-                return ast.literal_eval(node.value)
-    raise CorpusError(
-        f"{path} does not hold a dictionary of texts, as it does in Python 3.11 to 3.14: the file is damaged. "
-        f"Repair the Python installation, {OTHER_CORPUS}."
-    )
-
-
 def _parsed(path: Path) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the library's own escapes
             return ast.parse(path.read_bytes(), filename=str(path))
     except (OSError, SyntaxError, ValueError) as error:
-        raise CorpusError(
-            f"{path}, a file of Python's own library, cannot be read as Python ({error}). "
-            f"Repair the Python installation, {OTHER_CORPUS}."
-        ) from error
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, reason: str) -> CorpusError:
+    return CorpusError(
+        f"The corpus `builtin` is made of the documentation in Python's own library, but {path} is missing or damaged "
+        f"({reason}). {ADVICE}"
+    )
 
 
 # ---- Text to paragraphs: runs of lines between blank lines, bullets and changes of indentation. Doctests, literal

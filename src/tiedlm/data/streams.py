@@ -33,8 +33,8 @@ class Streams:
         left over   w21 w22                                    (at most B - 1 words: neither read nor predicted)
 
     Column b of a window continues column b of the window before, so a model carries its state from window to window.
-    Every word of the streams is a target exactly once. Nothing is shuffled. Memory does not grow with the split: `ids`
-    may be a memory-mapped array, of which a window copies its own words only, and whose pages are released.
+    Every word of the streams is a target once. Memory does not grow with the split: of a memory-mapped array a window
+    copies its own words only, and the pages are released.
 
     Args:
         ids: all ids of a split in order, `<eos>` included: a one-dimensional array of integers [words].
@@ -57,14 +57,11 @@ class Streams:
                 f"The text has {len(ids):,} words, fewer than the {streams:,} streams. "
                 f"Use a longer text, or at most {len(ids):,} streams."
             )
-        self.count = streams
-        """B, the number of streams."""
-        self.length = len(ids) // streams
-        """n, the words of each stream."""
+        self.count, self.length = streams, len(ids) // streams
+        """B, and n, the words of each stream."""
         self.words = self.count * self.length
         """The words that are predicted, in all streams together."""
-        self.end_id = end_id
-        """The id of `<eos>`, which the first stream reads first."""
+        self._end_id = end_id
         self._table = ids[: self.words].reshape(streams, self.length)  # a view, also of a memory-mapped array
 
     def window_count(self, steps: int, first: int | None = None) -> int:
@@ -97,12 +94,10 @@ class Streams:
 
         Args:
             steps: T; the last window has what is left, from 1 to T.
-            start: the first window to give, from 0 to the number of windows (then there is none); costs nothing.
+            start: the first window, from 0 to the number of windows (then there is none); costs nothing.
             first: words of window 0, from 1 to T, so that all later windows begin elsewhere; None means T.
 
-        Raises:
-            CorpusError: a stream is shorter than one window.
-            ArgumentError: an argument out of its range.
+        Raises: as `window_count`.
         """
         count = self.window_count(steps, first)
         if not 0 <= start <= count:
@@ -115,25 +110,22 @@ class Streams:
             if number % release_windows == 0:
                 _release(self._table)
             begin = number * steps + offset
-            yield self._window(max(begin, 0), min(begin + steps, self.length))
-
-    def _window(self, first: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-        table = np.empty((stop - first + 1, self.count), dtype=np.int64)  # inputs are rows 0…T-1, targets rows 1…T
-        table[1:] = self._table[:, first:stop].T
-        if first:
-            table[0] = self._table[:, first - 1]
-        else:
-            table[0, 0] = self.end_id
-            table[0, 1:] = self._table[:-1, -1]
-        both = torch.from_numpy(table)
-        return both[:-1], both[1:]
+            first, stop = max(begin, 0), min(begin + steps, self.length)
+            table = np.empty((stop - first + 1, self.count), dtype=np.int64)  # inputs are rows 0…T-1, targets rows 1…T
+            table[1:] = self._table[:, first:stop].T
+            if first:
+                table[0] = self._table[:, first - 1]
+            else:
+                table[0, 0] = self._end_id
+                table[0, 1:] = self._table[:-1, -1]
+            both = torch.from_numpy(table)
+            yield both[:-1], both[1:]
 
 
 def _release(ids: np.ndarray[Any, Any]) -> None:
-    """Release the file pages that `ids` maps; they are mapped again when they are read.
+    """Release the file pages that `ids` maps, by which a process would seem to grow; reading maps them again.
 
-    The system could take them back anyway, but a process that reads a long text would seem to grow by it. An array that
-    can be written to is left alone: of a private copy the changes would be lost.
+    An array that can be written to is left alone: of a private copy the changes would be lost.
     """
     base: object = ids
     while isinstance(base, np.ndarray) and not base.flags.writeable:

@@ -1,14 +1,14 @@
 """The corpus `synthetic`: text of an invented language whose entropy is known, to compare a model with the truth.
 
-The first word of a line sets its topic, which colours every later word of the line. The other words fall into classes
-(all words of a class begin with the same letter); the next class depends on the topic and on the class of the previous
-word, the next word on the topic and on its class:
+The first word of a line sets its topic. The other words fall into classes (all words of a class begin with the same
+letter); the next class depends on the topic and on the class of the previous word, the next word on the topic and on
+its class:
 
     P(word | topic, previous class) = P(class of word | topic, previous class) P(word | topic, class of word)
 
 So a state of the source is the topic with the class of the previous word; to reach the true perplexity a model has to
-remember the first word of a line to its end. All tables are drawn by a fixed seed from small whole numbers, and text by
-comparing random numbers with sums of their ratios: nothing depends on a machine's mathematics.
+remember the first word of a line to its end. The tables are drawn from small whole numbers and the text by comparing
+random numbers with sums of their ratios, so nothing depends on a machine's mathematics.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RULE_VERSION = 1
 """Goes up with every change of the rules that changes the text."""
 
 SEED = 20170720
-"""One with which entropies that weigh the states wrongly are far off, and every word is frequent."""
+"""Chosen so that every word is frequent and entropies that weigh the states wrongly are far off."""
 
 START = 0
 """The state at the start of every line."""
@@ -68,10 +68,7 @@ class KnownSource:
 
     @cached_property
     def stationary(self) -> Array:
-        """pi: the share of words that the source says in each state [S], float64; pi = pi T and sum(pi) = 1.
-
-        T [S, S] is the probability to get from each state to each state in one word.
-        """
+        """The share of words said in each state [S]: pi = pi T, sum(pi) = 1, with T [S, S] the steps of one word."""
         states = len(self.probabilities)
         transitions = np.zeros((states, states))
         np.add.at(transitions, (np.arange(states)[:, None], self.next_states), self.probabilities)
@@ -83,7 +80,7 @@ class KnownSource:
     def entropy_rate_nats(self) -> float:
         """The exact entropy a word, `<eos>` counted as one, in nats: - sum_s pi[s] sum_w P[s, w] ln P[s, w].
 
-        Its exponential is the true perplexity: the least that any model can reach on endless text of this source.
+        Its exponential is the lowest perplexity that a model can reach on endless text of this source.
         """
         logs = np.log(self.probabilities, where=self.probabilities > 0, out=np.zeros_like(self.probabilities))
         return float(-self.stationary @ (self.probabilities * logs).sum(axis=1))
@@ -107,10 +104,9 @@ class KnownSource:
     def sampling_error_nats(self, words: list[str]) -> float:
         """Return the standard error of the mean of `nll_nats(words)` as an estimate of the entropy rate, in nats.
 
-        Words of a line depend on each other, but lines are independent draws, since every one starts in state 0. So
-        with Y the nats and n the words of a line and H the entropy rate, the sum over lines of (Y - H n) has mean 0 and
-        a variance that the sum of their squares estimates; the standard error is its root over the number of words
-        (the ratio estimator of regenerative simulation; Crane & Lemoine 1977).
+        Lines are independent draws, since every one starts in state 0. So with Y the nats and n the words of a line and
+        H the entropy rate, the sum over lines of (Y - H n) has mean 0 and a variance that the sum of their squares
+        estimates (the ratio estimator of regenerative simulation; Crane & Lemoine 1977).
 
         Args:
             words: whole lines: the last word is `<eos>`.
@@ -137,14 +133,19 @@ class KnownSource:
 def source() -> KnownSource:
     """Return the source of the text."""
     generator = np.random.default_rng([SEED, 0])
+
+    def distributions(*shape: int) -> Array:
+        weights = np.floor(1 + 10 * generator.random(shape)) ** SHARPNESS
+        return weights / weights.sum(axis=-1, keepdims=True)
+
     topics, classes = len(TOPIC_LETTERS), len(CLASS_LETTERS)
     words = [END]
     for letters, count in ((TOPIC_LETTERS, TOPIC_WORDS), (CLASS_LETTERS, CLASS_WORDS)):
         words += [letter + syllable for letter in letters for syllable in SYLLABLES[:count]]
     first, states = 1 + topics * TOPIC_WORDS, 1 + topics * (classes + 1)
     # the previous class of the second word of a line is none of the classes: one row more
-    next_class = _distributions(generator, topics, classes + 1, classes)
-    word_of_class = _distributions(generator, topics, classes, CLASS_WORDS)
+    next_class = distributions(topics, classes + 1, classes)
+    word_of_class = distributions(topics, classes, CLASS_WORDS)
     # [topic, previous class, class, word in its class]
     later = (1 - END_PROBABILITY) * next_class[:, :, :, None] * word_of_class[:, None, :, :]
 
@@ -162,17 +163,6 @@ def source() -> KnownSource:
     return KnownSource(tuple(words), probabilities, next_states)
 
 
-def _distributions(generator: np.random.Generator, *shape: int) -> Array:
-    """Random distributions over the last axis."""
-    weights = np.floor(1 + 10 * generator.random(shape)) ** SHARPNESS
-    return weights / weights.sum(axis=-1, keepdims=True)
-
-
-def text(split: str) -> list[str]:
-    """Return the words of a split, `<eos>` at the end of each line; each split is drawn on its own."""
-    return source().draw(MIN_WORDS[split], np.random.default_rng([SEED, 1 + SPLITS.index(split)]))
-
-
 def build(folder: Path) -> dict[str, Any]:
     """Write `train.txt`, `valid.txt` and `test.txt` into `folder` and return the truth about them.
 
@@ -182,13 +172,12 @@ def build(folder: Path) -> dict[str, Any]:
     Returns:
         `{"rule_version", "seed", "entropy_rate_nats", "perplexity", "splits": {split: {"lines", "words", "sha256",
         "nll_nats", "perplexity", "sampling_error_nats"}}}`. `words` counts `<eos>`; a split's `nll_nats` is the mean
-        over its words under the source itself, which no model can be expected to beat on that text, and its sampling
-        error is how far this mean lies from the entropy rate by chance (one standard error).
+        over its words under the source itself.
     """
     entropy = source().entropy_rate_nats
     splits = {}
-    for split in SPLITS:
-        words = text(split)
+    for number, split in enumerate(SPLITS, 1):
+        words = source().draw(MIN_WORDS[split], np.random.default_rng([SEED, number]))
         lines = " ".join(words).split(f" {END}")[:-1]
         content = "".join(f"{line.strip()}\n" for line in lines).encode()
         files.write_bytes(folder / f"{split}.txt", content)

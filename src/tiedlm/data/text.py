@@ -24,9 +24,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from itertools import repeat
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple, TypedDict, final
+from typing import IO, Any, NamedTuple, final
 
 import numpy as np
 
@@ -51,65 +52,59 @@ class Chunk(NamedTuple):
     lines: int
 
 
-def read_chunks(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """Yield the text of `path` in chunks; where a chunk ends depends on `chunk_bytes`, the words do not.
+@contextmanager
+def open_text(path: Path) -> Iterator[BufferedReader]:
+    """Open a text file for reading bytes.
 
     Raises:
-        CorpusError: the file is missing, empty, no regular file or unreadable; or its content is not text as defined
-            above. An error in the content is raised when the reading gets there.
+        CorpusError: the file is missing, empty, no regular file or unreadable.
     """
-    check_file(path)
-    try:
-        with path.open("rb") as file:
-            yield from _chunks(path, file, chunk_bytes)
-    except OSError as error:
-        raise CorpusError(f"The text {path} cannot be read: {error.strerror or error}.") from error
-
-
-def check_file(path: Path) -> int:
-    """Return the size of a text file in bytes; raise a CorpusError unless it is a regular file that is not empty."""
     try:
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise CorpusError(
+                f"The text {path} is a folder, pipe or device, but must be a file: it is read more than once."
+            )
+        if status.st_size == 0:
+            raise CorpusError(f"The text {path} is empty. Give a file with at least one word.")
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError as error:
         raise CorpusError(f"The text {path} does not exist. Check the path.") from error
     except OSError as error:
         raise CorpusError(f"The text {path} cannot be read: {error.strerror or error}.") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise CorpusError(
-            f"The text {path} is a folder, pipe or device, but must be a file: it is read more than once."
-        )
-    if status.st_size == 0:
-        raise CorpusError(f"The text {path} is empty. Give a file with at least one word.")
-    return status.st_size
 
 
 def text_sha256(path: Path) -> str:
-    """Return the sha256 of a text file; raise a CorpusError as `check_file` does."""
-    check_file(path)
-    try:
-        return files.sha256(path)
-    except OSError as error:
-        raise CorpusError(f"The text {path} cannot be read: {error.strerror or error}.") from error
+    """Return the sha256 of a text file; raises as `open_text`."""
+    with open_text(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _chunks(path: Path, file: BinaryIO, chunk_bytes: int) -> Iterator[Chunk]:
-    offset = file.seek(len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0)
-    line, rest, last = 1, b"", b""  # line and offset are those of the first byte of rest
-    while block := file.read(chunk_bytes):
-        last = block[-1:]
-        cut = 1 + max(block.rfind(blank) for blank in _BLANKS)
-        if cut == 0:  # within a word
-            rest += block
-            if b"\0" in rest:
-                _check_characters(path, rest, line, offset)
-            _check_length(path, rest, line)
-            continue
-        whole, rest = rest + block[:cut], block[cut:]
-        chunk = _chunk(path, whole, line, offset)
-        line, offset = line + chunk.lines, offset + len(whole)
-        yield chunk
-    if last != b"\n":
-        yield _chunk(path, rest + b"\n", line, offset)
+def read_chunks(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Yield the text of `path` in chunks; where a chunk ends depends on `chunk_bytes`, the words do not.
+
+    Raises:
+        CorpusError: as `open_text`; or, when the reading gets there, a content that is not text as defined above.
+    """
+    with open_text(path) as file:
+        offset = file.seek(len(_BYTE_ORDER_MARK) if file.read(len(_BYTE_ORDER_MARK)) == _BYTE_ORDER_MARK else 0)
+        line, rest, last = 1, b"", b""  # line and offset are those of the first byte of rest
+        while block := file.read(chunk_bytes):
+            last = block[-1:]
+            cut = 1 + max(block.rfind(blank) for blank in _BLANKS)
+            if cut == 0:  # within a word
+                rest += block
+                if b"\0" in rest:
+                    _check_characters(path, rest, line, offset)
+                _check_length(path, rest, line)
+                continue
+            whole, rest = rest + block[:cut], block[cut:]
+            chunk = _chunk(path, whole, line, offset)
+            line, offset = line + chunk.lines, offset + len(whole)
+            yield chunk
+        if last != b"\n":
+            yield _chunk(path, rest + b"\n", line, offset)
 
 
 def _chunk(path: Path, whole: bytes, line: int, offset: int) -> Chunk:
@@ -182,13 +177,13 @@ class Vocabulary:
         """
         if size is not None and size < 3:
             raise CorpusError(f"The vocabulary's size is {size}, but must be 3 or more (`<unk>`, `<eos>`, a word).")
-        kept = {UNKNOWN: counts.get(UNKNOWN, 0), END: counts.get(END, 0)}
-        others = sorted((-count, word) for word, count in counts.items() if word not in kept)
-        stop = len(others) if size is None else size - len(kept)
-        kept |= {word: -negative for negative, word in others[:stop]}
-        kept[UNKNOWN] -= sum(negative for negative, _ in others[stop:])
-        words = sorted(kept, key=lambda word: (-kept[word], word))
-        return cls(tuple(words), tuple(kept[word] for word in words))
+        count_of = {UNKNOWN: counts.get(UNKNOWN, 0), END: counts.get(END, 0)}
+        others = sorted((-count, word) for word, count in counts.items() if word not in count_of)
+        stop = len(others) if size is None else size - len(count_of)
+        count_of |= {word: -negative for negative, word in others[:stop]}
+        count_of[UNKNOWN] -= sum(negative for negative, _ in others[stop:])
+        words = sorted(count_of, key=lambda word: (-count_of[word], word))
+        return cls(tuple(words), tuple(count_of[word] for word in words))
 
     def __len__(self) -> int:
         """Return V, the number of words."""
@@ -264,19 +259,11 @@ def count_words(path: Path, vocabulary_size: int | None = None) -> Vocabulary:
     return Vocabulary.from_counts({word.decode(): count for word, count in counts.items()}, vocabulary_size)
 
 
-class SplitCounts(TypedDict):
-    """What was counted in a text."""
-
-    words: int
-    """Words of the text and one `<eos>` a line."""
-    unknown: int
-    """Of them `<unk>`: written so in the text, or outside the vocabulary."""
-    lines: int
-    """Lines of the text, blank ones included."""
-
-
-def write_ids(path: Path, vocabulary: Vocabulary, target: Path) -> SplitCounts:
+def write_ids(path: Path, vocabulary: Vocabulary, target: Path) -> dict[str, int]:
     """Write a text's ids to `target` in NumPy's format: uint16 up to 65,536 words of vocabulary, else uint32.
+
+    Returns:
+        The numbers of `words`, of `unknown` ones among them, and of `lines`, as in `corpus.Split`.
 
     Raises:
         CorpusError: the text cannot be read, or has blanks only.

@@ -1,8 +1,18 @@
 """What a perplexity hides: figures by word frequency, features, tables, and where the probability goes, in one pass.
 
 By frequency: ranks 1-10, 11-100, 101-1,000, 1,001-3,000 and the rest. A vocabulary is in the order of its counts, so a
-word's rank is its id and one. Most running words are frequent; what a loss does to the thousands of rare ones shows
-here.
+word's rank is its id and one.
+
+Tables: the distance between the column spaces of word vectors and classifier (Inan et al. 2017, appendix B). For X and
+Y [V, D] let U and Q be orthonormal bases of their column spaces (reduced QR). With R = Q - U U' Q, what U leaves of Q,
+and theta_i the principal angles, whose cosines are the singular values of U' Q:
+
+    d(X, Y)^2 = |R|_F^2 / D = 1/D sum_i sin(theta_i)^2
+
+0 where the spaces are the same, 1 where each is orthogonal to the other, all in float64. The form by angles loses what
+is small, since 1 - cos^2 cannot tell a distance below 1e-8 from 0; the residual form does not. Two tables that have
+both collapsed onto a few directions can look close to each other, or far, for reasons that say nothing of the theory;
+so a table's `Spread` stands beside every distance.
 
 Probability: the paper's Table 4 looks at four contexts and says that under REAL the words `<unk>`, "a", "an" and "the"
 receive less probability, and the neighbours of the target more. Here each is a mean over all words of a text:
@@ -24,7 +34,8 @@ hard in a block cancels. The error reflects variation over text, not over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, final
 
@@ -33,28 +44,178 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tiedlm.data.text import Vocabulary
+from tiedlm.data.text import UNKNOWN, Vocabulary
 from tiedlm.errors import ArgumentError
-from tiedlm.evaluation import FREQUENT_WORDS, TARGET, everywhere
 from tiedlm.evaluation.perplexity import Score, ScoreSum, Window, predict_windows
-from tiedlm.evaluation.subspaces import Geometry, table_geometry
 from tiedlm.nn.model import LanguageModel
+
+LAST_RANKS = (10, 100, 1_000, 3_000)
+"""The last rank of every band of frequency but the last one."""
+
+FREQUENT_WORDS = (UNKNOWN, "a", "an", "the")
+"""The words that the paper names. A measure of that name: p(w | context), over the words of the text that are not w."""
+TARGET = "target"
+"""The measure that is the probability of the word that came."""
 
 BLOCKS = 100
 """Blocks that a text is cut into: some hundred words each on the published test texts, and more."""
-
 NORMAL_95 = 1.96
 """Standard errors on either side of an interval of 95 %."""
+ROWS_AT_ONCE = 1024
+"""Words whose cosines with all others are in memory at once."""
+
+
+# ---- Tables
+
+
+def subspace_distance(first: Tensor, second: Tensor) -> float:
+    """Return d(X, Y) in [0, 1] of X and Y [V, D], D <= V.
+
+    Raises:
+        ArgumentError: numbers that are not finite, or columns that are linearly dependent: there is no distance.
+    """
+    return _distance(_basis("first", first), _basis("second", second))
+
+
+def _distance(basis: Tensor, other: Tensor) -> float:
+    residual = other - basis @ (basis.T @ other)
+    return min(1.0, float(residual.square().sum() / residual.shape[1]) ** 0.5)
+
+
+def _basis(name: str, table: Tensor) -> Tensor:
+    """Return an orthonormal basis [V, D] of the column space."""
+    wide = table.detach().to("cpu", torch.float64)
+    if not bool(wide.isfinite().all()):
+        raise ArgumentError(f"The {name} table has entries that are not finite. Was its training stopped in time?")
+    basis, triangle = torch.linalg.qr(wide)
+    scales = torch.linalg.svdvals(triangle)
+    rank = int((scales > scales[0] * len(wide) * torch.finfo(torch.float64).eps).sum())
+    if rank < len(scales):
+        raise ArgumentError(
+            f"The {name} table spans {rank} directions, but has {len(scales)} columns: some are linearly dependent, "
+            "and no distance is defined. Compare tables that were trained from random weights."
+        )
+    return basis
+
+
+def chance_distance(words: int, width: int) -> float:
+    """Return sqrt(1 - D/V): the root of the mean d^2 of two independent random spaces, of V words and width D."""
+    return math.sqrt(1 - width / words)
+
+
+def centred(table: Tensor) -> Tensor:
+    """Return a table [V, D] less its mean over the words, in float64.
+
+    Where logits are W h, softmax stays as it is when one vector is added to every row of W: so a training learns W but
+    for what its rows share, and the theory can be held against no more than that.
+    """
+    wide = table.detach().double()
+    return wide - wide.mean(dim=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How a table's rows lie in their space, worked out in float64."""
+
+    mean_norm: float
+    """Mean over the words of |w_i|."""
+    mean_cosine: float
+    """Mean cosine between two different words: about 0 for rows in random directions, 1 where all are parallel."""
+    effective_directions: float
+    """(sum s_k^2)^2 / sum s_k^4 with s the singular values: D where all are equal, 1 where only one counts."""
+
+
+def spread(table: Tensor) -> Spread:
+    """Return how the rows of a table [V, D] lie."""
+    wide = table.detach().to("cpu", torch.float64)
+    norms = wide.norm(dim=1)
+    total = (wide / norms.clamp_min(torch.finfo(torch.float64).tiny)[:, None]).sum(0)
+    words = len(wide)
+    gram = wide.T @ wide
+    return Spread(
+        mean_norm=float(norms.mean()),
+        mean_cosine=float((total.square().sum() - words) / (words * (words - 1))),
+        effective_directions=float(gram.trace() ** 2 / gram.square().sum()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subspaces:
+    """The column spaces of word vectors L and classifier W, where these are two tables of one width below V."""
+
+    distance: float
+    """Subspace distance (appendix B): 0 the same space, 1 orthogonal."""
+    chance: float
+    """sqrt(1 - D/V): what two random spaces have."""
+    cosine_deciles: tuple[float, ...]
+    """Cosines of the principal angles: the largest, every tenth part of them, the smallest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How the tables of a model lie, worked out in float64."""
+
+    vectors: Spread
+    """Of the word vectors L; of a tied model, of its one table."""
+    classifier: Spread | None
+    """Of the classifier W; None where it is L."""
+    subspaces: Subspaces | None
+    """L and W compared; None for a tied model, tables of two widths, or words too few for a distance."""
+
+
+def table_geometry(model: LanguageModel) -> Geometry:
+    """Return how the tables of a model lie; raises as `subspace_distance`."""
+    vectors, classifier = model.table.cpu(), model.classifier.cpu()
+    if model.tables.loss_table is None:
+        return Geometry(vectors=spread(vectors), classifier=None, subspaces=None)
+    subspaces = None
+    if vectors.shape == classifier.shape and vectors.shape[1] < len(vectors):
+        basis, other = _basis("first", vectors), _basis("second", classifier)
+        cosines = torch.linalg.svdvals(basis.T @ other).clamp(max=1)
+        deciles = torch.quantile(cosines, torch.linspace(1, 0, 11, dtype=torch.float64))
+        subspaces = Subspaces(
+            distance=_distance(basis, other),
+            chance=chance_distance(*vectors.shape),
+            cosine_deciles=tuple(deciles.tolist()),
+        )
+    return Geometry(vectors=spread(vectors), classifier=spread(classifier), subspaces=subspaces)
+
+
+@torch.inference_mode()
+def nearest_words(vectors: Tensor, count: int) -> Tensor:
+    """Return for each word the ids of the `count` others whose vectors have the largest cosine with its own [V, count].
+
+    Args:
+        vectors: word vectors L [V, D].
+        count: from 1 to V - 1.
+
+    Raises:
+        ArgumentError: count out of range.
+    """
+    if not 1 <= count < len(vectors):
+        raise ArgumentError(
+            f"{count} neighbours were asked for, but a word has from 1 to {len(vectors) - 1:,}: all words but itself."
+        )
+    directions = F.normalize(vectors.float(), dim=1)
+    parts = []
+    for first in range(0, len(vectors), ROWS_AT_ONCE):
+        cosines = directions[first : first + ROWS_AT_ONCE] @ directions.T
+        rows = torch.arange(len(cosines), device=cosines.device)
+        cosines[rows, rows + first] = -torch.inf
+        parts.append(cosines.topk(count, dim=1).indices)
+    return torch.cat(parts)
+
+
+# ---- Probability
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean over words and how sure it is."""
+    """A mean over words, or the difference of two, and how sure it is."""
 
     mean: float
-    """The mean, or the difference of two."""
     standard_error: float
-    """Its standard error over blocks of the text."""
+    """Over blocks of the text."""
     words: int
     """Words that it is a mean over."""
 
@@ -62,6 +223,14 @@ class Estimate:
     def interval(self) -> tuple[float, float]:
         """The interval of 95 %, by the normal distribution."""
         return self.mean - NORMAL_95 * self.standard_error, self.mean + NORMAL_95 * self.standard_error
+
+
+def estimates_to_json(estimates: Mapping[str, Estimate | None]) -> dict[str, Any]:
+    """Return estimates by name as plain JSON values, each with its interval."""
+    return {
+        name: estimate and {**asdict(estimate), "interval": list(estimate.interval)}
+        for name, estimate in estimates.items()
+    }
 
 
 class BlockSums(NamedTuple):
@@ -75,17 +244,14 @@ class BlockSums(NamedTuple):
 
 @final
 class BlockMeans:
-    """Sums by block of several measures of each word of a text.
+    """Means over a text of several named measures of each word, and the sums by block that their errors are made of.
 
-    Args:
-        measures: how many.
-        words: of the whole text.
-        blocks: B; at most one a word.
+    `words` are those of the whole text; of the B `blocks` there is at most one a word.
     """
 
-    def __init__(self, measures: int, words: int, blocks: int = BLOCKS) -> None:
-        self._words, self._seen = words, 0
-        self._sums = torch.zeros(min(blocks, words), measures, dtype=torch.float64)
+    def __init__(self, names: Sequence[str], words: int, blocks: int = BLOCKS) -> None:
+        self._names, self._words, self._seen = list(names), words, 0
+        self._sums = torch.zeros(min(blocks, words), len(names), dtype=torch.float64)
         self._counts = torch.zeros_like(self._sums)
 
     def add(self, values: Tensor, counted: Tensor) -> None:
@@ -96,24 +262,23 @@ class BlockMeans:
         self._counts.index_add_(0, place, counted.double())
         self._seen += len(values)
 
-    def estimates(self) -> list[Estimate | None]:
-        """Return the mean of each measure; None for one that no word counted for."""
-        means, shares = self._linear()
-        return self._estimates(means, shares)
-
-    def by_block(self) -> list[BlockSums]:
-        """Return the sums that each mean is made of."""
+    def by_block(self) -> dict[str, BlockSums]:
+        """Return the sums that each mean is made of, by name."""
         pairs = zip(self._sums.T.tolist(), self._counts.T.long().tolist(), strict=True)
-        return [BlockSums(sums, counts) for sums, counts in pairs]
+        return {name: BlockSums(*pair) for name, pair in zip(self._names, pairs, strict=True)}
 
-    def differences(self, other: BlockMeans) -> list[Estimate | None]:
-        """Return the mean of each measure less that of `other`, which must have taken the same words.
+    def estimates(self) -> dict[str, Estimate | None]:
+        """Return the mean of each measure, by name; None for one that no word counted for."""
+        return self._estimates(*self._linear())
+
+    def differences(self, other: BlockMeans) -> dict[str, Estimate | None]:
+        """Return the mean of each measure less that of `other`, by name.
 
         Raises:
-            ArgumentError: the two did not count the same words.
+            ArgumentError: the two are of other measures, or did not count the same words.
         """
-        if self._counts.shape != other._counts.shape or not bool((self._counts == other._counts).all()):
-            raise ArgumentError("The means to compare are over different words. Take both over the same text.")
+        if self._names != other._names or not torch.equal(self._counts, other._counts):
+            raise ArgumentError("The means are of different measures or words. Take both over the same text.")
         (means, shares), (others, other_shares) = self._linear(), other._linear()
         return self._estimates(means - others, shares - other_shares)
 
@@ -123,161 +288,32 @@ class BlockMeans:
         means = self._sums.sum(0) / total
         return means, len(self._sums) * (self._sums - means * self._counts) / total
 
-    def _estimates(self, means: Tensor, shares: Tensor) -> list[Estimate | None]:
+    def _estimates(self, means: Tensor, shares: Tensor) -> dict[str, Estimate | None]:
         blocks = len(shares)
         errors = shares.std(0) / blocks**0.5 if blocks > 1 else torch.full_like(means, torch.inf)
-        rows = zip(means.tolist(), errors.tolist(), self._counts.sum(0).int().tolist(), strict=True)
-        return [
-            Estimate(mean=mean, standard_error=error, words=count) if count else None for mean, error, count in rows
-        ]
+        rows = zip(self._names, means.tolist(), errors.tolist(), self._counts.sum(0).int().tolist(), strict=True)
+        return {
+            name: Estimate(mean=mean, standard_error=error, words=count) if count else None
+            for name, mean, error, count in rows
+        }
 
 
-LAST_RANKS = (10, 100, 1_000, 3_000)
-"""The last rank of every band but the last one."""
+def _word_mass(window: Window, frequent: Tensor, neighbours: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the measures of each word of a window, in the order of their names in `analyze`, and which words count.
 
-
-@dataclass(frozen=True, kw_only=True)
-class Band:
-    """Ranks that are looked at together."""
-
-    first: int
-    """The first rank, from 1."""
-    last: int
-    """The last rank, at most V."""
-
-    @property
-    def ids(self) -> slice:
-        """The ids of its words."""
-        return slice(self.first - 1, self.last)
-
-    def __str__(self) -> str:
-        """Return the ranks, as in `1,001-3,000`."""
-        return f"{self.first:,}-{self.last:,}"
-
-
-def frequency_bands(words: int) -> list[Band]:
-    """Return the bands of a vocabulary of `words` words, the last one up to V; those beyond it are left out."""
-    ends = [*(last for last in LAST_RANKS if last < words), words]
-    return [Band(first=before + 1, last=last) for before, last in zip([0, *ends], ends, strict=False)]
-
-
-def mean_squared_norms(table: Tensor, bands: list[Band]) -> list[float]:
-    """Return the mean |w|^2 over the rows of a table [V, D], for each band."""
-    norms = table.detach().double().square().sum(1)
-    return [float(norms[band.ids].mean()) for band in bands]
-
-
-@final
-class BandTally:
-    """Sums of -log p by the band of the word that came.
-
-    Args:
-        words: V.
+    `frequent` are ids of `FREQUENT_WORDS`; each of `neighbours` the ids of the nearest words of each word [V, k].
     """
-
-    def __init__(self, words: int) -> None:
-        self.bands = frequency_bands(words)
-        ends = torch.tensor([band.last for band in self.bands])
-        self._band_of = torch.bucketize(torch.arange(1, words + 1), ends)
-        self._nll_nats = torch.zeros(len(ends), dtype=torch.float64)
-        self.targets = torch.zeros(len(ends), dtype=torch.int64)
-        """How often a word of each band came [bands]."""
-
-    def add(self, targets: Tensor, nll_nats: Tensor) -> None:
-        """Take words [T] and -log p of each, in nats [T]."""
-        place = self._band_of[targets.cpu()]
-        self._nll_nats.index_add_(0, place, nll_nats.cpu().double())
-        self.targets += place.bincount(minlength=len(self.targets))
-
-    def mean_nll_nats(self) -> list[float | None]:
-        """Return the mean of -log p in nats for each band; None where none of its words came."""
-        pairs = zip(self._nll_nats.tolist(), self.targets.tolist(), strict=True)
-        return [total / count if count else None for total, count in pairs]
+    probabilities, targets = window.logits.softmax(-1), window.targets
+    frequent = frequent.to(targets.device)
+    near = [probabilities.gather(1, ids.to(targets.device)[targets]).sum(1, keepdim=True) for ids in neighbours]
+    of_words = probabilities[:, frequent]
+    values = torch.cat([of_words, of_words, *near, probabilities.gather(1, targets[:, None])], dim=1)
+    counted = torch.ones_like(values, dtype=torch.bool)
+    counted[:, : len(frequent)] = targets[:, None] != frequent
+    return values, counted
 
 
-@final
-class WordMass:
-    """Takes the predictions of a text, window by window, and tells where their probability went.
-
-    Args:
-        vocabulary: the model's; those of `FREQUENT_WORDS` that it lacks are left out.
-        text_words: words of the whole text.
-        neighbours: name of the measure → ids of the nearest words of each word [V, k].
-        blocks: blocks of the text, for standard errors.
-    """
-
-    def __init__(
-        self, vocabulary: Vocabulary, text_words: int, neighbours: Mapping[str, Tensor], blocks: int = BLOCKS
-    ) -> None:
-        present = [word for word in FREQUENT_WORDS if word in vocabulary.id_of]
-        self._ids = torch.tensor(vocabulary.ids(present))
-        self._neighbours = list(neighbours.values())
-        self.names = (*present, *map(everywhere, present), *neighbours, TARGET)
-        """What is measured, in order."""
-        self._means = BlockMeans(len(self.names), text_words, blocks)
-
-    @torch.inference_mode()
-    def add(self, window: Window) -> None:
-        """Take the next window of the text."""
-        probabilities, targets = window.logits.softmax(-1), window.targets
-        ids = self._ids.to(targets.device)
-        near = [
-            probabilities.gather(1, each.to(targets.device)[targets]).sum(1, keepdim=True) for each in self._neighbours
-        ]
-        of_words = probabilities[:, ids]
-        values = torch.cat([of_words, of_words, *near, probabilities.gather(1, targets[:, None])], dim=1)
-        counted = torch.ones_like(values, dtype=torch.bool)
-        counted[:, : len(ids)] = targets[:, None] != ids
-        self._means.add(values, counted)
-
-    def estimates(self) -> dict[str, Estimate | None]:
-        """Return the mean of each measure, by name; None where no word of the text counts for it."""
-        return dict(zip(self.names, self._means.estimates(), strict=True))
-
-    def by_block(self) -> dict[str, BlockSums]:
-        """Return the sums that the means are made of, block by block, by the measure's name."""
-        return dict(zip(self.names, self._means.by_block(), strict=True))
-
-    def differences(self, other: WordMass) -> dict[str, Estimate | None]:
-        """Return the mean of each measure less that of another model on the same text, by name.
-
-        Raises:
-            ArgumentError: the two measured other things, or over other words.
-        """
-        if self.names != other.names:
-            raise ArgumentError(f"The measures {list(self.names)} and {list(other.names)} do not compare.")
-        return dict(zip(self.names, self._means.differences(other._means), strict=True))
-
-
-ROWS_AT_ONCE = 1024
-"""Words whose cosines with all others are held at once."""
-
-
-@torch.inference_mode()
-def nearest_words(vectors: Tensor, count: int | None = None) -> Tensor:
-    """Return for each word the ids of the `count` others whose vectors have the largest cosine with its own [V, count].
-
-    Args:
-        vectors: word vectors L [V, D].
-        count: from 1 to V - 1; None gives 10, or all others of a smaller vocabulary.
-
-    Raises:
-        ArgumentError: count out of range.
-    """
-    count = min(10, len(vectors) - 1) if count is None else count
-    if not 1 <= count < len(vectors):
-        raise ArgumentError(
-            f"{count} neighbours were asked for, but a word has from 1 to {len(vectors) - 1:,}: all words but itself."
-        )
-    directions = F.normalize(vectors.float(), dim=1)
-    return torch.cat([_nearest(directions, first, count) for first in range(0, len(vectors), ROWS_AT_ONCE)])
-
-
-def _nearest(directions: Tensor, first: int, count: int) -> Tensor:
-    cosines = directions[first : first + ROWS_AT_ONCE] @ directions.T
-    rows = torch.arange(len(cosines), device=cosines.device)
-    cosines[rows, rows + first] = -torch.inf
-    return cosines.topk(count, dim=1).indices
+# ---- All of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +344,7 @@ class Analysis:
     """Mean |h|^2 over the words of the text."""
     geometry: Geometry
     """How its tables lie."""
-    mass: WordMass
+    mass: BlockMeans
     """Where its probability goes."""
 
     def to_json(self) -> dict[str, Any]:
@@ -317,14 +353,9 @@ class Analysis:
             "score": self.score.to_json(),
             "bands": [asdict(band) for band in self.bands],
             "feature_norm_squared": self.feature_norm_squared,
-            "geometry": self.geometry.to_json(),
+            "geometry": asdict(self.geometry),
             "probability": estimates_to_json(self.mass.estimates()),
         }
-
-
-def estimates_to_json(estimates: Mapping[str, Any]) -> dict[str, Any]:
-    """Return estimates by name as plain JSON values, each with its interval."""
-    return {name: one and {**asdict(one), "interval": list(one.interval)} for name, one in estimates.items()}
 
 
 def analyze(
@@ -334,7 +365,7 @@ def analyze(
 
     Args:
         model: used as it is; its mode and parameters are left alone.
-        vocabulary: the model's.
+        vocabulary: the model's; words of `FREQUENT_WORDS` that it lacks are not measured.
         ids: word ids of the text in order, `<eos>` at the end of every line included [words].
         neighbours: name → ids of the nearest words of each word [V, k], whose probability is summed.
 
@@ -342,32 +373,43 @@ def analyze(
         CorpusError: a text without a word.
         ArgumentError: a table that is not finite or spans too few directions.
     """
-    total, bands = ScoreSum(vocabulary.unknown_id), BandTally(len(vocabulary))
-    mass, squared_norms = WordMass(vocabulary, len(ids), neighbours), 0.0
+    present = [word for word in FREQUENT_WORDS if word in vocabulary.id_of]
+    everywhere = [f"{word}, everywhere" for word in present]  # no word has a blank in it
+    mass, frequent = BlockMeans([*present, *everywhere, *neighbours, TARGET], len(ids)), vocabulary.ids(present)
+    total, squared_norms = ScoreSum(vocabulary.unknown_id), 0.0
+    last = torch.tensor([*(rank for rank in LAST_RANKS if rank < len(vocabulary)), len(vocabulary)])
+    band_of = torch.bucketize(torch.arange(1, len(vocabulary) + 1), last)
+    nll_nats, targets = torch.zeros(len(last), dtype=torch.float64), torch.zeros(len(last), dtype=torch.int64)
     for window in predict_windows(model, ids, end_id=vocabulary.end_id):
         with torch.inference_mode():
             nll = F.cross_entropy(window.logits, window.targets, reduction="none").double()
             squared_norms += float(window.features.double().square().sum())
+            mass.add(*_word_mass(window, torch.tensor(frequent), list(neighbours.values())))
         total.add(window.targets, nll)
-        bands.add(window.targets, nll)
-        mass.add(window)
+        bands = band_of[window.targets.cpu()]
+        nll_nats.index_add_(0, bands, nll.cpu())
+        targets += bands.bincount(minlength=len(last))
     return Analysis(
         score=total.score(),
-        bands=_band_figures(model, bands),
+        bands=_band_figures(model, last.tolist(), nll_nats.tolist(), targets.tolist()),
         feature_norm_squared=squared_norms / len(ids),
         geometry=table_geometry(model),
         mass=mass,
     )
 
 
-def _band_figures(model: LanguageModel, tally: BandTally) -> tuple[BandFigures, ...]:
-    norms = mean_squared_norms(model.table, tally.bands)
+def _band_figures(
+    model: LanguageModel, last_ranks: list[int], nll_nats: list[float], targets: list[int]
+) -> tuple[BandFigures, ...]:
+    vectors, classifier = (table.detach().double().square().sum(1) for table in (model.table, model.classifier))
     tied = model.tables.loss_table is None
-    own = [None] * len(norms) if tied else mean_squared_norms(model.classifier, tally.bands)
-    rows = zip(tally.bands, tally.targets.tolist(), tally.mean_nll_nats(), norms, own, strict=True)
     return tuple(
         BandFigures(
-            ranks=str(band), targets=count, nll_nats=nll, squared_norm=norm, classifier_squared_norm=classifier_norm
+            ranks=f"{before + 1:,}-{last:,}",
+            targets=count,
+            nll_nats=nll / count if count else None,
+            squared_norm=float(vectors[before:last].mean()),
+            classifier_squared_norm=None if tied else float(classifier[before:last].mean()),
         )
-        for band, count, nll, norm, classifier_norm in rows
+        for before, last, nll, count in zip([0, *last_ranks[:-1]], last_ranks, nll_nats, targets, strict=True)
     )

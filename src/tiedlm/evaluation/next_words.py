@@ -82,15 +82,11 @@ def next_words(
     if not 1 <= count <= len(vocabulary):
         raise ArgumentError(f"count is {count}, but must be from 1 to {len(vocabulary):,}, the number of words.")
     features, _ = read_context(model, vocabulary, context)
-    best = word_probabilities(model, features).sort(descending=True, stable=True)
+    with torch.inference_mode():
+        probabilities = model.logits(features).double().cpu().softmax(-1)
+    best = probabilities.sort(descending=True, stable=True)
     pairs = zip(best.indices[:count].tolist(), best.values[:count].tolist(), strict=True)
     return [NextWord(vocabulary.words[number], probability) for number, probability in pairs]
-
-
-@torch.inference_mode()
-def word_probabilities(model: LanguageModel, features: Tensor) -> Tensor:
-    """Return softmax(logits) [V] of features [D]: float32 logits, exponentials and their sum in float64, on the CPU."""
-    return model.logits(features).double().cpu().softmax(-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,21 +147,18 @@ def _words(
     draws = generator(sampling.seed or 0, "generated words")
     features, state = read_context(model, vocabulary, prompt)
     for _ in range(words):
-        word = _draw(model, features, vocabulary.unknown_id, sampling, draws)
+        with torch.inference_mode():
+            logits = model.logits(features).double().cpu()
+            if not sampling.allow_unknown:
+                logits[vocabulary.unknown_id] = -math.inf
+            if sampling.temperature == 0:
+                word = int(logits.argmax())
+            else:
+                word = int(torch.multinomial(word_distribution(logits, sampling), 1, generator=draws))
         yield vocabulary.words[word]
         with torch.inference_mode():
             outputs, state = model(torch.tensor([[word]], device=features.device), state)
         features = outputs[-1, 0]
-
-
-@torch.inference_mode()
-def _draw(model: LanguageModel, features: Tensor, unknown_id: int, sampling: Sampling, draws: torch.Generator) -> int:
-    logits = model.logits(features).double().cpu()
-    if not sampling.allow_unknown:
-        logits[unknown_id] = -math.inf
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    return int(torch.multinomial(word_distribution(logits, sampling), 1, generator=draws))
 
 
 def word_distribution(logits: Tensor, sampling: Sampling) -> Tensor:

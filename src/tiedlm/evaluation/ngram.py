@@ -6,9 +6,8 @@ With c(u w) the count of word w after the n-1 words u (Kneser & Ney 1995; interp
     p_0(w) = 1 / V
 
 N(u .) is the number of distinct words after u. The highest order counts occurrences; every lower order counts the
-distinct words before (u w), so a word that follows one word only is not taken to be likely elsewhere. The discount of
-an order is D = n1 / (n1 + 2 n2), with n1 and n2 the n-grams counted once and twice; where nothing was counted once,
-1/2. A context that was never seen leaves p_{n-1} as it is. Every distribution sums to 1.
+distinct words before (u w). The discount of an order is D = n1 / (n1 + 2 n2), with n1 and n2 the n-grams counted once
+and twice; where nothing was counted once, 1/2. A context that was never seen leaves p_{n-1} as it is.
 """
 
 from __future__ import annotations
@@ -44,65 +43,61 @@ class NGram:
             raise ArgumentError("There is no word to count. Give a text with at least one line.")
         self.words, self.order, self._end_id = words, order, end_id
         self._levels: list[_Level] = []
-        grams = self._keys(ids)
+        # each n-gram as one number, its last word as the last digit to the base V
+        keys = self._grams(ids) @ words ** np.arange(order)[::-1]
         for lower in reversed(range(order)):
-            self._levels.insert(0, _Level(grams, words))
-            grams = self._levels[0].grams % words**lower  # each once: distinct words before are counted from here on
+            self._levels.insert(0, _Level(keys, words))
+            keys = self._levels[0].keys % words**lower  # each once: distinct words before are counted from here on
 
     def probabilities(self, contexts: Ids, following: Ids) -> Ids:
         """Return p(word | context) in float64 [N], for contexts [N, order - 1] and words [N]."""
         context, scale = np.zeros(len(following), dtype=np.int64), 1
-        found = np.full(len(following), 1 / self.words)
+        probabilities = np.full(len(following), 1 / self.words)
         for number, level in enumerate(self._levels):
             if number:
                 context = context + scale * contexts[:, -number].astype(np.int64)
                 scale *= self.words
-            found = level.interpolated(context, following, found)
-        return found
+            probabilities = level.interpolated(context, following, probabilities)
+        return probabilities
 
     def score(self, ids: Ids, *, unknown_id: int) -> Score:
         """Return the score of a text under the protocol of the networks: every word once, the first after `<eos>`."""
-        padded = np.concatenate([np.full(self.order - 1, self._end_id), ids]).astype(np.int64)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self.order)
-        total = ScoreSum(unknown_id)
+        grams, total = self._grams(ids), ScoreSum(unknown_id)
         for start in range(0, len(ids), SCORED_AT_ONCE):
-            part = windows[start : start + SCORED_AT_ONCE]
+            part = grams[start : start + SCORED_AT_ONCE]
             nll = -np.log(self.probabilities(part[:, :-1], part[:, -1]))
             total.add(torch.from_numpy(part[:, -1].copy()), torch.from_numpy(nll))
         return total.score()
 
-    def _keys(self, ids: Ids) -> Ids:
-        """Return each n-gram of the text as one number, its last word as the last digit to the base V [words]."""
+    def _grams(self, ids: Ids) -> Ids:
+        """Return the n-gram that ends at each word of a text, int64 [words, order]."""
         padded = np.concatenate([np.full(self.order - 1, self._end_id), ids]).astype(np.int64)
-        keys = np.zeros(len(ids), dtype=np.int64)
-        for place in range(self.order):
-            keys = keys * self.words + padded[place : place + len(ids)]
-        return keys
+        return np.lib.stride_tricks.sliding_window_view(padded, self.order)
 
 
 @final
 class _Level:
     """The counts of one order."""
 
-    def __init__(self, grams: Ids, words: int) -> None:
+    def __init__(self, keys: Ids, words: int) -> None:
         self._words = words
-        self.grams, counts = np.unique(grams, return_counts=True)
+        self.keys, counts = np.unique(keys, return_counts=True)
         once, twice = int((counts == 1).sum()), int((counts == 2).sum())
         discount = once / (once + 2 * twice) if once else 0.5
         self._discounted = counts - discount
-        self._contexts, place, distinct = np.unique(self.grams // words, return_inverse=True, return_counts=True)
+        self._contexts, place, distinct = np.unique(self.keys // words, return_inverse=True, return_counts=True)
         self._totals = np.bincount(place, counts)
-        self._left = discount * distinct / self._totals
+        self._backoff = discount * distinct / self._totals
 
     def interpolated(self, contexts: Ids, following: Ids, lower: Ids) -> Ids:
         """Return p_n [N] from p_{n-1} [N]."""
-        place, seen = _find(self._contexts, contexts)
-        gram, counted = _find(self.grams, contexts * self._words + following)
-        own = np.where(counted, self._discounted[gram], 0) / self._totals[place]
-        return np.where(seen, own + self._left[place] * lower, lower)
+        place, seen = _lookup(self._contexts, contexts)
+        gram, counted = _lookup(self.keys, contexts * self._words + following)
+        discounted = np.where(counted, self._discounted[gram], 0) / self._totals[place]
+        return np.where(seen, discounted + self._backoff[place] * lower, lower)
 
 
-def _find(sorted_keys: Ids, keys: Ids) -> tuple[Ids, Ids]:
+def _lookup(sorted_keys: Ids, keys: Ids) -> tuple[Ids, Ids]:
     """Return a place for each key, and whether the key is there."""
     place = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
     return place, sorted_keys[place] == keys

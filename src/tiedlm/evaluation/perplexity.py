@@ -12,7 +12,7 @@ Losses are summed in float64, so the figure depends on the window only through r
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, final
 
@@ -85,23 +85,19 @@ def predict_windows(
     if len(ids) == 0:
         raise CorpusError("There is no word to score. Give a text with at least one line.")
     device, steps = model.classifier.device, min(window_steps, len(ids))
-    state, through = model.initial_state(1), _through(model)
-    replay = device.type == "cuda" and len(ids) >= MIN_REPLAYS * steps
-    whole = CudaGraph(through, device) if replay else through
-    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
-        with torch.inference_mode(), exact_float32_rnn(device):
-            features, logits, *state = (whole if len(inputs) == steps else through)(inputs.to(device), *state)
-        yield Window(targets[:, 0].to(device), features, logits)
 
-
-def _through(model: LanguageModel) -> Callable[..., tuple[Tensor, ...]]:
-    """Return the way through a window as a function of tensors: words and state to features, logits and state."""
-
-    def through(inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+    def predict(inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         features, after = model(inputs, state)
         return features[:, 0], model.logits(features[:, 0]).float(), *after
 
-    return through
+    state = model.initial_state(1)
+    replay = device.type == "cuda" and len(ids) >= MIN_REPLAYS * steps
+    predict_whole = CudaGraph(predict, device) if replay else predict
+    for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
+        with torch.inference_mode(), exact_float32_rnn(device):
+            run = predict_whole if len(inputs) == steps else predict
+            features, logits, *state = run(inputs.to(device), *state)
+        yield Window(targets[:, 0].to(device), features, logits)
 
 
 def word_nlls(
@@ -116,7 +112,7 @@ def word_nlls(
 
 @final
 class ScoreSum:
-    """Sums up the windows of `word_nlls`, in float64, on their way to somebody who wants more than the sum."""
+    """Sums up the windows of `word_nlls` in float64."""
 
     def __init__(self, unknown_id: int) -> None:
         self._unknown_id = unknown_id
@@ -153,7 +149,7 @@ def perplexity(
     """Return the score of a text under `PROTOCOL`.
 
     Args:
-        model: scored as it is; its mode and parameters are left alone.
+        model: used as it is; its mode and parameters are left alone.
         ids: word ids of the text in order, `<eos>` at the end of every line included [words].
         end_id: id of `<eos>`.
         unknown_id: id of `<unk>`.
@@ -163,8 +159,8 @@ def perplexity(
         CorpusError: a text without a word.
     """
     total = ScoreSum(unknown_id)
-    for _ in total.over(word_nlls(model, ids, end_id=end_id, window_steps=window_steps)):
-        pass
+    for targets, nll in word_nlls(model, ids, end_id=end_id, window_steps=window_steps):
+        total.add(targets, nll)
     return total.score()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from tiedlm.data.corpus import Corpus, prepare
-from tiedlm.data.sources import HALVES, source_of
+from tiedlm.data.sources import HALVES, SPLITS, source_of
 from tiedlm.data.text import Vocabulary, read_chunks
 from tiedlm.errors import CorpusError, RunError
 from tiedlm.evaluation.perplexity import Score, exp, perplexity
@@ -31,11 +31,11 @@ class WordScore(NamedTuple):
     """One word of a text and its score."""
 
     line: int
-    """The line it stands in, from 1."""
+    """From 1."""
     place: int
-    """Its place in the line, from 1; `<eos>` has the last."""
+    """In the line, from 1; `<eos>` has the last."""
     word: str
-    """The word as the text has it."""
+    """As the text has it."""
     unknown: bool
     """Whether the model read `<unk>`: the vocabulary lacks the word, or the text has `<unk>` itself."""
     nll_nats: float
@@ -68,7 +68,7 @@ class LineScore(NamedTuple):
     """One line of a text and its score."""
 
     line: int
-    """Its number, from 1."""
+    """From 1."""
     words: int
     """Words that were scored, `<eos>` included."""
     unknown: int
@@ -131,7 +131,7 @@ def unseen_as_unk(corpus: Corpus, split: str) -> np.ndarray[Any, Any]:
 
 
 def unseen_as_unk_score(model: LanguageModel, corpus: Corpus, split: str) -> Score:
-    """Return the score of a split that is read so, under the protocol of `perplexity`; raises as `unseen_as_unk`."""
+    """Return the score of a split that is read so; raises as `unseen_as_unk`."""
     vocabulary = corpus.vocabulary
     return perplexity(model, unseen_as_unk(corpus, split), end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
 
@@ -155,13 +155,21 @@ def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
         RunError: a text or what is made of it is another one now, or the folder does not say which it was.
     """
     before, now = folder.record.corpus, corpus.provenance
-    for split, found in now["splits"].items():
-        expected = before["splits"][split]["text_sha256"]
-        if found["text_sha256"] != expected:
+    for split in SPLITS:
+        expected, sha256 = (provenance["splits"][split]["text_sha256"] for provenance in (before, now))
+        if sha256 != expected:
+            if source_of(corpus.name) is not None:
+                advice = "Name the folder with the text of then: --data-dir DIR."
+            elif corpus.name == "text":
+                advice = (
+                    "Put the text of then back, or train on this one in another run folder (`tiedlm score RUN --text "
+                    "FILE` scores a run on any text)."
+                )
+            else:
+                advice = "It is made here: use the versions of Python and tiedlm that run.json of the run names."
             raise RunError(
                 f"The {split} text of the corpus {corpus.name!r}, {corpus.texts[split]}, has changed since "
-                f"{folder.path} was trained: its sha256 was {expected} and is now {found['text_sha256']}. "
-                f"{_advice(corpus.name)}"
+                f"{folder.path} was trained: its sha256 was {expected} and is now {sha256}. {advice}"
             )
     for part in ("vocabulary", "splits"):
         if now[part] != before.get(part):
@@ -170,15 +178,3 @@ def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
                 f"ids may mean other words ({part}: {before.get(part)} then, {now[part]} now). Use the version of "
                 "tiedlm that trained the run."
             )
-
-
-def _advice(name: str) -> str:
-    """Return what to do where the text of a corpus has changed."""
-    if source_of(name) is not None:
-        return "Name the folder with the text of then: --data-dir DIR."
-    if name == "text":
-        return (
-            "Put the text of then back, or train on this one in another run folder (`tiedlm score RUN --text FILE` "
-            "scores a run on any text)."
-        )
-    return "It is made here: use the versions of Python and tiedlm that run.json of the run names."

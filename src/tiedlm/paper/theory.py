@@ -30,7 +30,7 @@ from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.data.streams import Streams
 from tiedlm.errors import ArgumentError, CorpusError, RunError, TrainingError
-from tiedlm.evaluation.subspaces import Spread, centred, spread, subspace_distance
+from tiedlm.evaluation.analysis import Spread, centred, spread, subspace_distance
 from tiedlm.files import disk_errors_as_run_errors, json_sha256, write_bytes
 from tiedlm.nn.config import LSTMConfig
 from tiedlm.nn.model import LanguageModel

@@ -79,7 +79,7 @@ def _run(arguments: list[str]) -> int:
         )
     try:
         return getattr(import_module(f"tiedlm.cli.{COMMANDS[name][0]}"), name)(rest)
-    except SystemExit as end:  # the parser has printed help, or what is wrong with the line
+    except SystemExit as end:  # what there was to say has been printed
         return end.code if isinstance(end.code, int) else 0
 
 

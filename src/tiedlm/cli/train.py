@@ -1,7 +1,7 @@
 """`tiedlm train`: a recipe with any field of its config changed, with one seed or many; a run resumed or made longer.
 
 The line is parsed once, into the few values that the user gave; the rest is code on configs: `train` picks one of
-`_train_seeds`, `_start` and `_resume`, and the last two end in `_run_training`.
+`_train_seeds`, `_start` and `_resume`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,13 +125,11 @@ def _start(args: TrainArgs) -> int:
                 f"--seed {first.seed}.",
                 error=True,
             )
-
-    def work(ranks: Ranks, display: Display | None) -> None:
+    with _training(config, run, args.data_dir, is_new=True) as (ranks, display):
         from tiedlm.training import loop
 
         loop.train(config, run, start_from=args.start_from, data_dir=args.data_dir, display=display, ranks=ranks)
-
-    return _run_training(config, run, args.data_dir, work, is_new=True)
+    return 0
 
 
 def _resume(args: TrainArgs, run: Path) -> int:
@@ -152,16 +151,15 @@ def _resume(args: TrainArgs, run: Path) -> int:
         _say_once(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
         return 0
     runtime = None if resumed.runtime == config.runtime else resumed.runtime
-
-    def work(ranks: Ranks, display: Display | None) -> None:
+    is_new = target != run or runtime is not None
+    with _training(resumed, target, args.data_dir, is_new=is_new) as (ranks, display):
         from tiedlm.training import loop
         from tiedlm.training.start import extend_run
 
         if target != run:
             ranks.on_rank0(lambda: extend_run(run, epochs, target))
         loop.resume(target, runtime=runtime, data_dir=args.data_dir, display=display, ranks=ranks)
-
-    return _run_training(resumed, target, args.data_dir, work, is_new=target != run or runtime is not None)
+    return 0
 
 
 def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
@@ -224,17 +222,20 @@ def _train_seeds(args: TrainArgs) -> int:
     return 0
 
 
-def _run_training(
-    config: RunConfig, run: Path, data_dir: Path | None, work: Callable[[Ranks, Display | None], None], *, is_new: bool
-) -> int:
-    """Do the work of a training, alone or as one of torchrun's processes, and return the exit status.
+@contextmanager
+def _training(
+    config: RunConfig, run: Path, data_dir: Path | None, *, is_new: bool
+) -> Iterator[tuple[Ranks, Display | None]]:
+    """Yield the processes that train together and the display of this one; say how to resume what is cut.
 
     Args:
         config: of the training.
-        run: its run folder, which the work may make.
+        run: its run folder, which may be made within.
         data_dir: folder with corpora, for the command that resumes.
-        work: called with the processes of the group, and with what shows its progress.
         is_new: whether the precision is a new choice, which is worth a message where it is slow.
+
+    Raises:
+        SystemExit: an interrupt, after its message.
     """
     from tiedlm.training.interrupt import exit_with_parent
 
@@ -250,17 +251,16 @@ def _run_training(
             _say_once(f"run: {run}")
             if is_new and ranks.is_main:
                 warn_slow_bfloat16([config], "--runtime.precision")
-            work(ranks, for_stream() if ranks.is_main else None)
-    except KeyboardInterrupt:
+            yield ranks, for_stream() if ranks.is_main else None
+    except KeyboardInterrupt as interrupt:
         saved = f"interrupted; progress is saved. Resume with: {_resume_command(run, data_dir)}"
         _say_once(f"tiedlm: {saved if run.exists() else 'interrupted before the training began'}", error=True)
-        return INTERRUPTED
+        raise SystemExit(INTERRUPTED) from interrupt
     except RanksError as error:
         if not run.exists():
             raise
         command = _resume_command(run, data_dir)
         raise RanksError(f"{error} Resume from the state that was saved last: {command}") from error
-    return 0
 
 
 def run_config(run: Path) -> RunConfig:

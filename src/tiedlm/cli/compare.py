@@ -56,11 +56,16 @@ class RunSummary:
 
 def summarize(path: Path) -> RunSummary:
     """Return the summary of the run in the folder `path`, without reading its weights."""
+    import torch
+
+    from tiedlm.nn.model import LanguageModel
     from tiedlm.paper.published import PUBLISHED
     from tiedlm.runs.folder import RunFolder
 
     folder = RunFolder.open(path)
-    config, vocab_size = folder.config(), len(folder.vocabulary())
+    config = folder.config()
+    with torch.device("meta"):  # allocates nothing
+        model = LanguageModel(config.model, len(folder.vocabulary()))
     progress, scores = folder.record.progress, folder.record.scores or {}
     changed = is_changed(config)
     published = None if changed else PUBLISHED.get(config.recipe)
@@ -70,7 +75,7 @@ def summarize(path: Path) -> RunSummary:
         changed=changed,
         seed=config.seed,
         trainings=progress.generation,
-        parameters=parameter_count(config, vocab_size),
+        parameters=model.parameter_count(),
         epochs=progress.epoch - 1,
         best_epoch=progress.best_epoch,
         valid=scores["valid"]["perplexity"] if scores else progress.best_valid_perplexity,
@@ -92,16 +97,6 @@ def is_changed(config: RunConfig) -> bool:
     except ConfigError:
         return True
     return replace(config, seed=original.seed, runtime=original.runtime) != original
-
-
-def parameter_count(config: RunConfig, vocab_size: int) -> int:
-    """Return the number of parameters of the model, without allocating them."""
-    import torch
-
-    from tiedlm.nn.model import LanguageModel
-
-    with torch.device("meta"):
-        return LanguageModel(config.model, vocab_size).parameter_count()
 
 
 @dataclass(frozen=True, kw_only=True)

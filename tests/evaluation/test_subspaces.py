@@ -35,13 +35,10 @@ def distance_by_angles(first: torch.Tensor, second: torch.Tensor) -> float:
     return max(0.0, float((1 - cosines**2).mean())) ** 0.5
 
 
-def test_the_same_space_is_at_distance_0():
+def test_the_same_space_is_at_distance_0_and_an_orthogonal_one_at_1():
     x = gaussian(40, 5, 1)
     assert subspace_distance(x, x) < 1e-14
     assert subspace_distance(x, x @ gaussian(5, 5, 2)) < 1e-12
-
-
-def test_orthogonal_spaces_are_at_distance_1():
     assert subspace_distance(EYE[:, :3], EYE[:, 3:] @ gaussian(3, 3, 3)) == pytest.approx(1, abs=1e-14)
 
 

@@ -86,11 +86,10 @@ class KnownSource:
         return float(-self.stationary @ (self.probabilities * logs).sum(axis=1))
 
     def nll_nats(self, words: list[str]) -> Array:
-        """Return -ln P of each word of a text given all before it [N], float64, in nats.
+        """Return -ln P of each word of a text given all before it [N], in nats; infinity for one never said there.
 
         Args:
-            words: `<eos>` at the end of each line; the first word starts a line. A KeyError for a word that the source
-                has not; infinity for one that it never says there.
+            words: `<eos>` at the end of each line; the first word starts a line.
         """
         columns = {word: column for column, word in enumerate(self.words)}
         states, state = [], START

@@ -224,8 +224,7 @@ class Vocabulary:
         """Return the vocabulary that `to_json` turned into `value`.
 
         Raises:
-            CorpusError: another version, missing or unknown fields, values of a wrong type, or a content that the
-                class refuses.
+            CorpusError: another version, field or type, or a content that the class refuses.
         """
         version = value.get("version") if isinstance(value, dict) else None
         if version != VOCABULARY_VERSION or value.keys() != {"version", "words", "counts"}:
@@ -297,7 +296,7 @@ def ids_of_file(path: Path, vocabulary: Vocabulary) -> Iterator[np.ndarray[Any, 
     """Yield the ids of a text file, `<eos>` after each line [words]: memory-mapped from a temporary file.
 
     Raises:
-        CorpusError: the file is missing, empty, not UTF-8 text, or has no word; or there is no room for its ids.
+        CorpusError: as `write_ids`; or there is no room for the ids.
     """
     with tempfile.TemporaryDirectory(prefix="tiedlm-") as folder:
         target = Path(folder) / "ids.npy"

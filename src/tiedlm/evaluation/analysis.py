@@ -361,12 +361,10 @@ class Analysis:
 def analyze(
     model: LanguageModel, vocabulary: Vocabulary, ids: np.ndarray[Any, Any], neighbours: Mapping[str, Tensor]
 ) -> Analysis:
-    """Return what a model does on a text, read under the protocol of `perplexity`.
+    """Return what a model does on a text, read under the protocol of `perplexity`, as are `model` and `ids`.
 
     Args:
-        model: used as it is; its mode and parameters are left alone.
         vocabulary: the model's; words of `FREQUENT_WORDS` that it lacks are not measured.
-        ids: word ids of the text in order, `<eos>` at the end of every line included [words].
         neighbours: name → ids of the nearest words of each word [V, k], whose probability is summed.
 
     Raises:

@@ -71,17 +71,7 @@ class Window(NamedTuple):
 def predict_windows(
     model: LanguageModel, ids: np.ndarray[Any, Any], *, end_id: int, window_steps: int = WINDOW_STEPS
 ) -> Iterator[Window]:
-    """Yield the predictions of every word of a text in order, in one stream, the first after `<eos>`, nothing dropped.
-
-    Args:
-        model: used as it is; its mode and parameters are left alone.
-        ids: word ids of the text in order, `<eos>` at the end of every line included [words].
-        end_id: id of `<eos>`.
-        window_steps: words that are scored at once, 1 or more.
-
-    Raises:
-        CorpusError: a text without a word.
-    """
+    """Yield the predictions of every word of a text in order, in one stream; arguments and errors as `perplexity`."""
     if len(ids) == 0:
         raise CorpusError("There is no word to score. Give a text with at least one line.")
     device, steps = model.classifier.device, min(window_steps, len(ids))

@@ -52,6 +52,11 @@ def runs_dir() -> Path:
     return _from_environment(RUNS_VARIABLE) or Path("runs")
 
 
+def run_dir(recipe: str, seed: int, *, second: bool = False) -> Path:
+    """Return the run folder of a training for which none is named; `second`: of a second training."""
+    return runs_dir() / f"{recipe}-seed-{seed}{'-second' if second else ''}"
+
+
 def expanded(path: str) -> Path:
     """Return a path with `~` or `~somebody` at its start as a home folder; where nobody is called so, it stays."""
     return Path(os.path.expanduser(path))  # Path.expanduser raises a RuntimeError there

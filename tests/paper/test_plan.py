@@ -21,7 +21,6 @@ from tiedlm.paper.plan import (
     missing,
     select,
     stands,
-    summarize,
     summary_text,
     trainings,
 )
@@ -53,13 +52,13 @@ def test_only_figures_after_as_many_trainings_as_the_papers_count(tmp_path: Path
     add_result(tmp_path, "ptb-small-re-uniform", 0, 70.0, processor="third")
     rows = read_rows(tmp_path)
     assert [stands(rows[name]) for name in ("ptb-small-re", "ptb-small-re-bias", "ptb-large-vd")] == [None] * 3
-    summary = summarize(rows)
-    assert (summary.rows, summary.run, summary.stand) == (30, 0, 0)
-    assert summary.hours == {"a processor": pytest.approx(3 * 40 * 90 / 3600)}  # controls are no rows
+    text = summary_text(rows)
+    assert text.startswith("Reproduced: 0 of 30 published rows. Run, trained as often as in the paper: 0. Not run: 30.")
+    assert "process: 3.0 on a processor.\n" in text  # controls are no rows
 
 
 def test_hours_count_every_training_where_its_epochs_ended(tmp_path: Path, rows: dict[str, Row]) -> None:
-    assert summarize(rows).hours == {"a processor": pytest.approx(8 * 40 * 90 / 3600)}
+    assert "process: 8.0 on a processor.\n" in summary_text(rows)
     add_result(tmp_path / "results", "ptb-small-al", 0, 88.0, moves=[move_to("elsewhere", 31)])
     text = summary_text(read_rows(tmp_path / "results"))
     assert "8.8 on a processor, 0.2 on elsewhere" in text
@@ -155,7 +154,7 @@ def test_trainings_begin_resume_or_publish_and_repeat_a_first_whose_weights_are_
     make_run(runs / "ptb-small-re-seed-3", config=to_json(recipe_config(seed=3)))
     write_run(runs / "ptb-small-re-seed-4", events=journal(EPOCHS // 2))
     plan = trainings(missing(["ptb-small-re"], rows, "a processor", (1, 3, 4)))
-    commands = {each.run_dir.name: each.command() for each in plan}
+    commands = {each.run_dir.name: each.command({}) for each in plan}
     assert commands == {
         "ptb-small-re-seed-1": f"tiedlm train ptb-small-re --seed 1 --run-dir {runs}/ptb-small-re-seed-1",
         "ptb-small-re-seed-1-second": f"tiedlm train ptb-small-re --seed 1 --run-dir {runs}/ptb-small-re-seed-1-second "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ import tyro
 from tiedlm.cli.arguments import Budget, Device, Directory, Integer, Names, RunPath, Seeds, Switch, parse, refuse_unused
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.output import print_json, print_table, say
-from tiedlm.cli.train import require_finished, run_config, warn_slow_bfloat16
+from tiedlm.cli.train import require_finished, warn_slow_bfloat16
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.runs.config import Precision, RuntimeConfig
 
@@ -70,7 +70,8 @@ def reproduce(argv: Sequence[str]) -> int:
 
     if args.render:
         refuse_unused(args, "with --render", ("render", "check", "project"))
-        return _render(args.project, check=args.check)
+        _render(args.project, check=args.check)
+        return 0
     is_figure1 = args.targets == (FIGURE_1,)
     if FIGURE_1 in args.targets and not is_figure1:
         raise ArgumentError(f"{FIGURE_1} consists of runs of its own and not of rows: name it alone.")
@@ -86,12 +87,17 @@ def reproduce(argv: Sequence[str]) -> int:
     used = ("targets", "seeds", "budget", "data_dir", "project")
     if is_figure1:
         refuse_unused(args, f"with {FIGURE_1}", used)
-        return _train_figure1(args)
-    refuse_unused(args, "without --list or --render", (*used, "only", "jobs", "precision", "device"))
-    return _train_rows(args)
+    else:
+        refuse_unused(args, "without --list or --render", (*used, "only", "jobs", "precision", "device"))
+    try:
+        _train_figure1(args) if is_figure1 else _train_rows(args)
+    except KeyboardInterrupt:
+        say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
-def _render(project: Path, *, check: bool) -> int:
+def _render(project: Path, *, check: bool) -> None:
     from tiedlm.paper.render import changes, write
 
     if not check:
@@ -99,7 +105,7 @@ def _render(project: Path, *, check: bool) -> int:
         for path in written:
             say(path)
         say(f"Files written: {len(written)}. All others are up to date.")
-        return 0
+        return
     if stale := list(changes(project)):
         raise RunError(
             f"{len(stale)} files differ from what {project / 'results'} gives: {', '.join(map(str, stale))}. Render "
@@ -107,7 +113,6 @@ def _render(project: Path, *, check: bool) -> int:
             "matplotlib and pillow in constraints.txt."
         )
     say("All tables and figures are up to date.")
-    return 0
 
 
 def _runtime(args: ReproduceArgs) -> dict[str, Any]:
@@ -116,15 +121,15 @@ def _runtime(args: ReproduceArgs) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def machine(runtime: dict[str, Any]) -> str:
-    """Return the processor or accelerator that trainings with this runtime are to be on, as results name them.
+def _machine(device: str | None) -> str:
+    """Return the processor or accelerator that trainings are to be on, as results name them.
 
     Raises:
         ConfigError: there is no such device here.
     """
     from tiedlm.native import device as native_device
 
-    device = runtime.get("device", RuntimeConfig().device)
+    device = device or RuntimeConfig().device
     if device == "cpu":
         return native_device.processor()
     native_device.resolve_device(device)
@@ -156,16 +161,14 @@ def _list_rows(args: ReproduceArgs) -> None:
     from tiedlm.paper.plan import default_conditions, missing, select, summary_text, trainings
     from tiedlm.paper.results import read_rows
 
-    runtime, results = _runtime(args), args.project / "results"
-    outcomes, rows, where = figure1.read_outcomes(results), read_rows(results), machine(runtime)
+    results, runtime = args.project / "results", _runtime(args)
+    outcomes, rows, where = figure1.read_outcomes(results), read_rows(results), _machine(args.device)
     names = select(args.targets, args.only)
     lacking = missing(names, rows, where, precision=args.precision)
     if args.json:
-        estimates = {each.recipe: each.estimate for each in lacking}
         listed = [_row_json(rows[name]) for name in names]
-        missing_json = [asdict(each) for each in lacking]
-        commands = [_training_json(each, estimates[each.config.recipe], runtime) for each in trainings(lacking)]
-        print_json({"rows": listed, "missing": missing_json, "trainings": commands})
+        commands = [_training_json(each, runtime) for each in trainings(lacking)]
+        print_json({"rows": listed, "missing": [asdict(each) for each in lacking], "trainings": commands})
         return
     here = default_conditions(where, args.precision)
     cells = [_row_cells(rows[name], [each for each in lacking if each.recipe == name], here) for name in names]
@@ -180,30 +183,27 @@ def _list_rows(args: ReproduceArgs) -> None:
 
 def _row_cells(row: Row, lacking: Sequence[Missing], here: Conditions) -> list[str]:
     from tiedlm.paper.plan import trainings
-    from tiedlm.paper.published import ROWS
     from tiedlm.paper.tables import NOT_RUN
     from tiedlm.training.duration import duration
 
-    paper = row.published
+    paper, ours = row.published, NOT_RUN
     times = "" if paper.trainings == 1 else f" ({paper.trainings} trainings)"
     printed = "-" if paper.test is None else f"{paper.test}{times}"
-    ours = NOT_RUN
     if (sample := row.test()) is not None:
         ours = sample.text()
     elif row.trainings():  # fewer trainings than the paper's figure has
         ours = [f"{s.text()} after {n}" for n in row.trainings() if (s := row.perplexity("test", n)) is not None][-1]
     missing = ", ".join(f"{each.seed}{'' if each.training == 1 else ' again'}" for each in lacking) or "-"
-    estimate, cost = lacking[0].estimate if lacking else None, "unknown" if lacking else "-"
-    if estimate is not None:
+    cost = "unknown" if lacking else "-"
+    if lacking and (estimate := lacking[0].estimate) is not None:
         recorded = estimate.conditions
-        differ = [] if estimate.of_size == ROWS[row.name].size else [f"{estimate.of_size} network"]
+        differ = [] if estimate.of_size == paper.size else [f"{estimate.of_size} network"]
         differ += [] if recorded.precision == here.precision else [recorded.precision]
         differ += [] if recorded.threads == here.threads else [_threads(recorded)]
         differ += [] if recorded.machine == here.machine else [recorded.machine]
         cost = duration(sum(training.seconds or 0.0 for training in trainings(lacking)))
         cost += f" ({', '.join(differ)})" if differ else ""
-    seeds = " ".join(map(str, row.results)) or "-"
-    return [row.name, paper.table, printed, ours, seeds, missing, cost]
+    return [row.name, paper.table, printed, ours, " ".join(map(str, row.results)) or "-", missing, cost]
 
 
 def _threads(conditions: Conditions) -> str:
@@ -219,15 +219,14 @@ def _row_json(row: Row) -> dict[str, Any]:
     return {"row": row.name, "published": published, "ours_after_trainings": ours}
 
 
-def _training_json(training: Training, estimate: Any, runtime: dict[str, Any]) -> dict[str, Any]:
-    command = training.command()
-    if not training.run_dir.exists():  # a run that exists keeps its own runtime
-        command += "".join(f" --runtime.{name} {value}" for name, value in sorted(runtime.items()))
+def _training_json(training: Training, runtime: dict[str, Any]) -> dict[str, Any]:
+    estimate = training.estimate
     conditions = None if estimate is None else {"size": estimate.of_size, **asdict(estimate.conditions)}
-    return {"command": command, "done": training.done, "seconds_left": training.seconds, "seconds_of": conditions}
+    left = {"done": training.done, "seconds_left": training.seconds, "seconds_of": conditions}
+    return {"command": training.command(runtime), **left}
 
 
-def _train_figure1(args: ReproduceArgs) -> int:
+def _train_figure1(args: ReproduceArgs) -> None:
     import torch
 
     from tiedlm.paper import figure1, theory
@@ -237,67 +236,44 @@ def _train_figure1(args: ReproduceArgs) -> int:
         torch.set_num_threads(1)  # the products are small, and commands side by side fill the cores
         folder = args.project / "results" / figure1.FOLDER
         status = theory.run_missing(args.seeds or figure1.RUNS, folder, args.data_dir, say, budget_seconds=args.budget)
-    except KeyboardInterrupt:
-        say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
-        return INTERRUPTED
     finally:
         torch.set_num_threads(threads)
     if not status.missing:
         say("All requested results exist. Update the figure with `tiedlm reproduce --render`.")
-    else:
-        why = "the time is up" if status.out_of_time else "other processes are training them"
-        say(
-            f"{status.finished} runs are finished, {status.missing} are not ({why}). Run the same command again to "
-            "resume. `tiedlm reproduce --render` draws the figure from the finished runs."
-        )
-    return 0
+        return
+    why = "the time is up" if status.out_of_time else "other processes are training them"
+    say(
+        f"{status.finished} runs are finished, {status.missing} are not ({why}). Run the same command again to "
+        "resume. `tiedlm reproduce --render` draws the figure from the finished runs."
+    )
 
 
-def _train_rows(args: ReproduceArgs) -> int:
+def _train_rows(args: ReproduceArgs) -> None:
     """Train what the requested rows lack, publish each run once it is finished, and print the rows."""
     from tiedlm.paper.plan import SEEDS, missing, select, trainings
-    from tiedlm.paper.results import check_is_recipe, read_rows
+    from tiedlm.paper.results import read_rows
     from tiedlm.paper.tables import perplexity_table
-    from tiedlm.training.jobs import Job, JobState
+    from tiedlm.training.jobs import JobState
     from tiedlm.training.launcher import launch
 
-    results, runtime = args.project / "results", _runtime(args)
-    where, names, rows = machine(runtime), select(args.targets, args.only), read_rows(results)
-    jobs = []
+    results, runtime, where = args.project / "results", _runtime(args), _machine(args.device)
+    names, rows, jobs = select(args.targets, args.only), read_rows(results), []
     for training in trainings(missing(names, rows, where, args.seeds or SEEDS, precision=args.precision)):
-        config = training.config
-        if training.run_dir.exists():
-            config = run_config(training.run_dir)
-            check_is_recipe(config)
-        else:
-            config = replace(config, runtime=replace(config.runtime, **runtime))
-        repeats = rows[config.recipe].results.get(config.seed) if training.start_from is None else None
+        repeats = None
+        if training.start_from is None:
+            repeats = rows[training.config.recipe].results.get(training.config.seed)
+        jobs.append(training.job(runtime, results, args.data_dir, publish=repeats is None))
         if repeats is not None and not training.run_dir.exists():
             say(
                 f"tiedlm: The second training needs the weights of {repeats.path}, which are not on this machine. The "
                 "first training will be repeated; publish both with `tiedlm publish RUN --replace`.",
                 sys.stderr,
             )
-        publish_it = ["publish", str(training.run_dir), "--results", str(results), "--device", config.runtime.device]
-        publish_it += [] if args.data_dir is None else ["--data-dir", str(args.data_dir)]
-        jobs.append(
-            Job(
-                config=config,
-                run_dir=training.run_dir,
-                start_from=training.start_from,
-                data_dir=args.data_dir,
-                after=() if repeats is not None else tuple(publish_it),
-            )
-        )
     if jobs:
         warn_slow_bfloat16((job.config for job in jobs if not job.run_dir.exists()), "--precision")
-        try:
-            outcomes = launch(jobs, max_parallel=args.jobs, budget_seconds=args.budget)
-        except KeyboardInterrupt:
-            say("tiedlm: interrupted; progress is saved. Run the same command again to resume.", sys.stderr)
-            return INTERRUPTED
-        require_finished([one for one in outcomes if one.state is JobState.FAILED], len(outcomes))
-        done = sum(one.state is JobState.FINISHED for one in outcomes)
+        outcomes = launch(jobs, max_parallel=args.jobs, budget_seconds=args.budget)
+        require_finished([each for each in outcomes if each.state is JobState.FAILED], len(outcomes))
+        done = sum(each.state is JobState.FINISHED for each in outcomes)
         if done < len(outcomes):
             say(f"{done} trainings are finished, {len(outcomes) - done} are not. Run the same command again to resume.")
     else:
@@ -305,7 +281,6 @@ def _train_rows(args: ReproduceArgs) -> int:
     table = perplexity_table("rows", read_rows(results), names)
     say()
     print_table(table.headings, [[cell.strip("`") for cell in row] for row in table.texts()], align=table.align)
-    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +308,8 @@ def publish(argv: Sequence[str]) -> int:
     args = parse(PublishArgs, argv, "publish")
     from tiedlm.paper import publish as publishing
 
-    options: dict[str, Any] = {"replace": args.replace, "data_dir": args.data_dir, "device": args.device}
-    say(publishing.publish(args.run, args.results, **options))
+    folder = publishing.publish(
+        args.run, args.results, replace=args.replace, data_dir=args.data_dir, device=args.device
+    )
+    say(folder)
     return 0

@@ -114,7 +114,7 @@ def _start(args: TrainArgs) -> int:
     config = with_overrides(base_config(args.recipes[0]), args.overrides)
     if args.seed is not None:
         config = replace(config, seed=args.seed)
-    run = args.run_dir or default_run_dir(config, second=args.start_from is not None)
+    run = args.run_dir or files.run_dir(config.recipe, config.seed, second=args.start_from is not None)
     _require_absent(run, args.data_dir)
     if args.start_from is not None:
         first = run_config(args.start_from)
@@ -196,7 +196,7 @@ def _train_seeds(args: TrainArgs) -> int:
     jobs = [
         Job(
             config=(config := replace(configs[name], seed=seed)),
-            run_dir=default_run_dir(config, second=False),
+            run_dir=files.run_dir(config.recipe, config.seed),
             data_dir=args.data_dir,
         )
         for seed in args.seeds or ()
@@ -266,11 +266,6 @@ def _training(
 def run_config(run: Path) -> RunConfig:
     """Return the config of a run folder, with the runtime that its training has now; imports no torch."""
     return RunFolder.open(run).config()
-
-
-def default_run_dir(config: RunConfig, *, second: bool) -> Path:
-    """Return the run folder of a training without --run-dir."""
-    return files.runs_dir() / f"{config.recipe}-seed-{config.seed}{'-second' if second else ''}"
 
 
 def warn_slow_bfloat16(configs: Iterable[RunConfig], option: str) -> None:

@@ -18,17 +18,18 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from tiedlm import files
 from tiedlm.data.sources import source_of, training_words
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.nn.config import LSTMConfig, RHNConfig
 from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, ROWS, Size
-from tiedlm.paper.results import Conditions, Row
+from tiedlm.paper.results import Conditions, Row, check_is_recipe
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.runs.folder import RunFolder
+from tiedlm.training.jobs import Job
 
 SLACK = 0.5
 """A row is reproduced where our mean test perplexity is at most the paper's plus this, both to two decimals."""
@@ -42,21 +43,20 @@ AUGMENTED_WORK, AUGMENTED_WORK_IN_FULL = 1.17, 1.52
 
 FIGURE_1 = "figure1"
 """The target that is made of no rows, but of runs of its own."""
+
+
+def _rows_of(table: str) -> tuple[str, ...]:
+    return tuple(name for name, row in ROWS.items() if row.table == table)
+
+
 TARGETS: dict[str, tuple[str, ...]] = {
-    "table1": tuple(name for name, row in ROWS.items() if row.table == "Table 1"),
-    "table2": tuple(name for name, row in ROWS.items() if row.table == "Table 2"),
-    "table3": tuple(
-        dict.fromkeys(
-            [
-                *(cited.recipe for cited in CITATIONS if cited.recipe),
-                *(name for name, row in ROWS.items() if row.table == "Table 3"),
-            ]
-        )
-    ),
+    "table1": _rows_of("Table 1"),
+    "table2": _rows_of("Table 2"),
+    "table3": tuple(dict.fromkeys([*(cited.recipe for cited in CITATIONS if cited.recipe), *_rows_of("Table 3")])),
     "table4": (BASELINE, AUGMENTED),
-    "figure2": tuple(name for name, row in ROWS.items() if row.table == "Table 1" and row.corpus == "ptb"),
-    "beside": tuple(name for name, row in ROWS.items() if row.table == BESIDE),
-    "controls": tuple(name for name, row in ROWS.items() if row.table == CONTROLS),
+    "figure2": tuple(name for name in _rows_of("Table 1") if ROWS[name].corpus == "ptb"),
+    "beside": _rows_of(BESIDE),
+    "controls": _rows_of(CONTROLS),
 }
 """Tables and figures → the rows whose runs they are made of."""
 
@@ -100,24 +100,10 @@ def stands(row: Row) -> bool | None:
     return None if ours is None or paper is None else round(ours.mean - paper, 2) <= SLACK
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class ReproductionSummary:
-    """How many of the paper's rows are reproduced, and at what cost."""
-
-    rows: int
-    run: int
-    """Rows that were run, as many trainings as in the paper."""
-    stand: int
-    """Of these, those that are reproduced."""
-    hours: dict[str, float]
-    """Machine → hours of training, those of rows beside the paper's included."""
-
-
-def summarize(rows: Mapping[str, Row]) -> ReproductionSummary:
-    """Return how many rows are reproduced, controls aside, and at what cost."""
-    verdicts = [stands(row) for row in rows.values() if row.published.test is not None]
-    run = [verdict for verdict in verdicts if verdict is not None]
+def summary_text(rows: Mapping[str, Row]) -> str:
+    """Return how many of the paper's rows are reproduced, by which rule, and at what cost, in a few sentences."""
+    printed = [stands(row) for row in rows.values() if row.published.test is not None]
+    run = [verdict for verdict in printed if verdict is not None]
     hours: dict[str, float] = {}
     for row in rows.values():
         spent: dict[str, float] = {}
@@ -127,18 +113,12 @@ def summarize(rows: Mapping[str, Row]) -> ReproductionSummary:
                     spent[conditions.machine] = spent.get(conditions.machine, 0.0) + sum(seconds) / 3600
         for machine, each in spent.items():
             hours[machine] = hours.get(machine, 0.0) + each
-    return ReproductionSummary(rows=len(verdicts), run=len(run), stand=sum(run), hours=dict(sorted(hours.items())))
-
-
-def summary_text(rows: Mapping[str, Row]) -> str:
-    """Return how many of the paper's rows are reproduced, by which rule, and at what cost, in a few sentences."""
-    summary = summarize(rows)
-    spent = ", ".join(f"{hours:.1f} on {machine}" for machine, hours in summary.hours.items())
+    listed = ", ".join(f"{each:.1f} on {machine}" for machine, each in sorted(hours.items()))
     return (
-        f"Reproduced: {summary.stand} of {summary.rows} published rows. Run, trained as often as in the paper: "
-        f"{summary.run}. Not run: {summary.rows - summary.run}.\n"
+        f"Reproduced: {sum(run)} of {len(printed)} published rows. Run, trained as often as in the paper: "
+        f"{len(run)}. Not run: {len(printed) - len(run)}.\n"
         f'A row counts as reproduced ("stands") if our mean test perplexity is at most the published value + {SLACK}.\n'
-        f"Training behind the rows, in hours of one process: {spent or 'none'}.\n"
+        f"Training behind the rows, in hours of one process: {listed or 'none'}.\n"
     )
 
 
@@ -270,17 +250,39 @@ class Training:
     """The run folder of the first training, for a second one."""
     done: float
     """Share of its epochs that the run folder has, in [0, 1]; 1: it is finished and has to be published."""
-    seconds: float | None
-    """What is left would take so long; None where that is not known."""
+    estimate: Estimate | None
+    """What all of it would cost; None where that is not known."""
 
-    def command(self) -> str:
-        """Return the command line that does what is left."""
+    @property
+    def seconds(self) -> float | None:
+        """Return how long what is left would take; None where that is not known."""
+        return None if self.estimate is None else (1 - self.done) * self.estimate.seconds
+
+    def command(self, runtime: Mapping[str, Any]) -> str:
+        """Return the command line that does what is left; a run that exists keeps its own runtime."""
         if self.done == 1:
             return shlex.join(["tiedlm", "publish", str(self.run_dir)])
         if self.run_dir.exists():
             return shlex.join(["tiedlm", "train", "--resume", str(self.run_dir)])
         words = ["tiedlm", "train", self.config.recipe, "--seed", str(self.config.seed), "--run-dir", str(self.run_dir)]
-        return shlex.join(words if self.start_from is None else [*words, "--from", str(self.start_from)])
+        words += [] if self.start_from is None else ["--from", str(self.start_from)]
+        return shlex.join(words + [word for name in sorted(runtime) for word in (f"--runtime.{name}", runtime[name])])
+
+    def job(self, runtime: Mapping[str, Any], results: Path, data_dir: Path | None, *, publish: bool) -> Job:
+        """Return the job that does what is left, and publishes the run where that is asked for.
+
+        Raises:
+            RunError: the run folder is damaged.
+            ConfigError: its config is not the recipe's.
+        """
+        config = replace(self.config, runtime=replace(self.config.runtime, **runtime))
+        if self.run_dir.exists():
+            config = RunFolder.open(self.run_dir).config()
+            check_is_recipe(config)
+        words = ["publish", str(self.run_dir), "--results", str(results), "--device", config.runtime.device]
+        words += [] if data_dir is None else ["--data-dir", str(data_dir)]
+        after = tuple(words) if publish else ()
+        return Job(config=config, run_dir=self.run_dir, start_from=self.start_from, data_dir=data_dir, after=after)
 
 
 def trainings(lacking: Iterable[Missing]) -> list[Training]:
@@ -294,26 +296,17 @@ def trainings(lacking: Iterable[Missing]) -> list[Training]:
     """
     by_folder: dict[Path, Training] = {}
     for each in lacking:
+        config = replace(recipe(each.recipe), seed=each.seed)
+        first = files.run_dir(each.recipe, each.seed)
         for training in range(1, each.training + 1):
-            one = _training(each, training)
-            if training == each.training or one.done < 1:
-                by_folder.setdefault(one.run_dir, one)
+            run_dir, done = (first if training == 1 else files.run_dir(each.recipe, each.seed, second=True)), 0.0
+            if run_dir.exists():
+                folder = RunFolder.open(run_dir)
+                epochs = sum(record["event"] == "epoch" for record in folder.journal())
+                # without scores, these are still to be made
+                done = 1.0 if folder.is_finished else min(epochs / config.training.epochs, 0.999)
+            if training == each.training or done < 1:
+                start = None if training == 1 else first
+                one = Training(config=config, run_dir=run_dir, start_from=start, done=done, estimate=each.estimate)
+                by_folder.setdefault(run_dir, one)
     return list(by_folder.values())
-
-
-def _training(lacking: Missing, training: int) -> Training:
-    config = replace(recipe(lacking.recipe), seed=lacking.seed)
-    first = files.runs_dir() / f"{config.recipe}-seed-{config.seed}"
-    run_dir, done = first if training == 1 else first.with_name(f"{first.name}-second"), 0.0
-    if run_dir.exists():
-        folder = RunFolder.open(run_dir)
-        finished = sum(record["event"] == "epoch" for record in folder.journal())
-        # without scores, these are still to be made
-        done = 1.0 if folder.is_finished else min(finished / config.training.epochs, 0.999)
-    return Training(
-        config=config,
-        run_dir=run_dir,
-        start_from=None if training == 1 else first,
-        done=done,
-        seconds=None if lacking.estimate is None else (1 - done) * lacking.estimate.seconds,
-    )

@@ -15,9 +15,17 @@ from support.files import files
 from support.published_results import add_figure1, add_group, add_result
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.paper.figure1 import Setting, read_outcomes
-from tiedlm.paper.figures import draw_figure1, draw_figure2, epochs_by_training
 from tiedlm.paper.published import CONTROLS, PUBLISHED, ROWS
-from tiedlm.paper.render import BEGIN, END, changes, replace_between_markers, write
+from tiedlm.paper.render import (
+    BEGIN,
+    END,
+    changes,
+    draw_figure1,
+    draw_figure2,
+    epochs_by_training,
+    replace_between_markers,
+    write,
+)
 from tiedlm.paper.results import read_rows
 from tiedlm.paper.tables import TITLES
 from tiedlm.recipes import recipe_names

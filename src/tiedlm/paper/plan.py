@@ -24,7 +24,7 @@ from tiedlm import files
 from tiedlm.data.sources import source_of, training_words
 from tiedlm.errors import ArgumentError, suggestion
 from tiedlm.nn.config import LSTMConfig, RHNConfig
-from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, ROWS, Size
+from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, ROWS
 from tiedlm.paper.results import Conditions, Row, check_is_recipe
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
@@ -130,7 +130,7 @@ class Estimate:
     seconds: float
     conditions: Conditions
     """Those of the recorded trainings that it is drawn from, and holds for."""
-    of_size: Size
+    of_size: str
     """Size of the networks that were recorded: that of the row where there are any."""
 
 
@@ -148,8 +148,8 @@ def estimate(name: str, rows: Mapping[str, Row], here: Conditions) -> Estimate |
         here: what to estimate for. Where nothing was recorded so, the estimate is for what comes nearest: the size
             counts first, then machine, precision, threads, how near the size's work is, and how many were recorded.
     """
-    recorded: dict[tuple[Size, Conditions], list[float]] = {}
-    distance: dict[Size, float] = {}
+    recorded: dict[tuple[str, Conditions], list[float]] = {}
+    distance: dict[str, float] = {}
     for row in rows.values():
         size, work = row.published.size, flops_per_word(recipe(row.name))
         apart = abs(math.log(work / flops_per_word(recipe(name))))
@@ -161,7 +161,7 @@ def estimate(name: str, rows: Mapping[str, Row], here: Conditions) -> Estimate |
     if not recorded:
         return None
 
-    def nearness(key: tuple[Size, Conditions]) -> tuple[object, ...]:
+    def nearness(key: tuple[str, Conditions]) -> tuple[object, ...]:
         size, conditions = key
         same = [getattr(conditions, field) == getattr(here, field) for field in ("machine", "precision", "threads")]
         return (size == ROWS[name].size, *same, -distance[size], len(recorded[key]))

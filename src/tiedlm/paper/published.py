@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import NamedTuple, final
 
 from tiedlm.recipes import recipe_names
 
-Corpus = Literal["ptb", "wikitext-2", "wikitext-2-half1", "wikitext-2-half2"]
-Size = Literal["small", "medium", "large", "rhn"]
-
-CORPORA: dict[str, Corpus] = {
+CORPORA = {
     "ptb": "ptb",
     "wikitext2": "wikitext-2",
     "wikitext2-half1": "wikitext-2-half1",
     "wikitext2-half2": "wikitext-2-half2",
 }
-"""Beginning of a recipe's name → the corpus, by the name that it has in a config."""
-SIZES: tuple[Size, ...] = ("small", "medium", "large", "rhn")
+"""Beginning of a recipe's name → the corpus's name in a config."""
 VARIANTS = {"vd": "", "al": "+AL", "re": "+RE", "real": "+REAL"}
 """Last part of a recipe's name → what follows the network's name in the paper."""
 
@@ -41,8 +37,9 @@ class PublishedRow:
     """Where it is printed, such as "Table 1"; `BESIDE` or `CONTROLS` for a row that the paper lacks."""
     model: str
     """The model's name there."""
-    corpus: Corpus
-    size: Size
+    corpus: str
+    """By the name that it has in a config."""
+    size: str
     """`small`, `medium` or `large`: 200, 650 or 1,500 units; `rhn`: the recurrent highway network of Table 3."""
     valid: float | None
     """Perplexity of the validation text; None in a row that the paper lacks."""
@@ -59,13 +56,12 @@ def _table(table: str, figures: Mapping[str, tuple[float | None, float | None]])
     rows = {}
     for name, (valid, test) in figures.items():
         corpus, size, variant = name.rsplit("-", 2)
-        assert size in SIZES
         model = ("VD-RHN" if size == "rhn" else "VD-LSTM") + VARIANTS[variant]
         rows[name] = PublishedRow(
             table=table,
             model=model,
             corpus=CORPORA[corpus],
-            size=next(known for known in SIZES if known == size),
+            size=size,
             valid=valid,
             test=test,
             trainings=2 if name in TRAINED_TWICE else 1,
@@ -161,9 +157,7 @@ ROWS: dict[str, PublishedRow] = {**PUBLISHED, **_controls()}
 """Recipe → row of every recipe that has results: `PUBLISHED`, then the controls."""
 
 
-@final
-@dataclass(frozen=True)
-class Citation:
+class Citation(NamedTuple):
     """One row of Table 3, as printed: other work on Penn Treebank, as the paper quotes it."""
 
     model: str
@@ -206,9 +200,7 @@ BASELINE, AUGMENTED = "ptb-large-vd", "ptb-large-real"
 """The recipes of the two models of Table 4."""
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What two models expect after a phrase of Penn Treebank's test text, as printed in Table 4."""
 
     phrase: str
@@ -270,12 +262,10 @@ PREDICTIONS = (
 """In the order of the paper."""
 
 
-@final
-@dataclass(frozen=True)
-class KnownPoint:
+class KnownPoint(NamedTuple):
     """A point of Figure 1 that the text or the figure gives: a distance between the spans of input and output table."""
 
-    panel: Literal["beta", "tau"]
+    panel: str
     """`beta`: (a), over beta at tau = 10; `tau`: (b), over tau at beta = 1."""
     tau: float
     beta: float

@@ -46,15 +46,14 @@ class TheoryPhase:
     epochs: int
     """Passes over the stretch."""
     layer_rate: float
-    """Learning rate of the LSTM layers' weights, by Muon."""
+    """Of the LSTM layers' weights, by Muon."""
     bias_rate: float
-    """Learning rate of the LSTM layers' biases, by Adam."""
+    """Of the LSTM layers' biases, by Adam."""
     vectors_by: Literal["adam", "sgd"]
-    """Optimiser of the word vectors: Adam, or stochastic gradient descent."""
+    """Optimiser of the word vectors."""
     vector_rate: float
-    """Their learning rate."""
     classifier_rate: float
-    """Learning rate of classifier and bias, by stochastic gradient descent."""
+    """Of classifier and bias, by stochastic gradient descent."""
     clip_norm: float
     """Maximum norm of the whole gradient: so small that the tables keep their pace while the loss vanishes."""
 
@@ -98,9 +97,7 @@ class TheoryConfig:
     layers: int = 2
     """LSTM layers (the paper's two)."""
     apart: TheoryPhase = MEMORISE_PHASE
-    """The first phase."""
     together: TheoryPhase = ALIGN_PHASE
-    """The second."""
     streams: int = 40
     """Streams side by side (B)."""
     steps: int = 20
@@ -197,7 +194,7 @@ class Figure1:
     words: int
     """Rows of the tables (V): distinct words of a run's text, the mean over runs."""
     units: int
-    """Columns of the tables (d)."""
+    """Their columns (d)."""
     runs: tuple[int, ...]
     """Numbers of the runs that each point should have: those that any point has."""
     panels: dict[str, tuple[Point, ...]]

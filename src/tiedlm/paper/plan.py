@@ -62,10 +62,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
 
 
 def select(targets: Sequence[str], only: Sequence[str] = ()) -> list[str]:
-    """Return the names of rows, in the order of the paper.
+    """Return the names of rows, in the order of the paper; of every row but controls where no target is given.
 
     Args:
-        targets: tables, figures and rows; none: every row of the paper and beside it.
+        targets: tables, figures and rows.
         only: parts of names, such as "small" or "real", all of which a row's name must have.
 
     Raises:
@@ -216,16 +216,9 @@ def missing(
     *,
     precision: Precision | None = None,
 ) -> list[Missing]:
-    """Return the trainings that rows lack, cheapest first; in the order of the paper where no cost is known.
+    """Return the trainings of `seeds` that the rows `names` lack, cheapest first, a second training after its first.
 
-    A second training follows its first.
-
-    Args:
-        names: the rows.
-        rows: all rows with their results.
-        machine: to estimate costs for.
-        seeds: seeds that each row should have.
-        precision: to estimate costs for; None: the recipe's.
+    Costs are for a machine and a precision, None for the recipe's; without any, the order is the paper's.
     """
     lacking = [
         Missing(recipe=name, seed=seed, training=training, estimate=cost)
@@ -269,12 +262,7 @@ class Training:
         return shlex.join(words + [word for name in sorted(runtime) for word in (f"--runtime.{name}", runtime[name])])
 
     def job(self, runtime: Mapping[str, Any], results: Path, data_dir: Path | None, *, publish: bool) -> Job:
-        """Return the job that does what is left, and publishes the run where that is asked for.
-
-        Raises:
-            RunError: the run folder is damaged.
-            ConfigError: its config is not the recipe's.
-        """
+        """Return the job that does what is left and may publish the run; a run that exists must be the recipe's."""
         config = replace(self.config, runtime=replace(self.config.runtime, **runtime))
         if self.run_dir.exists():
             config = RunFolder.open(self.run_dir).config()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiedlm.config import differing, to_json
+from tiedlm.config import to_json
 from tiedlm.data.sources import source_of
 from tiedlm.errors import RunError
 from tiedlm.files import disk_errors_as_run_errors, json_bytes, replace_dir
@@ -106,10 +106,13 @@ def _made(
     records = [record for record in folder.journal() if record["event"] not in OMITTED_EVENTS]
     try:
         inner, first = _first_training(folder, environment["parent"], existing, data_dir, device)
-        corpus = environment["corpus"]
+        corpus, public = environment["corpus"], dict(environment)
+        public.pop("command", None)  # it has paths of this machine, as the parent's folder is one
+        if public["parent"] is not None:
+            public["parent"] = {name: value for name, value in public["parent"].items() if name != "path"}
         contents = {
             layout.CONFIG: json_bytes(to_json(config)),
-            layout.ENVIRONMENT: json_bytes(_without_paths(environment)),
+            layout.ENVIRONMENT: json_bytes(public),
             layout.METRICS: b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records),
             layout.SCORES: json_bytes(folder.scores()),
             ANALYSIS: json_bytes(analysis),
@@ -224,14 +227,6 @@ def _weights_sha256(folder: RunFolder) -> str:
     return hashlib.sha256(folder.read("weights")).hexdigest()
 
 
-def _without_paths(environment: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the command line and the parent's folder, which hold paths of this machine."""
-    public = {name: value for name, value in environment.items() if name != "command"}
-    if environment["parent"] is not None:
-        public["parent"] = {name: value for name, value in environment["parent"].items() if name != "path"}
-    return public
-
-
 def repeat_commands(config: RunConfig, environment: Mapping[str, Any], before: list[str]) -> list[str]:
     """Return the command lines that repeat a training, one for each training from random weights on.
 
@@ -244,38 +239,33 @@ def repeat_commands(config: RunConfig, environment: Mapping[str, Any], before: l
         before: the commands of the training whose weights it started from.
     """
 
-    runtime = _with_threads(to_json(config.runtime), environment)
-    fields = differing(config, recipe(config.recipe))
-    changed = {name: own for name, (own, _) in fields.items() if name.startswith("runtime.")}
+    def options(fields: Mapping[str, Any]) -> list[str]:
+        named = ((f"--runtime.{name.replace('_', '-')}", str(value)) for name, value in sorted(fields.items()))
+        return [word for option in named for word in option]
+
+    def with_threads(runtime: dict[str, Any], where: Mapping[str, Any]) -> dict[str, Any]:
+        """On the CPU sums depend on the number of threads."""
+        return runtime | ({"threads": where["threads"]} if runtime["device"] == "cpu" else {})
+
+    runtime, usual = with_threads(to_json(config.runtime), environment), to_json(recipe(config.recipe).runtime)
     if runtime["device"] == "cpu":
-        changed["runtime.threads"] = runtime["threads"]
-    words = ["tiedlm", "train", config.recipe, "--seed", str(config.seed), *_options(changed)]
+        del usual["threads"]
+    changed = {name: value for name, value in runtime.items() if name not in usual or value != usual[name]}
+    words = ["tiedlm", "train", config.recipe, "--seed", str(config.seed), *options(changed)]
     earlier = [words for words in map(shlex.split, before) if "--run-dir" in words]
-    suffix = f"-training-{len(earlier) + 1}" if earlier else ""
-    run_dir = f"runs/{config.recipe}-seed-{config.seed}{suffix}"
+    run_dir = f"runs/{config.recipe}-seed-{config.seed}" + (f"-training-{len(earlier) + 1}" if earlier else "")
     words += ["--run-dir", run_dir]
     if earlier:
         words += ["--from", earlier[-1][earlier[-1].index("--run-dir") + 1]]
-    return [*before, shlex.join(words), *_resumed(run_dir, runtime, environment.get("moves", []))]
-
-
-def _resumed(run_dir: str, runtime: dict[str, Any], moves: list[dict[str, Any]]) -> Iterator[str]:
-    for move in moves:
-        here = _with_threads(move["runtime"], move["environment"])
-        changed = {f"runtime.{name}": value for name, value in here.items() if value != runtime[name]}
+    commands = [*before, shlex.join(words)]
+    for move in environment.get("moves", []):
+        here = with_threads(move["runtime"], move["environment"])
+        changed = {name: value for name, value in here.items() if value != runtime[name]}
         if changed:  # another machine or other code alone have no option
-            words = ["tiedlm", "train", "--resume", run_dir, *_options(changed)]
-            yield f"{shlex.join(words)}  # in epoch {move['epoch']}"
+            command = shlex.join(["tiedlm", "train", "--resume", run_dir, *options(changed)])
+            commands.append(f"{command}  # in epoch {move['epoch']}")
         runtime = here
-
-
-def _with_threads(runtime: dict[str, Any], environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the runtime with the number of threads that it had, where sums depend on it."""
-    return runtime | ({"threads": environment["threads"]} if runtime["device"] == "cpu" else {})
-
-
-def _options(fields: Mapping[str, Any]) -> list[str]:
-    return [word for name, value in sorted(fields.items()) for word in (f"--{name.replace('_', '-')}", str(value))]
+    return commands
 
 
 def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """The runs behind Figure 1: the paper's theory experiment (Inan et al. 2017, section 6.2), from start to optimum.
 
-A stretch of the training text, chosen at random, with a vocabulary of its own words; an untied LSTM without any
-regularisation; word vectors held at norm 1; two phases of epochs under the loss of equation 6.1; at the end the
-classifier alone, until it is at its optimum. What the paper leaves open is chosen here and in `TheoryConfig`.
+A random stretch of the training text, with a vocabulary of its own words; an untied LSTM without regularisation; word
+vectors held at norm 1; two phases of epochs under the loss of equation 6.1; at the end the classifier alone, until it
+is at its optimum. What the paper leaves open is chosen here and in `TheoryConfig`.
 
-A finished run is a record of its own under `results/figure1/runs/`. A run under way keeps its state after every epoch
-in the folder for runs, hidden. So the work may be cut at any instant and goes on where it stopped, more runs may be
-added, and several processes may share it: each takes runs that no other one is at.
+A finished run is a record under `results/figure1/runs/`. A run under way keeps its state after every epoch, hidden in
+the folder for runs: it resumes where it was cut, and several processes share the work by locks.
 """
 
 from __future__ import annotations
@@ -62,14 +61,11 @@ FIT_IN_EPOCHS = 10
 
 
 class TheoryLoss(NamedTuple):
-    """The loss of a window, and what it is made of; every part summed over the window's words."""
+    """J_tot, and without gradient J and J_aug = KL(y~ || y^) in nats; each summed over the window's words."""
 
     total: Tensor
-    """J_tot."""
     cross_entropy: Tensor
-    """J in nats, without gradient."""
     divergence: Tensor
-    """J_aug = KL(y~ || y^) in nats, without gradient, not multiplied by anything."""
 
 
 def theory_loss(
@@ -112,14 +108,11 @@ def theory_loss(
 
 
 class Stretch(NamedTuple):
-    """A stretch of a text in ids of its own."""
+    """A stretch of a text in ids of its own: from 0 to V - 1 in order, V, and the id of `<eos>` among them."""
 
     ids: np.ndarray[Any, Any]
-    """Ids in order, from 0 to V - 1 [words]."""
     words: int
-    """V."""
     end_id: int
-    """The id of `<eos>` among them."""
 
 
 def choose_stretch(ids: np.ndarray[Any, Any], text_words: int, end_id: int, run: int) -> Stretch:
@@ -148,15 +141,10 @@ class TheoryOutcome:
     distance_as_trained: float
     """The same after the last epoch, before the classifier was trained alone."""
     words: int
-    """V, the distinct words of the stretch."""
     vectors: Spread
-    """How the word vectors lie."""
     classifier: Spread
-    """How the classifier's rows lie."""
     feature_norm_squared: float
-    """Mean |h|^2."""
     cross_entropy_nats: float
-    """Mean cross-entropy a word."""
     augmented: float
     """Mean tau^2 V J_aug a word."""
 
@@ -181,11 +169,7 @@ class TrainingState(NamedTuple):
 
 
 def load_state(tensors: Mapping[str, Tensor], model: LanguageModel, optimizers: Sequence[torch.optim.Optimizer]) -> int:
-    """Put what `TrainingState.tensors` returned into a model and its optimisers, and return the epochs done.
-
-    Raises:
-        ArgumentError: the tensors are those of another model.
-    """
+    """Put what `TrainingState.tensors` returned into a model and its optimisers, and return the epochs done."""
     try:
         parameters = {name.removeprefix("model."): each for name, each in tensors.items() if name.startswith("model.")}
         model.load_state_dict(parameters)
@@ -215,10 +199,9 @@ def run_theory(
     """Train one run and return what it came to; on one machine the same arguments give the same outcome.
 
     Args:
-        config: the point and the training.
-        stretch: what to train on.
+        config, stretch: the point and the training, and the text.
         run: its number, from which the initial weights are drawn.
-        state: what `TrainingState.tensors` returned, to resume from; None begins.
+        state: what `TrainingState.tensors` returned, to resume from.
         on_epoch: is called after each epoch.
 
     Raises:
@@ -320,18 +303,13 @@ def _features_by_window(
 
 
 class Fitted(NamedTuple):
-    """A classifier at the optimum, and means over the words of the stretch."""
+    """W [V, D] and b [V] at the optimum in float64, and means over words: J and J_aug in nats, |h|^2."""
 
     classifier: Tensor
-    """W [V, D], float64."""
     bias: Tensor
-    """b [V], float64."""
     cross_entropy: float
-    """J in nats."""
     divergence: float
-    """J_aug in nats, not multiplied by anything."""
     feature_norm_squared: float
-    """|h|^2."""
 
 
 def fit_classifier(model: LanguageModel, stretch: Stretch, config: TheoryConfig) -> Fitted:
@@ -399,16 +377,14 @@ def whitening(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class BudgetExceeded(Exception):  # noqa: N818 - no error: the state is saved, and the same command resumes
-    """What comes next would end after the budget."""
+    pass
 
 
 class Figure1Status(NamedTuple):
-    """What a call of `run_missing` came to."""
+    """How many runs a call of `run_missing` finished, and how many are still missing."""
 
     finished: int
-    """Runs that it finished."""
     missing: int
-    """Runs that are still missing."""
     out_of_time: bool
 
 
@@ -423,16 +399,16 @@ def run_missing(
 ) -> Figure1Status:
     """Train what is missing of these runs of every point, and list all that are finished in the folder's provenance.
 
-    Run k of every point is trained on the same stretch of text and from the same initial weights. The runs are made in
-    the order that they are named in, all points of the first one before the next.
+    Run k of every point is trained on the same stretch of text and from the same initial weights; all points of the
+    first run come before those of the next.
 
     Args:
         runs: numbers of the runs, one or more.
-        folder: the folder of the figure's results; made where missing.
+        folder: of the figure's results; made where missing.
         data_dir: where the Penn Treebank is; None looks in the usual data folder.
         message: is called with lines on what has been done.
         training: how to train; temperature and beta are those of the points.
-        budget_seconds: when to stop, from now, after the epoch under way; None: no limit.
+        budget_seconds: when to stop, from now, after the epoch under way.
 
     Raises:
         RunError: a record or a state is damaged, or of another training; the disk is full or fails.
@@ -497,12 +473,7 @@ def _train(
     message: Callable[[str], None],
     deadline: float | None,
 ) -> None:
-    """Train one run, its state kept after every epoch, and write its record.
-
-    Raises:
-        BudgetExceeded: what comes next would end too late.
-        RunError: the state is damaged; the disk is full or fails.
-    """
+    """Train one run, its state kept after every epoch, and write its record."""
     name, began, before, state = f"run {run}, {setting}", time.monotonic(), 0.0, None
     if path.is_file():
         try:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
-from support.published_results import add_figure1, add_group, add_result, instead_of_measuring
+from support.results import add_figure1, add_group, add_result, instead_of_measuring
 from support.run_folders import write_run
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.files import files
-from support.published_results import add_figure1, add_record, reseal
+from support.results import add_figure1, add_record, reseal
 from support.small_text import write_texts
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import RunError
@@ -21,7 +21,6 @@ from tiedlm.paper.figure1 import (
     ALIGN_PHASE,
     GRID,
     MEMORISE_PHASE,
-    PANELS,
     TRAINING,
     Figure1,
     Setting,
@@ -52,13 +51,6 @@ def outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1:
     figure1 = read_outcomes(results, training)
     assert figure1 is not None
     return figure1
-
-
-def test_the_grid_is_the_papers_and_a_point_of_both_panels_is_measured_once() -> None:
-    assert [len(panel) for panel in PANELS.values()] == [5, 5]
-    assert len(GRID) == 9
-    assert all(setting.tau == 10 for setting in PANELS["beta"])
-    assert all(setting.beta == 1 for setting in PANELS["tau"])
 
 
 def test_records_become_points_with_what_is_missing(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.finished_run import EPOCHS, journal, make_run, recipe_config
-from support.published_results import add_group, add_result, move_to
+from support.results import add_group, add_result, move_to
 from support.run_folders import write_run
 from tiedlm.config import to_json
-from tiedlm.errors import ArgumentError, RunError
+from tiedlm.errors import ArgumentError
 from tiedlm.paper.plan import (
     SEEDS,
     TARGETS,
@@ -169,13 +169,3 @@ def test_trainings_begin_resume_or_publish_and_repeat_a_first_whose_weights_are_
     seconds = {each.run_dir.name: (each.done, each.seconds) for each in plan}
     assert seconds["ptb-small-re-seed-3"] == (1.0, 0.0)
     assert seconds["ptb-small-re-seed-4"] == (0.5, pytest.approx(20 * 90.0))
-
-
-def test_what_stands_in_the_place_of_a_run_folder_and_is_none_is_named(
-    tmp_path: Path, rows: dict[str, Row], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path / "runs"))
-    (tmp_path / "runs" / "ptb-small-re-seed-3").mkdir(parents=True)
-    (tmp_path / "runs" / "ptb-small-re-seed-3" / "notes").write_text("mine")
-    with pytest.raises(RunError, match="ptb-small-re-seed-3"):
-        trainings(missing(["ptb-small-re"], rows, "a processor", (3,)))

@@ -17,7 +17,7 @@ import pytest
 
 from support.files import files
 from support.finished_run import EPOCHS, RECIPE, environment, journal, make_run, recipe_config, scores
-from support.published_results import analysis, instead_of_measuring, move_to
+from support.results import analysis, instead_of_measuring, move_to
 from support.run_folders import write_run
 from support.small_text import small_config
 from support.tiny_run import Silence

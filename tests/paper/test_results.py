@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support.published_results import add_figure1, add_group, add_result, edit, move_to, reseal
+from support.results import add_figure1, add_group, add_result, edit, move_to, reseal
 from tiedlm.errors import RunError, TiedlmError
 from tiedlm.paper.figure1 import read_outcomes
 from tiedlm.paper.publish import check_result
@@ -82,27 +82,18 @@ def test_what_a_killed_process_left_and_results_of_no_row_are_left_out(results: 
 
 
 @pytest.mark.parametrize("name", [*FILES, *(f"first-training/{name}" for name in FILES)])
-@pytest.mark.parametrize("damage", ["cut", "flipped", "missing", "link", "pipe"])
+@pytest.mark.parametrize("damage", ["edited", "missing", "link", "pipe"])
 def test_a_damaged_file_is_named(results: Path, name: str, damage: str) -> None:
     path = results / NAME / "seed-0" / name
     content = path.read_bytes()
     path.unlink()
-    if damage == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif damage == "flipped":
+    if damage == "edited":
         path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
     elif damage == "link":
         path.symlink_to(results / NAME / "seed-1" / Path(name).name)
     elif damage == "pipe":
         os.mkfifo(path)
     with pytest.raises(RunError, match=Path(name).name.replace(".", r"\.")):
-        read_rows(results)
-
-
-def test_an_edited_perplexity_is_found_by_its_hash(results: Path) -> None:
-    path = results / NAME / "seed-1" / "scores.json"
-    path.write_text(path.read_text().replace("87.", "77."))
-    with pytest.raises(RunError, match=r"scores\.json is damaged or was edited: its sha256 .* Restore the folder"):
         read_rows(results)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from support.published_results import CHANCES, add_figure1, add_group, add_result, edit
+from support.results import CHANCES, add_figure1, add_group, add_result, edit
 from tiedlm.errors import RunError
 from tiedlm.paper.figure1 import Setting, read_outcomes
 from tiedlm.paper.render import page_part, readme_part
 from tiedlm.paper.results import read_rows
-from tiedlm.paper.tables import Cell, Table, all_tables, claims_tables, csv_value, order_tables, perplexity_table
+from tiedlm.paper.tables import Cell, Table, all_tables, claims_tables, csv_value, order_tables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tables"
 
@@ -78,16 +78,6 @@ def test_a_table_of_pipes_and_signs_by_hand() -> None:
 def values(table: Table, *keys: str) -> dict[tuple[str, ...], dict[str, str]]:
     """What the CSV file has, by the values of some columns."""
     return {tuple(row[key] for key in keys): row for row in csv.DictReader(io.StringIO(table.csv()))}
-
-
-def test_figures_are_compared_only_after_as_many_trainings_as_the_papers(invented: Path) -> None:
-    lines = values(perplexity_table("table1", read_rows(invented)), "recipe", "trainings")
-    assert lines["ptb-small-al", "1"]["test_paper"] == lines["ptb-small-al", "1"]["stands"] == ""
-    assert (lines["ptb-small-al", "2"]["test_difference"], lines["ptb-small-al", "2"]["stands"]) == ("0.1", "true")
-    assert lines["ptb-medium-real", "1"]["stands"] == "false"
-    assert lines["ptb-large-vd", "1"]["test_mean"] == lines["ptb-large-vd", "1"]["stands"] == ""
-    table = perplexity_table("rows", read_rows(invented), ["ptb-small-vd", "ptb-small-re-uniform"])
-    assert list(values(table, "recipe")) == [("ptb-small-vd",), ("ptb-small-re-uniform",)]
 
 
 def test_controls_are_compared_over_shared_seeds_and_as_shares_of_the_papers_gain(invented: Path) -> None:

@@ -174,16 +174,6 @@ def test_what_is_missing_is_launched_and_published(tiedlm, project, launched):
     assert f" {RE} " in answer.output.splitlines()[-1]  # the requested rows
 
 
-@pytest.mark.parametrize(("precision", "is_named"), [("bfloat16", True), ("float32", False)])
-def test_a_slow_precision_is_named(tiedlm, project, launched, monkeypatch, precision, is_named):
-    monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
-    answer = tiedlm("reproduce", RE, "--seeds", "0", "--precision", precision, "--project", project)
-    assert answer.status == 0
-    assert ("about 10 times as long as float32" in answer.error) == is_named
-    assert ("--precision float32 is the faster choice" in answer.error) == is_named
-    assert launched
-
-
 def test_a_run_that_exists_keeps_its_runtime_and_must_be_of_the_recipe(tiedlm, project, launched, monkeypatch):
     monkeypatch.setattr(native_device, "matmul_slowdown", lambda dtype: 9.8)
     config = recipe_config()
@@ -264,6 +254,9 @@ def test_runs_of_figure_1_are_made_in_one_thread(tiedlm, project, monkeypatch, s
         calls.append((list(runs), folder, data_dir, budget_seconds, torch.get_num_threads()))
         return status
 
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(theory, "run_missing", run_missing)
     threads = torch.get_num_threads()
     options = ("--seeds", "0,7", "--budget", "9m", "--data-dir", project / "data")
@@ -271,19 +264,12 @@ def test_runs_of_figure_1_are_made_in_one_thread(tiedlm, project, monkeypatch, s
         answer = tiedlm("reproduce", "figure1", *line, "--project", project)
         assert (answer.status, answer.error) == (0, "")
         assert message in answer.output
+    monkeypatch.setattr(theory, "run_missing", interrupted)
+    answer = tiedlm("reproduce", "figure1", "--project", project)
+    assert (answer.status, "Run the same command again to resume." in answer.error) == (INTERRUPTED, True)
     folder = project / "results" / "figure1"
     assert calls == [([0, 7], folder, project / "data", 540, 1), ([0, 1, 2, 3, 4], folder, None, None, 1)]
     assert torch.get_num_threads() == threads
-
-
-def test_an_interrupt_of_figure_1_says_that_the_same_command_resumes(tiedlm, project, monkeypatch):
-    def run_missing(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(theory, "run_missing", run_missing)
-    answer = tiedlm("reproduce", "figure1", "--project", project)
-    assert answer.status == INTERRUPTED
-    assert "Run the same command again to resume." in answer.error
 
 
 def test_a_run_is_published_and_replaced_on_request(tiedlm, tmp_path, monkeypatch):

@@ -248,31 +248,21 @@ def test_runs_that_another_process_holds_or_has_finished_are_left_to_it(
     assert len(trained) == 8
 
 
-def test_other_trainings_damaged_states_and_no_runs_are_refused(tmp_path: Path, trained: list[Any]) -> None:
+def test_records_of_another_training_and_damaged_states_are_refused(tmp_path: Path, trained: list[Any]) -> None:
     measure(tmp_path)
     before = files(tmp_path / "figure1")
     with pytest.raises(RunError, match="is of another training"):
         measure(tmp_path, training=replace(TINY, streams=5))
     assert files(tmp_path / "figure1") == before
-    status = measure(tmp_path, 1, training=TINY, budget_seconds=1e9)
-    assert status.missing == 0
-    for path in (tmp_path / "runs" / ".figure1").iterdir():
-        path.unlink()
-    record_path(tmp_path / "figure1", GRID[0], 1).unlink()
-    name = next(iter(_states(tmp_path)))
-    (tmp_path / "runs" / ".figure1" / name).write_bytes(b"nonsense")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(theory, "write_record", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            measure(tmp_path, 1)
+    [state] = (tmp_path / "runs" / ".figure1").glob("*.safetensors")
+    state.write_bytes(b"nonsense")
     with pytest.raises(RunError, match=r"safetensors is damaged .* Delete it to begin that run again"):
         measure(tmp_path, 1)
 
 
-def _states(tmp_path: Path) -> set[str]:
-    """Names of the states that a run under way leaves."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(theory, "write_record", _raise)
-        with pytest.raises(KeyboardInterrupt):
-            measure(tmp_path, 1)
-    return {path.name for path in (tmp_path / "runs" / ".figure1").glob("*.safetensors")}
-
-
-def _raise(*arguments: Any, **fields: Any) -> None:
+def interrupt(*arguments: Any, **fields: Any) -> None:
     raise KeyboardInterrupt

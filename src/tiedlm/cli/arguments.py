@@ -28,7 +28,6 @@ from tiedlm.errors import ArgumentError, ConfigError, printable
 from tiedlm.files import expanded, read_json
 from tiedlm.recipes import recipe, recipe_names
 from tiedlm.runs.config import LossConfig, RunConfig
-from tiedlm.training.jobs import parse_seeds
 
 Arguments = TypeVar("Arguments")
 Overrides = dict[str, dict[str, Any]]
@@ -69,6 +68,12 @@ def _budget_seconds(text: str) -> int:
     return total
 
 
+def _seeds(text: str) -> list[int]:
+    from tiedlm.training.jobs import parse_seeds  # here, since one training needs no jobs
+
+    return parse_seeds(text)
+
+
 RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
 """The run folder that a command reads, as its first argument."""
 OtherRun = Annotated[Path | None, _value(_path, "RUN"), NO_DEFAULT]
@@ -78,7 +83,7 @@ Directory = Annotated[Path | None, _value(_path, "DIR"), NO_DEFAULT]
 File = Annotated[Path | None, _value(_path, "FILE"), NO_DEFAULT]
 Names = Annotated[tuple[str, ...], NO_DEFAULT]
 Integer = Annotated[int | None, _value(int, "INT"), NO_DEFAULT]
-Seeds = Annotated[list[int] | None, _value(parse_seeds, "SEEDS"), NO_DEFAULT]
+Seeds = Annotated[list[int] | None, _value(_seeds, "SEEDS"), NO_DEFAULT]
 Budget = Annotated[int | None, _value(_budget_seconds, "TIME"), NO_DEFAULT]
 """Seconds, written as `9m` or `1h30m`."""
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]

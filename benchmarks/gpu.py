@@ -32,8 +32,7 @@ from tiedlm.nn.dropout import draw_mask
 from tiedlm.nn.lstm import LSTMWeights, lstm_loop, lstm_stock
 from tiedlm.nn.model import LanguageModel
 from tiedlm.recipes import recipe
-from tiedlm.training.replayed import ReplayedGradients
-from tiedlm.training.step import window_gradients
+from tiedlm.training.step import GraphedForwardBackward, forward_backward
 
 ALL_SECONDS, PART_SECONDS = 570, 150
 """Time limits; a part that has not begun by the first is left out."""
@@ -96,7 +95,7 @@ def time_steps(kind: str, size: str, precision: Any, batches: list[Window], devi
     for loss, model in (("al", "real"), ("ce", "re")):
         config = recipe(f"ptb-{size}-{model}")
         config = replace(config, runtime=replace(config.runtime, precision=precision))
-        gradients = ReplayedGradients() if kind == "replayed" else window_gradients
+        gradients = GraphedForwardBackward() if kind == "replayed" else forward_backward
         step = training_step(config, LanguageModel(config.model, VOCAB_SIZE).to(device), gradients)
         wait: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
         if device == "cuda":

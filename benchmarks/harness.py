@@ -28,7 +28,8 @@ from tiedlm.files import data_dir
 from tiedlm.nn.model import LanguageModel
 from tiedlm.seeding import generator
 from tiedlm.training.start import describe
-from tiedlm.training.step import Gradients, train_window, window_gradients
+from tiedlm.training.step import ForwardBackward, forward_backward
+from tiedlm.training.step import training_step as take_step
 
 RESULTS = Path(__file__).parent / "results"
 ENVIRONMENT = ("commit", "device", "processor", "threads", "platform", "python", "torch", "numpy", "tiedlm")
@@ -163,7 +164,7 @@ def windows(count: int, folder: Path | None, vocab_size: int = VOCAB_SIZE) -> tu
 def training_step(
     config: RunConfig,
     model: LanguageModel | None = None,
-    gradients: Gradients = window_gradients,
+    passes: ForwardBackward = forward_backward,
     vocab_size: int = VOCAB_SIZE,
 ) -> Callable[[Tensor, Tensor], float]:
     """Return the step of `tiedlm train`: (inputs, targets) -> summed loss, with masks drawn and state carried."""
@@ -174,8 +175,8 @@ def training_step(
         nonlocal state, number
         masks = model.draw_masks(STREAMS, generator(config.seed, "masks", number))
         rate = config.training.learning_rate
-        result = train_window(model, rate, inputs, targets, state, masks, config, gradients=gradients)
-        state, number = result.carried, number + 1
+        result = take_step(model, rate, inputs, targets, state, masks, config, passes=passes)
+        state, number = result.state, number + 1
         return result.loss_sum
 
     return step

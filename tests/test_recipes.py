@@ -11,7 +11,6 @@ from tiedlm.errors import ConfigError
 from tiedlm.nn.config import LSTMConfig, RHNConfig
 from tiedlm.recipes import VARIANTS, recipe, recipe_names
 from tiedlm.runs.config import RunConfig
-from tiedlm.training.schedule import learning_rate
 
 PAPER = [name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-")) and name.endswith(VARIANTS)]
 
@@ -99,7 +98,7 @@ def test_settings_of_the_recurrent_highway_networks_are_their_authors(variant: s
     dropped = [1 - keep for keep in (model.keep_words, model.keep_input, model.keep_state, model.keep_output)]
     assert dropped == [0.25, 0.75, 0.25, 0.75]
     assert (training.clip_norm, training.steps, training.streams, training.weight_decay) == (10.0, 35, 20, 1e-7)
-    rates = {epoch: learning_rate(training, epoch) for epoch in (1, 20, 21, 30)}
+    rates = {epoch: training.learning_rate_at(epoch) for epoch in (1, 20, 21, 30)}
     assert rates == pytest.approx({1: 0.2, 20: 0.2, 21: 0.2 / 1.02, 30: 0.2 / 1.02**10})
 
 

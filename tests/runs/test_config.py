@@ -41,6 +41,14 @@ def test_out_of_range(kind: Any, field: str, value: Any) -> None:
         kind(**{field: value})
 
 
+@pytest.mark.parametrize(("rate", "constant", "decay"), [(1.0, 5, 0.9), (1.0, 1, 0.97), (3.0, 0, 0.5)])
+def test_the_learning_rate_is_constant_then_geometric(rate: float, constant: int, decay: float) -> None:
+    config = TrainingConfig(learning_rate=rate, constant_epochs=constant, decay=decay)
+    assert [config.learning_rate_at(epoch) for epoch in range(1, constant + 1)] == [rate] * constant
+    later = [config.learning_rate_at(constant + number) for number in (1, 2, 3)]
+    assert later == pytest.approx([rate * decay, rate * decay**2, rate * decay**3], rel=1e-12)
+
+
 def test_round_trip_through_json() -> None:
     config = recipe("ptb-small-real")
     assert from_json(RunConfig, json.loads(json.dumps(to_json(config)))) == config

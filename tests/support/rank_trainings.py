@@ -24,7 +24,7 @@ from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.runs.folder import RunFolder
 from tiedlm.training import loop, step
 from tiedlm.training.display import SilentDisplay
-from tiedlm.training.loop import Training
+from tiedlm.training.loop import Trainer
 from tiedlm.training.start import create_run, restore_run
 
 STEPS, WORDS = 50, 5
@@ -60,12 +60,12 @@ def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict
     state = restore_run(run_folder, None, cache)
     state.model.to(KINDS[kind])
     state.carried = state.model.initial_state(config.training.streams)
-    training = Training(run_folder, state, SilentDisplay(), ranks)
-    for inputs, targets in islice(training.streams.windows(WORDS), STEPS):
-        training.train_one_window(inputs, targets)
-    carried = training.share.whole(training.state.carried)
+    trainer = Trainer(run_folder, state, SilentDisplay(), ranks)
+    for inputs, targets in islice(trainer.streams.windows(WORDS), STEPS):
+        trainer.train_window(inputs, targets)
+    carried = [trainer.shard.gather(part) for part in trainer.state.carried]
     found = {name: weight.numpy() for name, weight in state.model.state_dict().items()}
-    sums = [training.state.progress.loss_sum, training.state.progress.cross_entropy_sum]
+    sums = [trainer.state.progress.loss_sum, trainer.state.progress.cross_entropy_sum]
     return {**found, "h": carried[0].numpy(), "c": carried[1].numpy(), "sums": np.array(sums)}
 
 
@@ -84,14 +84,14 @@ def resume(folder: Path, run: str, ranks: Ranks) -> RunFolder:
 
 def at_window(epoch: int, window: int, act: Callable[[], object]) -> Any:
     """A patch of the loop that does something just before a window is trained."""
-    whole = Training.train_one_window
+    whole = Trainer.train_window
 
-    def watched(training: Training, inputs: Any, targets: Any) -> None:
-        if (training.state.progress.epoch, training.state.progress.window) == (epoch, window):
+    def watched(trainer: Trainer, inputs: Any, targets: Any) -> None:
+        if (trainer.state.progress.epoch, trainer.state.progress.window) == (epoch, window):
             act()
-        whole(training, inputs, targets)
+        whole(trainer, inputs, targets)
 
-    return mock.patch.object(Training, "train_one_window", watched)
+    return mock.patch.object(Trainer, "train_window", watched)
 
 
 def signalled(number: signal.Signals) -> Callable[[], object]:
@@ -115,7 +115,7 @@ def work(folder: Path, rank: int) -> None:
         found: dict[str, Any] = weights_after_steps(folder, f"steps-{kind}", kind, ranks)
         np.savez(folder / f"{kind}-{rank}.npz", **found)
     train(folder, "whole", ranks)
-    told = {
+    refusals = {
         "another seed": refusal(lambda: train(folder, "none", ranks, seed=rank)),
         "five streams": refusal(lambda: train(folder, "none", ranks, training={"streams": 5})),
         "too short a text": refusal(lambda: train(folder, "none", ranks, training={"steps": 100_000})),
@@ -126,7 +126,7 @@ def work(folder: Path, rank: int) -> None:
         "stopped by the first": stopped(folder, "stopped-by-the-first", ranks, at=(2, 3), by=0),
         "not a number": not_a_number(folder, ranks),
     }
-    (folder / f"told-{rank}.json").write_text(json.dumps(told))
+    (folder / f"refusals-{rank}.json").write_text(json.dumps(refusals))
 
 
 def stopped(folder: Path, run: str, ranks: Ranks, *, at: tuple[int, int], by: int) -> str:
@@ -134,12 +134,12 @@ def stopped(folder: Path, run: str, ranks: Ranks, *, at: tuple[int, int], by: in
     with ExitStack() as patches:
         if ranks.rank == by:
             patches.enter_context(at_window(*at, signalled(signal.SIGTERM)))
-        told = refusal(lambda: train(folder, run, ranks))
+        ended = refusal(lambda: train(folder, run, ranks))
     ranks.on_rank0(
         lambda: (folder / f"{run}.json").write_text(json.dumps(asdict(RunFolder.open(folder / run).record.progress)))
     )
     resume(folder, run, ranks)
-    return told
+    return ended
 
 
 def not_a_number(folder: Path, ranks: Ranks) -> str:
@@ -155,9 +155,9 @@ def not_a_number(folder: Path, ranks: Ranks) -> str:
             fault = mock.patch.object(step, "linear_augmented_terms", poisoned)
             patches.enter_context(at_window(1, 6, fault.start))
             patches.callback(fault.stop)
-        told = refusal(lambda: train(folder, "not-a-number", ranks))
+        ended = refusal(lambda: train(folder, "not-a-number", ranks))
     resume(folder, "not-a-number", ranks)
-    return told
+    return ended
 
 
 def killed(folder: Path, rank: int) -> None:
@@ -165,8 +165,8 @@ def killed(folder: Path, rank: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the first is sent once the last has died
     with at_window(2, 4, signalled(signal.SIGKILL) if rank == 1 else lambda: None):
         runtime = replace(read_config(folder).runtime, save_seconds=0.05)
-        told = refusal(lambda: train(folder, "killed", Ranks.from_group(None), runtime=runtime))
-    (folder / f"told-{rank}.json").write_text(json.dumps(told))
+        ended = refusal(lambda: train(folder, "killed", Ranks.from_group(None), runtime=runtime))
+    (folder / f"refusals-{rank}.json").write_text(json.dumps(ended))
 
 
 def go_on(folder: Path, rank: int) -> None:

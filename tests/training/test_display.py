@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from tiedlm.training.display import (
-    EpochReport,
-    LiveDisplay,
-    PlainDisplay,
-    WindowReport,
-    epoch_line,
-    for_stream,
-    window_line,
-)
+from tiedlm.training.display import EpochReport, LiveDisplay, PlainDisplay, WindowReport, duration, for_stream
 
 WINDOW = WindowReport(
     epoch=2, epochs=5, window=10, windows=40, loss=5.0, cross_entropy=4.0, words_per_second=1234.5, seconds_left=61.0
@@ -33,37 +26,26 @@ EPOCH = EpochReport(
 )
 
 
-def test_lines_name_the_perplexity_of_the_cross_entropy_alone() -> None:
-    for line in (window_line(WINDOW), epoch_line(EPOCH)):
-        assert "loss 5.0000" in line
-        assert re.search(r"CE perplexity 54\.60\b", line)  # e^4; e^5 would be 148.41
-        assert "148" not in line
-
-
-def test_epoch_line_says_whether_it_is_the_best() -> None:
-    assert "valid perplexity 81.25 (best)" in epoch_line(EPOCH)
-
-
-def test_time_left_is_unknown_at_first() -> None:
-    report = WindowReport(
-        epoch=1, epochs=1, window=0, windows=1, loss=0, cross_entropy=0, words_per_second=0, seconds_left=None
-    )
-    assert window_line(report).endswith("left ?")
-
-
-def test_plain_display_prints_epochs_and_now_and_then_a_window(capsys: pytest.CaptureFixture[str]) -> None:
-    seldom = PlainDisplay(every_seconds=3600)
+def test_a_pipe_gets_lines_of_epochs_and_now_and_then_a_window(capsys: pytest.CaptureFixture[str]) -> None:
+    seldom = for_stream()
+    assert isinstance(seldom, PlainDisplay)
     seldom.window(WINDOW)
     assert capsys.readouterr().out == ""
-    PlainDisplay(every_seconds=0).window(WINDOW)
+    often = PlainDisplay(every_seconds=0)
+    often.window(WINDOW)
+    often.window(replace(WINDOW, seconds_left=None))
     seldom.epoch(EPOCH)
     seldom.message("done")
     seldom.close()
-    assert capsys.readouterr().out.splitlines() == [window_line(WINDOW), epoch_line(EPOCH), "done"]
-
-
-def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert isinstance(for_stream(), PlainDisplay)
+    window, first, epoch, message = capsys.readouterr().out.splitlines()
+    for line in (window, epoch):
+        assert "loss 5.0000" in line
+        assert re.search(r"CE perplexity 54\.60\b", line)  # e^4: of the cross-entropy alone; e^5 would be 148.41
+    assert window.startswith("epoch 2/5  window 10/40  ")
+    assert window.endswith("left 1m01s")
+    assert first.endswith("left ?")
+    assert "valid perplexity 81.25 (best)" in epoch
+    assert message == "done"
 
 
 def test_live_display_prints_epochs_without_reading_them_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +54,10 @@ def test_live_display_prints_epochs_without_reading_them_as_markup(capsys: pytes
     display.message("[red]kept as it is[/red]")
     display.close()
     assert "[red]kept as it is[/red]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0s"), (59.4, "59s"), (60, "1m00s"), (187, "3m07s"), (3720, "1h02m"), (3599.7, "1h00m")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -25,7 +25,6 @@ from tiedlm.errors import ArgumentError, RunError
 from tiedlm.files import json_bytes
 from tiedlm.runs.folder import RunFolder
 from tiedlm.training import launcher, loop
-from tiedlm.training.interrupt import EXIT_VARIABLE, exit_with_parent
 from tiedlm.training.jobs import EpochSummary, JobResult, JobState
 from tiedlm.training.launcher import (
     HEADINGS,
@@ -37,6 +36,7 @@ from tiedlm.training.launcher import (
     launch,
     parallel_jobs,
 )
+from tiedlm.training.signals import EXIT_VARIABLE, exit_with_parent
 
 FINISHED, FAILED, STOPPED, WAITING, TRAINING = map(JobState, ("finished", "failed", "stopped", "waiting", "training"))
 SAVES = """
@@ -377,7 +377,7 @@ def test_a_terminal_gets_a_table_and_why_a_job_failed(make_job):
 
 WATCHES_ITS_INPUT = """
 import signal, sys
-from tiedlm.training.interrupt import exit_with_parent
+from tiedlm.training.signals import exit_with_parent
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 exit_with_parent()
 print("ready", flush=True)

@@ -1,8 +1,12 @@
-"""How a training begins."""
+"""How a training begins, resumes under other conditions and is extended, and what is recorded of the machine."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,103 +14,116 @@ from typing import Any
 import pytest
 import torch
 
+from support.run_folders import SCORES
 from support.small_text import small_config
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError
 from tiedlm.nn.model import LanguageModel
-from tiedlm.runs.config import RuntimeConfig
+from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.training import start
-from tiedlm.training.start import create_run, restore_run
+from tiedlm.training.display import SilentDisplay, WindowReport
+from tiedlm.training.loop import resume, train
+from tiedlm.training.start import TrainerState, commit, create_run, describe, extend_run, restore_run
+
+ELSEWHERE = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
 
 
-def test_a_new_run_folder_holds_the_state_before_the_first_window(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
-    folder = create_run(config, tmp_path / "run", None, None, tmp_path / "cache")
-    progress = folder.record.progress
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return small_config(tmp_path / "text")
+
+
+@pytest.fixture(autouse=True)
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """PyTorch's threads as they would be set; they are left alone."""
+    threads = [torch.get_num_threads()]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    return threads
+
+
+def create(config: RunConfig, run_dir: Path, start_from: Path | None = None) -> RunFolder:
+    return create_run(config, run_dir, start_from, None, run_dir.parent / "cache")
+
+
+def restore(folder: RunFolder) -> TrainerState:
+    return restore_run(folder, None, folder.path.parent / "cache")
+
+
+def test_a_new_run_folder_holds_the_state_before_the_first_window(config: RunConfig, tmp_path: Path) -> None:
+    folder = create(config, tmp_path / "run")
+    progress, state = folder.record.progress, restore(folder)
     assert (progress.generation, progress.epoch, progress.window) == (1, 1, 0)
-    state = restore_run(folder, None, tmp_path / "cache")
     assert state.config == config
     assert len(state.corpus.vocabulary) == state.model.classifier.shape[0]
     assert float(state.model.classifier.abs().max().detach()) <= config.model.init_range
 
 
-def test_initial_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
+def test_initial_weights_depend_on_the_seed_alone(config: RunConfig, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    first = create_run(config, tmp_path / "first", None, None, tmp_path / "cache").read("state")
+    first = create(config, tmp_path / "first").read("state")
     torch.manual_seed(2)
-    assert create_run(config, tmp_path / "again", None, None, tmp_path / "cache").read("state") == first
-    other = replace(config, seed=config.seed + 1)
-    assert create_run(other, tmp_path / "other", None, None, tmp_path / "cache").read("state") != first
+    assert create(config, tmp_path / "again").read("state") == first
+    assert create(replace(config, seed=config.seed + 1), tmp_path / "other").read("state") != first
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_bias_from_the_unigrams_starts_there_and_all_else_where_it_did(tmp_path: Path, tied: bool) -> None:
-    config = small_config(tmp_path / "text")
+def test_a_bias_from_the_unigrams_starts_there_and_all_else_where_it_did(
+    config: RunConfig, tmp_path: Path, tied: bool
+) -> None:
     model = replace(config.model, tied=tied, tied_bias=tied)
-    config = replace(config, model=model, loss=replace(config.loss, temperature=5.0))
-    create_run(config, tmp_path / "zero", None, None, tmp_path / "cache")
-    config = replace(config, model=replace(model, unigram_bias=True))
-    folder = create_run(config, tmp_path / "unigram", None, None, tmp_path / "cache")
-    state = restore_run(folder, None, tmp_path / "cache")
+    plain = restore(create(replace(config, model=model), tmp_path / "zero"))
+    state = restore(create(replace(config, model=replace(model, unigram_bias=True)), tmp_path / "unigram"))
     counts = torch.tensor(state.corpus.vocabulary.counts) + 0.5
     assert state.model.bias is not None
     torch.testing.assert_close(state.model.bias.detach().softmax(0), (counts / counts.sum()).float())
     assert abs(float(state.model.bias.detach().mean())) < 1e-6
-    plain = restore_run(RunFolder.open(tmp_path / "zero"), None, tmp_path / "cache")
     before, after = plain.model.state_dict(), state.model.state_dict()
     assert {name for name in before if not torch.equal(before[name], after[name])} == {"tables.output_bias"}
 
 
-def test_a_text_shorter_than_one_window_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
-    long_windows = replace(config, training=replace(config.training, steps=100_000))
+def test_what_cannot_begin_is_refused_before_anything_is_made(config: RunConfig, tmp_path: Path) -> None:
+    elsewhere = replace(config, runtime=replace(config.runtime, device="cuda:999"))
+    with pytest.raises(ConfigError, match="'cuda:999' cannot be used here"):
+        create(elsewhere, tmp_path / "run")
+    with pytest.raises(RunError, match="exists already"):
+        create(config, tmp_path / "text")
+    with pytest.raises(RunError):
+        create(config, tmp_path / "run", start_from=tmp_path)
+    assert not (tmp_path / "cache").exists()
     with pytest.raises(CorpusError, match="shorter than one window"):
-        create_run(long_windows, tmp_path / "run", None, None, tmp_path / "cache")
+        create(replace(config, training=replace(config.training, steps=100_000)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_runs_on_the_threads_of_its_config_and_goes_on_with_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_training_runs_on_the_threads_of_its_config_and_resumes_with_them(
+    config: RunConfig, tmp_path: Path, threads: list[int]
 ) -> None:
-    config = replace(small_config(tmp_path / "text"), runtime=RuntimeConfig(threads=3))
-    threads = [2]
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
-    monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    folder = create_run(config, tmp_path / "run", None, None, tmp_path / "cache")
-    assert threads == [2, 3]
+    threads.append(2)
+    folder = create(replace(config, runtime=RuntimeConfig(threads=3)), tmp_path / "run")
     threads.append(5)
-    restore_run(folder, None, tmp_path / "cache")
-    assert threads == [2, 3, 5, 3]
+    restore(folder)
+    assert threads[1:] == [2, 3, 5, 3]
 
 
-def test_starting_from_a_run_with_as_many_words_but_others_is_refused(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
-    parent = create_run(config, tmp_path / "parent", None, None, tmp_path / "cache")
-    parent.save(weights=restore_run(parent, None, tmp_path / "cache").weights())
+def test_starting_from_a_run_with_as_many_words_but_others_is_refused(config: RunConfig, tmp_path: Path) -> None:
+    parent = create(config, tmp_path / "parent")
+    parent.save(weights=restore(parent).weights())
     for text in (tmp_path / "text").iterdir():
         text.write_text(text.read_text().replace("cat", "cow"))
     with pytest.raises(RunError, match=r"another vocabulary \((\d+) words\) than this training's \(\1\)"):
-        create_run(config, tmp_path / "run", parent.path, None, tmp_path / "cache")
+        create(config, tmp_path / "run", parent.path)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_place_that_is_taken_is_refused_before_the_text_is_prepared(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
-    with pytest.raises(RunError, match="exists already"):
-        create_run(config, tmp_path / "text", None, None, tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
-
-
 def test_a_second_training_names_the_weights_that_it_began_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, cache = small_config(tmp_path / "text"), tmp_path / "cache"
-    first = create_run(config, tmp_path / "first", None, None, cache)
-    state = restore_run(first, None, cache)
+    first = create(config, tmp_path / "first")
+    state = restore(first)
     first.save(weights=state.weights())
-    began_with = hashlib.sha256(first.read("weights")).hexdigest()
+    sha256 = hashlib.sha256(first.read("weights")).hexdigest()
 
     def prepare_while_the_first_goes_on(*arguments: Any, **options: Any) -> Any:
         state.model.reset_parameters(torch.Generator())
@@ -114,40 +131,23 @@ def test_a_second_training_names_the_weights_that_it_began_with(
         return prepare(*arguments, **options)
 
     monkeypatch.setattr(start, "prepare", prepare_while_the_first_goes_on)
-    second = create_run(config, tmp_path / "second", first.path, None, cache)
-    assert first.record.files["weights"].sha256 != began_with
-    assert (second.record.parent or {})["weights_sha256"] == began_with
+    second = create(config, tmp_path / "second", first.path)
+    assert first.record.files["weights"].sha256 != sha256
+    assert (second.record.parent or {})["weights_sha256"] == sha256
 
 
-def test_starting_from_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
-    with pytest.raises(RunError):
-        create_run(config, tmp_path / "run", tmp_path, None, tmp_path / "cache")
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_device_that_is_not_here_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    config = small_config(tmp_path / "text")
-    elsewhere = replace(config, runtime=replace(config.runtime, device="cuda:999"))
-    with pytest.raises(ConfigError, match="'cuda:999' cannot be used here"):
-        create_run(elsewhere, tmp_path / "run", None, None, tmp_path / "cache")
-    assert not (tmp_path / "run").exists()
-    assert not (tmp_path / "cache").exists()
-
-
-def test_a_run_with_any_damaged_file_does_not_go_on(tmp_path: Path) -> None:
-    folder = create_run(small_config(tmp_path / "text"), tmp_path / "run", None, None, tmp_path / "cache")
+def test_a_run_with_any_damaged_file_does_not_resume(config: RunConfig, tmp_path: Path) -> None:
+    folder = create(config, tmp_path / "run")
     vocabulary = tmp_path / "run" / "vocabulary.json"
     vocabulary.write_bytes(vocabulary.read_bytes().replace(b"the", b"teh"))
     with pytest.raises(RunError, match=r"vocabulary\.json is damaged"):
-        restore_run(folder, None, tmp_path / "cache")
+        restore(folder)
 
 
 @pytest.mark.parametrize("part", ["another model", "another state", "too many windows"])
-def test_a_state_that_does_not_fit_its_config_is_refused(tmp_path: Path, part: str) -> None:
-    config, cache = small_config(tmp_path / "text"), tmp_path / "cache"
-    folder = create_run(config, tmp_path / "run", None, None, cache)
-    state = restore_run(folder, None, cache)
+def test_a_state_that_does_not_fit_its_config_is_refused(config: RunConfig, tmp_path: Path, part: str) -> None:
+    folder = create(config, tmp_path / "run")
+    state = restore(folder)
     if part == "another model":
         state.model = LanguageModel(replace(config.model, units=5), len(state.corpus.vocabulary))
     if part == "another state":
@@ -155,23 +155,229 @@ def test_a_state_that_does_not_fit_its_config_is_refused(tmp_path: Path, part: s
     windows = 10**6 if part == "too many windows" else 0
     folder.save(state=state.to_bytes(), progress=Progress(window=windows, words=windows))
     with pytest.raises(RunError, match="fit"):
-        restore_run(folder, None, cache)
+        restore(folder)
 
 
-def test_a_state_comes_back_to_the_bit(tmp_path: Path) -> None:
-    config, cache = small_config(tmp_path / "text"), tmp_path / "cache"
-    folder = create_run(config, tmp_path / "run", None, None, cache)
-    before = restore_run(folder, None, cache)
+def test_a_state_comes_back_to_the_bit(config: RunConfig, tmp_path: Path) -> None:
+    folder = create(config, tmp_path / "run")
+    before = restore(folder)
     before.model.reset_parameters()
     before.carried = tuple(torch.rand_like(part) for part in before.carried)
     before.progress = Progress(generation=2, epoch=2, window=3, words=9, loss_sum=0.1 + 0.2, best_epoch=1)
     folder.save(state=before.to_bytes(), progress=before.progress)
-    after = restore_run(RunFolder.open(folder.path), None, cache)
+    after = restore(RunFolder.open(folder.path))
     assert after.progress == before.progress
     assert after.to_bytes() == before.to_bytes()
 
 
-def test_the_next_epoch_starts_at_its_first_window() -> None:
-    progress = Progress(epoch=1, window=5, words=3, loss_sum=1.0, cross_entropy_sum=1.0, seconds=2.0, best_epoch=1)
-    progress.next_epoch(3.0)
-    assert progress == Progress(epoch=2, total_seconds=3.0, best_epoch=1)
+class StopsAt(SilentDisplay):
+    """Ends the training after a window of an epoch, and keeps what is shown."""
+
+    def __init__(self, epoch: int = 0, window: int = 0) -> None:
+        self.stop_at, self.shown = (epoch, window), []
+
+    def message(self, text: str) -> None:
+        self.shown.append(text)
+
+    def window(self, report: WindowReport) -> None:
+        self.shown.append("window")
+        if (report.epoch, report.window) == self.stop_at:
+            raise KeyboardInterrupt
+
+
+def trained(config: RunConfig, run_dir: Path) -> RunFolder:
+    return train(config, run_dir, cache_dir=run_dir.parent / "cache", display=SilentDisplay())
+
+
+def stopped(config: RunConfig, run_dir: Path) -> RunFolder:
+    """The folder of a training that was stopped in its second epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        train(config, run_dir, cache_dir=run_dir.parent / "cache", display=StopsAt(2, 5))
+    return RunFolder.open(run_dir)
+
+
+def resumed(run_dir: Path, runtime: RuntimeConfig | None = None, display: SilentDisplay | None = None) -> RunFolder:
+    display = display or SilentDisplay()
+    return resume(run_dir, runtime=runtime, cache_dir=run_dir.parent / "cache", display=display)
+
+
+def test_another_runtime_is_recorded_and_stays(config: RunConfig, tmp_path: Path) -> None:
+    before = stopped(config, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        resumed(before.path, ELSEWHERE, StopsAt(2, 6))
+    after = RunFolder.open(before.path)
+    assert before.config() == config
+    assert after.config() == replace(config, runtime=ELSEWHERE)
+    assert after.read("config") == before.read("config")
+    first, second = after.record.sessions
+    assert first == before.record.sessions[0]
+    assert (second.epoch, second.environment["threads"]) == (2, 2)
+    assert "command" not in second.environment
+    assert after.journal()[-1]["event"] == "move"
+    folder = resumed(before.path)  # nothing changes again
+    assert folder.record.sessions == after.record.sessions
+    assert folder.config().runtime == ELSEWHERE
+
+
+def test_with_a_runtime_that_no_sum_depends_on_it_ends_with_the_same_bits(config: RunConfig, tmp_path: Path) -> None:
+    whole = trained(config, tmp_path / "whole")
+    stopped(config, tmp_path / "run")
+    moved = resumed(tmp_path / "run", replace(config.runtime, save_seconds=60.0))
+    assert moved.read("weights") == whole.read("weights")
+    assert moved.record.scores == whole.record.scores
+    assert moved.record.sessions[1].epoch == 2
+
+
+@pytest.mark.parametrize("what", ["processor", "commit"])
+def test_another_place_where_a_training_resumes_is_recorded_once(
+    what: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped(config, tmp_path / "run")
+    monkeypatch.setattr(start, what, lambda: "another")
+    with pytest.raises(KeyboardInterrupt):
+        resumed(tmp_path / "run", display=StopsAt(2, 6))
+    folder = resumed(tmp_path / "run")
+    first, second = folder.record.sessions
+    assert (second.epoch, second.runtime) == (2, config.runtime)
+    assert second.environment[what] == "another" != first.environment[what]
+    events = [event["event"] for event in folder.journal()]
+    assert events.count("move") == 1
+    assert events.index("move") < events.index("resume")
+
+
+def test_what_computes_a_training_is_recorded_and_its_change_is_said_before_it_resumes(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = start.implementations(config, 20)["cells"]
+    monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("one", "it is there"), "cells": cells})
+    assert stopped(config, tmp_path / "run").record.sessions[0].environment["loss"] == "one"
+    monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("other", "no compiler here"), "cells": cells})
+    display = StopsAt()
+    folder = resumed(tmp_path / "run", replace(config.runtime, threads=2), display)
+    assert "loss one before, other now (no compiler here)" in display.shown[0]
+    assert "threads 1 before, 2 now" in display.shown[0]
+    assert "last digits" in display.shown[0]
+    environment = folder.record.sessions[1].environment
+    assert (environment["loss"], environment["cells"]) == ("other", cells[0])
+
+
+def test_the_precision_that_it_moves_to_is_the_one_it_resumes_in(config: RunConfig, tmp_path: Path) -> None:
+    config = config.with_epochs(1)
+
+    def loss_of_first_epoch(name: str, precision: Precision, to: Precision) -> float:
+        folder = create(replace(config, runtime=replace(config.runtime, precision=precision)), tmp_path / name)
+        events = resumed(folder.path, replace(config.runtime, precision=to)).journal()
+        return next(event["train_loss"] for event in events if event["event"] == "epoch")
+
+    low = loss_of_first_epoch("low", "bfloat16", "bfloat16")
+    assert loss_of_first_epoch("moved", "float32", "bfloat16") == low
+    assert loss_of_first_epoch("whole", "float32", "float32") != low
+
+
+def test_a_finished_training_and_a_device_that_is_not_here_are_refused(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = create(config, tmp_path / "run")
+    with pytest.raises(ConfigError, match="no kind of device 'abacus'"):
+        resumed(folder.path, RuntimeConfig(device="abacus"))
+    with folder.lock():
+        folder.save(scores=SCORES)
+    with pytest.raises(RunError, match="is finished"):
+        resumed(folder.path, ELSEWHERE)
+    monkeypatch.setattr(start, "processor", lambda: "another")
+    assert len(resumed(folder.path).record.sessions) == 1  # what is finished does not go on
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
+    config: RunConfig, tmp_path: Path, cut: bool
+) -> None:
+    whole = trained(config.with_epochs(4), tmp_path / "whole")
+    short = (stopped if cut else trained)(config.with_epochs(2), tmp_path / "short")
+    before = files_of(short.path)
+    longer = extend_run(short.path, 4, tmp_path / "longer")
+    assert files_of(short.path) == before
+    assert not longer.is_finished
+    assert longer.config() == config.with_epochs(4)
+    assert longer.record.sessions == short.record.sessions
+    event = longer.journal()[-1]
+    assert (event["event"], event["epoch"], event["epochs"], event["epochs_before"]) == ("longer", 3 - cut, 4, 2)
+    longer = resumed(longer.path)
+    for name in ("config", "weights", "state"):
+        assert longer.read(name) == whole.read(name), name
+    assert longer.record.scores == whole.record.scores
+    epochs = [[event for event in run.journal() if event["event"] == "epoch"] for run in (longer, whole)]
+    names = ("epoch", "valid_perplexity", "train_loss")
+    figures = [[[event[name] for name in names] for event in events] for events in epochs]
+    assert figures[0] == figures[1]
+    assert [event["event"] for event in longer.journal()].count("end") == 1
+
+
+def test_where_a_training_went_on_elsewhere_the_longer_one_does_too(config: RunConfig, tmp_path: Path) -> None:
+    stopped(config, tmp_path / "short")
+    elsewhere = RuntimeConfig(precision="bfloat16", threads=1, save_seconds=300.0)
+    short = resumed(tmp_path / "short", elsewhere)
+    longer = extend_run(short.path, 4, tmp_path / "longer")
+    assert longer.record.sessions == short.record.sessions
+    assert longer.config().runtime.precision == "bfloat16"
+
+
+def test_what_cannot_be_extended_is_refused_and_stays(config: RunConfig, tmp_path: Path) -> None:
+    short = trained(config.with_epochs(2), tmp_path / "short")
+    before = files_of(short.path)
+    for epochs in (2, 1):
+        with pytest.raises(RunError, match=f"training of 2 epochs, and {epochs} are asked for.* Name a number above 2"):
+            extend_run(short.path, epochs, tmp_path / "longer")
+    with pytest.raises(RunError, match="exists already and is not empty"):
+        extend_run(short.path, 4, short.path)
+    with short.lock(), pytest.raises(RunError, match="in use"):
+        extend_run(short.path, 4, tmp_path / "longer")
+    assert files_of(short.path) == before
+    with pytest.raises(ConfigError, match=r"training.epochs is 0"):
+        config.with_epochs(0)
+    (weights,) = short.path.glob("weights-*")
+    weights.write_bytes(weights.read_bytes()[:-2])
+    with pytest.raises(RunError, match="is damaged"):
+        extend_run(short.path, 4, tmp_path / "longer")
+    assert not (tmp_path / "longer").exists()
+
+
+def test_describes_versions_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        sys, "orig_argv", ["/bin/python", "-m", "tiedlm", "train", "ptb-small-re", "--run-dir", "my run"]
+    )
+    environment = describe("cpu")
+    assert environment["torch"] == torch.__version__
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["command"] == "/bin/python -m tiedlm train ptb-small-re --run-dir 'my run'"
+    assert environment["device"] == "cpu"
+    json.dumps(environment, allow_nan=False)
+    monkeypatch.setenv("PATH", "")
+    assert commit() is None  # without git
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
+@pytest.mark.parametrize("tracked", [True, False])
+def test_the_commit_is_that_of_a_repository_that_tracks_the_code(
+    tracked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = tmp_path / ".venv" / "start.py"
+    code.parent.mkdir()
+    code.write_text("")
+    (tmp_path / ".gitignore").write_text("" if tracked else ".venv\n")
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    for arguments in (("init", "-q"), ("add", "."), (*author, "commit", "-q", "-m", "x")):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+    monkeypatch.setattr(start, "__file__", str(code))
+    clean = commit()
+    code.write_text("changed\n")
+    if tracked:  # else the repository only surrounds the code
+        assert clean is not None
+        assert len(clean) == 40
+        assert commit() == f"{clean}+changes"
+    else:
+        assert clean is None

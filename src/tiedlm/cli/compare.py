@@ -118,7 +118,7 @@ def compare(argv: Sequence[str]) -> int:
     args = parse(CompareArgs, argv, "compare")
     if not args.runs:
         raise ArgumentError("Name the runs to compare: `tiedlm compare RUN RUN ...`.")
-    from tiedlm.training.duration import duration
+    from tiedlm.training.display import duration
 
     summaries = [summarize(path) for path in args.runs]
     if args.json:

@@ -55,7 +55,7 @@ def demo(argv: Sequence[str]) -> int:
     from tiedlm.evaluation.perplexity import PROTOCOL
     from tiedlm.evaluation.scoring import run_corpus
     from tiedlm.runs.load import load_run
-    from tiedlm.training.duration import duration
+    from tiedlm.training.display import duration
 
     runs = [load_run(folder) for folder in folders.values()]
     corpus = run_corpus(runs[0].folder)

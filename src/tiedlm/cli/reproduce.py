@@ -184,7 +184,7 @@ def _list_rows(args: ReproduceArgs) -> None:
 def _row_cells(row: Row, lacking: Sequence[Missing], here: Conditions) -> list[str]:
     from tiedlm.paper.plan import trainings
     from tiedlm.paper.tables import NOT_RUN
-    from tiedlm.training.duration import duration
+    from tiedlm.training.display import duration
 
     paper, ours = row.published, NOT_RUN
     times = "" if paper.trainings == 1 else f" ({paper.trainings} trainings)"

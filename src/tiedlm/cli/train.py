@@ -36,7 +36,7 @@ from tiedlm.errors import ConfigError, RanksError, RunError
 from tiedlm.recipes import recipe_names
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import RunFolder
-from tiedlm.training import torchrun
+from tiedlm.training import parallel
 
 if TYPE_CHECKING:
     from tiedlm.native.ranks import Ranks
@@ -237,7 +237,7 @@ def _training(
     Raises:
         SystemExit: an interrupt, after its message.
     """
-    from tiedlm.training.interrupt import exit_with_parent
+    from tiedlm.training.signals import exit_with_parent
 
     exit_with_parent()
     if config.runtime.device == "cpu":
@@ -247,19 +247,19 @@ def _training(
     try:
         from tiedlm.training.display import for_stream
 
-        with torchrun.joined(config.runtime.device) as ranks:
+        with parallel.process_group(config.runtime.device) as ranks:
             _say_once(f"run: {run}")
             if is_new and ranks.is_main:
                 warn_slow_bfloat16([config], "--runtime.precision")
             yield ranks, for_stream() if ranks.is_main else None
     except KeyboardInterrupt as interrupt:
-        saved = f"interrupted; progress is saved. Resume with: {_resume_command(run, data_dir)}"
+        saved = f"interrupted; progress is saved. Resume with: {parallel.resume_command(run, data_dir)}"
         _say_once(f"tiedlm: {saved if run.exists() else 'interrupted before the training began'}", error=True)
         raise SystemExit(INTERRUPTED) from interrupt
     except RanksError as error:
         if not run.exists():
             raise
-        command = _resume_command(run, data_dir)
+        command = parallel.resume_command(run, data_dir)
         raise RanksError(f"{error} Resume from the state that was saved last: {command}") from error
 
 
@@ -307,15 +307,11 @@ def _require_absent(run: Path, data_dir: Path | None) -> None:
         raise RunError(f"{run} exists and is not a run folder: {other}") from error
     if holder is not None:
         raise RunError(f"{run} is being trained by {holder}. Wait until it has ended, or {other}")
-    raise RunError(f"{run} exists already. Resume it with `{_resume_command(run, data_dir)}`, or {other}")
-
-
-def _resume_command(run: Path, data_dir: Path | None) -> str:
-    words = [*torchrun.program(), "train", "--resume", str(run)]
-    return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
+    command = parallel.resume_command(run, data_dir)
+    raise RunError(f"{run} exists already. Resume it with `{command}`, or {other}")
 
 
 def _say_once(text: str, *, error: bool = False) -> None:
     """Print a line, once for all processes that train together."""
-    if torchrun.speaks():
+    if parallel.is_main_process():
         say(text, sys.stderr if error else None)

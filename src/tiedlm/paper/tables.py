@@ -21,7 +21,6 @@ from tiedlm.paper.plan import stands
 from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, FREQUENT_WORDS, PREDICTIONS, Words
 from tiedlm.paper.results import ANALYSIS, NEAR, NOT_USED, SPLITS, TARGET, Result, Row
 from tiedlm.paper.statistics import MIN_SEEDS, RESAMPLES, Ratio, Sample, Spread, block_bootstrap_ratio, paired_t_test
-from tiedlm.training.schedule import learning_rate
 
 NOT_RUN, NOTHING, UNKNOWN = "not run", "–", "not known"
 
@@ -601,7 +600,7 @@ def rate_limit_table(rows: Mapping[str, Row]) -> Table:
             config = next(iter(results.values())).config.training
             if config.decay == 1 or config.epochs - config.constant_epochs < LAST_EPOCHS:
                 continue
-            rates = [learning_rate(config, config.epochs - k) for k in reversed(range(LAST_EPOCHS))]
+            rates = [config.learning_rate_at(config.epochs - k) for k in reversed(range(LAST_EPOCHS))]
             last = {seed: result.valid_by_epoch[-1] for seed, result in results.items()}
             limit = {
                 seed: statistics.linear_regression(rates, result.valid_by_epoch[-LAST_EPOCHS:]).intercept

@@ -46,7 +46,7 @@ from tiedlm.paper.figure1 import (
 )
 from tiedlm.runs.load import bytes_to_tensors, tensors_to_bytes
 from tiedlm.seeding import generator
-from tiedlm.training.duration import duration
+from tiedlm.training.display import duration
 from tiedlm.training.start import describe
 
 CHUNK = 1000

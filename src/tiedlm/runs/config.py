@@ -95,6 +95,10 @@ class TrainingConfig:
         if self.constant_epochs < 0:
             raise ConfigError(f"training.constant_epochs is {self.constant_epochs}, but must be 0 or more.")
 
+    def learning_rate_at(self, epoch: int) -> float:
+        """Return learning_rate x decay^max(0, epoch - constant_epochs); `epoch` counts from 1."""
+        return self.learning_rate * self.decay ** max(0, epoch - self.constant_epochs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:
@@ -145,11 +149,7 @@ class RunConfig:
             raise ConfigError(f"seed is {self.seed}, but must be 0 or more.")
 
     def with_epochs(self, epochs: int) -> RunConfig:
-        """Return the config of a training of another length.
-
-        Raises:
-            ConfigError: less than one epoch, or too many.
-        """
+        """Return the config of a training of another length; a ConfigError where that is out of range."""
         return replace(self, training=replace(self.training, epochs=epochs))
 
 

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: live progress on a terminal, plain lines in a pipe or log.
+"""What a training shows while it runs: live progress on a terminal, plain lines in a pipe or log. Imports no torch.
 
 The reports carry numbers, a display only their form; the journal has the same numbers as JSON.
 """
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tiedlm.errors import printable
-from tiedlm.evaluation.perplexity import exp
-from tiedlm.training.duration import duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,27 +43,17 @@ class EpochReport:
     best: bool
     words_per_second: float
     seconds: float
+    """Validation included."""
     seconds_left: float
 
 
 class Display(Protocol):
-    """Where a training reports to."""
+    """Where a training reports to: lines of text, every window, every epoch; `close` takes down what is live."""
 
-    def message(self, text: str) -> None:
-        """Show a line of text."""
-        ...
-
-    def window(self, report: WindowReport) -> None:
-        """Show where the epoch stands; called after every window."""
-        ...
-
-    def epoch(self, report: EpochReport) -> None:
-        """Show what the epoch came to."""
-        ...
-
-    def close(self) -> None:
-        """Take down what is live."""
-        ...
+    def message(self, text: str) -> None: ...
+    def window(self, report: WindowReport) -> None: ...
+    def epoch(self, report: EpochReport) -> None: ...
+    def close(self) -> None: ...
 
 
 class PlainDisplay:
@@ -76,42 +64,35 @@ class PlainDisplay:
         self._last = time.monotonic()
 
     def message(self, text: str) -> None:
-        """Print a line."""
         print(printable(text, keep="\n"), flush=True)
 
     def window(self, report: WindowReport) -> None:
-        """Print where the epoch stands, when the last line is long enough ago."""
         if time.monotonic() - self._last >= self._every_seconds:
-            self.message(window_line(report))
+            self.message(
+                f"epoch {report.epoch}/{report.epochs}  window {report.window}/{report.windows}  "
+                f"{_window_numbers(report)}"
+            )
             self._last = time.monotonic()
 
     def epoch(self, report: EpochReport) -> None:
-        """Print what the epoch came to."""
-        self.message(epoch_line(report))
+        self.message(_epoch_line(report))
         self._last = time.monotonic()
 
     def close(self) -> None:
-        """Do nothing: nothing is live."""
+        """Nothing is live."""
 
 
 class SilentDisplay:
     """Shows nothing: for all processes of a training but the first."""
 
-    def message(self, text: str) -> None:
-        """Do nothing."""
-
-    def window(self, report: WindowReport) -> None:
-        """Do nothing."""
-
-    def epoch(self, report: EpochReport) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
+    def message(self, text: str) -> None: ...
+    def window(self, report: WindowReport) -> None: ...
+    def epoch(self, report: EpochReport) -> None: ...
+    def close(self) -> None: ...
 
 
 class LiveDisplay:
-    """A live bar for the epoch under way, and a line for each one that is over."""
+    """A live bar for the epoch in progress, and a line for each one that is over."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
@@ -121,11 +102,9 @@ class LiveDisplay:
         self._progress.start()
 
     def message(self, text: str) -> None:
-        """Print a line above the bar."""
         self._progress.console.print(printable(text, keep="\n"), markup=False, highlight=False)
 
     def window(self, report: WindowReport) -> None:
-        """Move the bar."""
         self._progress.update(
             self._task,
             description=f"epoch {report.epoch}/{report.epochs}",
@@ -135,11 +114,9 @@ class LiveDisplay:
         )
 
     def epoch(self, report: EpochReport) -> None:
-        """Print what the epoch came to."""
-        self.message(epoch_line(report))
+        self.message(_epoch_line(report))
 
     def close(self) -> None:
-        """Remove the bar."""
         self._progress.stop()
 
 
@@ -148,24 +125,32 @@ def for_stream() -> Display:
     return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
 
 
-def window_line(report: WindowReport) -> str:
-    """Return one line of text for a window."""
-    return f"epoch {report.epoch}/{report.epochs}  window {report.window}/{report.windows}  {_window_numbers(report)}"
-
-
-def epoch_line(report: EpochReport) -> str:
-    """Return one line of text for an epoch."""
-    best = " (best)" if report.best else ""
-    return (
-        f"epoch {report.epoch}/{report.epochs}  learning rate {report.learning_rate:.4g}  loss {report.loss:.4f}  "
-        f"train CE perplexity {exp(report.cross_entropy):.2f}  valid perplexity {report.valid_perplexity:.2f}{best}  "
-        f"{report.words_per_second:,.0f} words/s  {duration(report.seconds)}  left {duration(report.seconds_left)}"
-    )
+def duration(seconds: float) -> str:
+    """Return seconds as `1h02m`, `3m07s` or `12s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"
 
 
 def _window_numbers(report: WindowReport) -> str:
     left = "?" if report.seconds_left is None else duration(report.seconds_left)
     return (
-        f"loss {report.loss:.4f}  CE perplexity {exp(report.cross_entropy):.2f}  "
+        f"loss {report.loss:.4f}  {_perplexity(report.cross_entropy)}  "
         f"{report.words_per_second:,.0f} words/s  left {left}"
     )
+
+
+def _epoch_line(report: EpochReport) -> str:
+    best = " (best)" if report.best else ""
+    return (
+        f"epoch {report.epoch}/{report.epochs}  learning rate {report.learning_rate:.4g}  loss {report.loss:.4f}  "
+        f"train {_perplexity(report.cross_entropy)}  valid perplexity {report.valid_perplexity:.2f}{best}  "
+        f"{report.words_per_second:,.0f} words/s  {duration(report.seconds)}  left {duration(report.seconds_left)}"
+    )
+
+
+def _perplexity(cross_entropy: float) -> str:
+    from tiedlm.evaluation.perplexity import exp  # here, since it loads torch
+
+    return f"CE perplexity {exp(cross_entropy):.2f}"

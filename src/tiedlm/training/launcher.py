@@ -20,9 +20,9 @@ from typing import Any, Protocol, final
 from tiedlm.config import to_json
 from tiedlm.errors import ArgumentError, RunError, printable
 from tiedlm.files import disk_errors_as_run_errors, write_json
-from tiedlm.training.duration import duration
-from tiedlm.training.interrupt import EXIT_VARIABLE, interruptible
+from tiedlm.training.display import duration
 from tiedlm.training.jobs import EpochSummary, Job, JobResult, JobState, check_jobs, prepare_corpora
+from tiedlm.training.signals import EXIT_VARIABLE, interruptible
 
 MAX_ON_ONE_GPU = 4
 """Trainings at once on a GPU: a small model leaves most of it idle. Large ones may want fewer (`max_parallel`)."""
@@ -89,7 +89,7 @@ def launch(
         prepare_corpora(jobs, display.message)
         with interruptible() as interrupt, _Pool(jobs, places, patience_seconds) as pool:
             while not pool.is_over:
-                if interrupt.asked:
+                if interrupt.requested:
                     pool.stop("interrupted")
                 elif time.monotonic() >= deadline:
                     pool.stop("the time is up")
@@ -101,7 +101,7 @@ def launch(
             display.show(pool.results())
     finally:
         display.close()
-    if interrupt.asked:
+    if interrupt.requested:
         raise KeyboardInterrupt
     return pool.results()
 

@@ -7,38 +7,36 @@
 Everything random is drawn from (seed, purpose, counter), so the state on the disk is parameters, carried state and
 a few numbers, and a resumed training ends with the bits of one never interrupted (on a GPU, up to the order of sums).
 
-Several processes may train together, each with its share of the streams (`training.share`). All of them go through this
-loop side by side; the first one alone validates, scores, shows and writes.
+Several processes may train together, each with its shard of the streams (`training.parallel`). All of them go through
+this loop side by side; the first one alone validates, scores, shows and writes.
 """
 
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from tiedlm.config import to_json
 from tiedlm.data.streams import Streams
 from tiedlm.errors import RunError, TrainingError, memory_errors_told
+from tiedlm.evaluation.perplexity import PROTOCOL, Score, ScoreSum, exp, word_nlls
 from tiedlm.native.ranks import SINGLE, Ranks
-from tiedlm.nn.dropout import Masks
 from tiedlm.runs.config import RunConfig, RuntimeConfig
-from tiedlm.runs.folder import RunFolder
-from tiedlm.seeding import generator
-from tiedlm.training.display import Display, PlainDisplay, SilentDisplay
-from tiedlm.training.interrupt import Interrupt, interruptible
-from tiedlm.training.record import Record
-from tiedlm.training.replayed import picked_gradients
-from tiedlm.training.reports import Mark, advice, epoch_record, epoch_report, way_on, window_report
-from tiedlm.training.schedule import first_window, learning_rate
-from tiedlm.training.scores import score_best, stopped_by, validate
-from tiedlm.training.share import Share
+from tiedlm.runs.folder import Progress, RunFolder
+from tiedlm.runs.load import read_tensors
+from tiedlm.seeding import derive, generator
+from tiedlm.training.display import Display, EpochReport, PlainDisplay, SilentDisplay, WindowReport
+from tiedlm.training.parallel import StreamShard
+from tiedlm.training.signals import Interrupt, interruptible
 from tiedlm.training.start import TrainerState, create_run, record_session, restore_run
-from tiedlm.training.step import train_window
+from tiedlm.training.step import GraphedForwardBackward, forward_backward, training_step
 
 
 def train(
@@ -71,7 +69,9 @@ def train(
         TrainingError: loss or gradient not finite; the last good state is kept.
         RanksError, OutOfMemoryError: a rank has died, or memory has run out; the state that was saved last is kept.
     """
-    ranks.check_same(lambda: (Share(ranks, config.training.streams).streams, to_json(config), run_dir, start_from))
+    ranks.check_same(
+        lambda: (StreamShard(ranks, config.training.streams).streams, to_json(config), run_dir, start_from)
+    )
     ranks.on_rank0(lambda: create_run(config, run_dir, start_from, data_dir, cache_dir, ranks.world_size))
     return resume(run_dir, data_dir=data_dir, cache_dir=cache_dir, display=display, ranks=ranks)
 
@@ -89,7 +89,7 @@ def resume(
 
     Args:
         run_dir: the run folder.
-        runtime: on which device, in which precision, with which threads to go on; None: as before. Another one changes
+        runtime: on which device, in which precision, with which threads to resume; None: as before. Another one changes
             the last digits, or more with another precision, and is recorded in the run folder.
         data_dir: as for `train`; so are the other arguments. The number of ranks may be another than before.
 
@@ -100,84 +100,99 @@ def resume(
     key = ("resume", run_dir, None if runtime is None else to_json(runtime))
     folder = ranks.check_same(lambda: RunFolder.open(run_dir), key=lambda _: key)
     display = (display or PlainDisplay()) if ranks.is_main else SilentDisplay()
-    with ExitStack() as held:
-        held.enter_context(memory_errors_told(way_on(folder.path)))
-        held.callback(display.close)
-        ranks.on_rank0(lambda: held.enter_context(folder.lock()))
+    hint = f"tiedlm train --resume {shlex.quote(str(folder.path))}"
+    with ExitStack() as stack:
+        stack.enter_context(
+            memory_errors_told(f"The state saved last is kept; with more memory, this goes on with it: {hint}")
+        )
+        stack.callback(display.close)
+        ranks.on_rank0(lambda: stack.enter_context(folder.lock()))
         if runtime is not None and folder.is_finished:
             raise RunError(f"{folder.path} is finished: there is nothing left to be trained elsewhere.")
-        state = ranks.check_same(lambda: restore_run(folder, data_dir, cache_dir, runtime), key=_consensus_key)
-        ranks.on_rank0(lambda: _record_session(folder, state, display, ranks))
-        Training(folder, state, display, ranks).run()
+        state = ranks.check_same(
+            lambda: restore_run(folder, data_dir, cache_dir, runtime),
+            key=lambda state: (to_json(state.config), state.corpus.provenance, state.progress),
+        )
+        ranks.on_rank0(lambda: record_session(folder, state, display, ranks.world_size))
+        Trainer(folder, state, display, ranks).run()
     return folder
 
 
-def _record_session(folder: RunFolder, state: TrainerState, display: Display, ranks: Ranks) -> None:
-    warning = record_session(folder, state, ranks.world_size)
-    if warning is not None:
-        display.message(warning)
+def first_window(config: RunConfig, generation: int, epoch: int) -> int | None:
+    """Return the words of an epoch's first window, from 1 to `steps`, or None where windows do not move.
+
+    With windows that never move, a word near the start of one is always learned with the little history that gradients
+    can flow through there, and always beside the same neighbours under one mask.
+    """
+    if not config.training.moving_windows:
+        return None
+    return 1 + derive(config.seed, f"first window of training {generation}", epoch) % config.training.steps
 
 
-def _consensus_key(state: TrainerState) -> object:
-    """Return what all ranks must have restored alike."""
-    return to_json(state.config), state.corpus.provenance, state.progress
+class Trainer:
+    """One training in progress: the loop and what it acts on.
 
-
-class Training:
-    """One training in progress: the loop and what it acts on."""
+    Args:
+        folder: the run folder, which the first rank has locked.
+        state: of all streams.
+        display: where to report to.
+        ranks: the processes that train together.
+    """
 
     def __init__(self, folder: RunFolder, state: TrainerState, display: Display, ranks: Ranks = SINGLE) -> None:
+        self.folder, self.display, self.ranks = folder, display, ranks
         config, corpus = self.config, self.corpus = state.config, state.corpus
-        self.display, self.ranks = display, ranks
-        self.share = Share(ranks, config.training.streams)
-        self.state = replace(state, carried=self.share.carried(state.carried))
+        self.shard = StreamShard(ranks, config.training.streams)
+        self.state = replace(state, carried=tuple(map(self.shard.local, state.carried)))
         self.streams = Streams(corpus.splits["train"].ids, config.training.streams, end_id=corpus.vocabulary.end_id)
-        self.windows = self.streams.window_count(config.training.steps) + config.training.moving_windows
-        self.gradients = picked_gradients(state.model.classifier.device)
-        self.record = Record(folder, ranks, self.share, config.runtime.save_seconds)
+        self.max_windows = self.streams.window_count(config.training.steps) + config.training.moving_windows
+        self.passes = GraphedForwardBackward() if state.model.classifier.device.type == "cuda" else forward_backward
+        self._saved_at = time.monotonic()
 
     def run(self) -> None:
         """Train the epochs that are missing, then score."""
         progress = self.state.progress
-        event = "start" if (progress.epoch, progress.window) == (1, 0) else "resume"
-        self.record.note(progress, event, processes=self.ranks.world_size)
+        is_new = (progress.epoch, progress.window) == (1, 0)
+        self.log("start" if is_new else "resume", processes=self.ranks.world_size)
         with interruptible() as interrupt:
             while progress.epoch <= self.config.training.epochs:
                 self.train_epoch(interrupt)
                 self.end_epoch(interrupt)
-            if not self.record.folder.is_finished:
-                stop = stopped_by(interrupt, self.ranks)
-                self.ranks.on_rank0(lambda: score_best(self.state, self.corpus, self.record, self.display, stop))
+            if not self.folder.is_finished:
+                self.ranks.on_rank0(lambda: self.score_best(interrupt))
 
     def train_epoch(self, interrupt: Interrupt) -> None:
         """Train the windows of the epoch that are missing."""
         progress, training = self.state.progress, self.config.training
-        mark = Mark.of(progress)
+        start = replace(progress)
         first = first_window(self.config, progress.generation, progress.epoch)
         count = self.streams.window_count(training.steps, first)
         for inputs, targets in self.streams.windows(training.steps, progress.window, first):
-            self.train_one_window(inputs, targets)
-            self.display.window(window_report(progress, training, count, mark))
-            stop, overdue = self.ranks.any(interrupt.asked, self.record.overdue)
-            if stop or overdue:
-                self.record.save(self.state)
+            self.train_window(inputs, targets)
+            self.display.window(window_report(progress, start, training.epochs, count))
+            is_overdue = time.monotonic() - self._saved_at >= self.config.runtime.save_seconds
+            stop, save = self.ranks.any(interrupt.requested, self.ranks.is_main and is_overdue)
+            if stop or save:
+                self.save()
             if stop:
                 raise KeyboardInterrupt
 
-    def train_one_window(self, inputs: Tensor, targets: Tensor) -> None:
+    def train_window(self, inputs: Tensor, targets: Tensor) -> None:
         """Take one step and count it. A step that fails has changed nothing, and the state before it is saved."""
-        began, state, progress = time.monotonic(), self.state, self.state.progress
+        began, state, progress, training = time.monotonic(), self.state, self.state.progress, self.config.training
         device, words = state.model.classifier.device, targets.numel()
-        inputs, targets = (self.share.window(ids).to(device) for ids in (inputs, targets))
-        rate, masks = learning_rate(self.config.training, progress.epoch), self._masks()
+        inputs, targets = (self.shard.local(ids).to(device) for ids in (inputs, targets))
+        counter = (progress.epoch - 1) * self.max_windows + progress.window
+        draws = generator(self.config.seed, f"masks of training {progress.generation}", counter)
+        rate, masks = training.learning_rate_at(progress.epoch), self.shard.masks(state.model, draws)
         try:
-            result = train_window(
-                state.model, rate, inputs, targets, state.carried, masks, self.config, self.ranks, self.gradients
+            result = training_step(
+                state.model, rate, inputs, targets, state.carried, masks, self.config, self.ranks, self.passes
             )
         except TrainingError as error:
-            self.record.save(state)
-            raise advice(error, progress, self.record.path) from error
-        state.carried = result.carried
+            self.save()
+            raise self._not_finite(error) from error
+        state.carried = result.state
         progress.window += 1
         progress.words += words
         progress.loss_sum += result.loss_sum
@@ -186,23 +201,111 @@ class Training:
 
     def end_epoch(self, interrupt: Interrupt) -> None:
         """Validate, keep the weights if they are the best so far, and save."""
-        began, progress = time.monotonic(), self.state.progress
-        valid = validate(self.state, self.corpus, self.record, self.ranks, interrupt)
+        began, progress, training = time.monotonic(), self.state.progress, self.config.training
+        valid = self.validate(interrupt)
         if not math.isfinite(valid):
-            raise advice(TrainingError(f"The validation perplexity is {valid}."), progress, self.record.path)
+            raise self._not_finite(TrainingError(f"The validation perplexity is {valid}."))
         best = progress.best_valid_perplexity is None or valid < progress.best_valid_perplexity
         if best:
             progress.best_epoch, progress.best_valid_perplexity = progress.epoch, valid
         seconds = progress.seconds + time.monotonic() - began
-        report = epoch_report(progress, self.config.training, valid, best, seconds)
-        self.record.note(progress, "epoch", **epoch_record(report))
+        report = EpochReport(
+            epoch=progress.epoch,
+            epochs=training.epochs,
+            learning_rate=training.learning_rate_at(progress.epoch),
+            loss=progress.loss_sum / progress.words,
+            cross_entropy=progress.cross_entropy_sum / progress.words,
+            valid_perplexity=valid,
+            best=best,
+            words_per_second=progress.words / max(progress.seconds, 1e-9),
+            seconds=seconds,
+            seconds_left=(training.epochs - progress.epoch) * seconds,
+        )
+        figures = ("learning_rate", "valid_perplexity", "best", "words_per_second", "seconds")
+        self.log(
+            "epoch",
+            **{name: getattr(report, name) for name in figures},
+            train_loss=report.loss,
+            train_cross_entropy_perplexity=exp(report.cross_entropy),
+        )
         progress.next_epoch(seconds)
-        self.state.carried = self.share.carried(self.state.model.initial_state(self.streams.count))
-        self.record.save(self.state, self.state.weights() if best else None)
+        fresh = self.state.model.initial_state(self.streams.count)
+        self.state.carried = tuple(map(self.shard.local, fresh))
+        self.save(self.state.weights() if best else None)
         self.display.epoch(report)
 
-    def _masks(self) -> Masks | None:
+    def validate(self, interrupt: Interrupt) -> float:
+        """Return the perplexity of the validation text.
+
+        Raises:
+            KeyboardInterrupt: after a request to stop, or a second one; the epoch is saved as it was trained.
+        """
+        try:
+            return self.ranks.broadcast_scalar(lambda: self.score("valid", interrupt).perplexity)
+        except KeyboardInterrupt:
+            if self.ranks.is_single:
+                self.save()
+            raise
+
+    def score_best(self, interrupt: Interrupt) -> None:
+        """Score the best weights and keep the scores; KeyboardInterrupt as for `score`, and then nothing is kept."""
+        self.state.model.load_state_dict(read_tensors(self.folder, "weights"))
+        scores = {split: self.score(split, interrupt) for split in ("valid", "test")}
+        values = {split: score.to_json() for split, score in scores.items()}
+        self.log("end", total_seconds=self.state.progress.total_seconds, scores=values)
+        self.folder.save(scores={**values, "protocol": PROTOCOL})
+        for split, score in scores.items():
+            self.display.message(f"{split} perplexity {score.perplexity:.2f} over {score.words:,} words ({PROTOCOL})")
+
+    def score(self, split: str, interrupt: Interrupt) -> Score:
+        """Return the score of the model as it is on a split.
+
+        Raises:
+            KeyboardInterrupt: after a window of the split, where it was requested and no other rank waits for this one.
+        """
+        vocabulary, tally = self.corpus.vocabulary, ScoreSum(self.corpus.vocabulary.unknown_id)
+        windows = word_nlls(self.state.model, self.corpus.splits[split].ids, end_id=vocabulary.end_id)
+        for _ in tally.over(windows):
+            if interrupt.requested and self.ranks.is_single:
+                raise KeyboardInterrupt
+        return tally.score()
+
+    def save(self, weights: bytes | None = None) -> None:
+        """Save the state of all streams, in one step with new best weights; all ranks must do so together."""
+        state = replace(self.state, carried=tuple(map(self.shard.gather, self.state.carried)))
+        progress = replace(state.progress)
+        self.ranks.on_rank0(lambda: self.folder.save(state=state.to_bytes(), weights=weights, progress=progress))
+        self._saved_at = time.monotonic()
+
+    def log(self, event: str, **values: Any) -> None:
+        """Write a line into the journal; it counts from the next save on."""
+        if self.ranks.is_main:
+            self.folder.log(event, self.state.progress, **values)
+
+    def _not_finite(self, error: TrainingError) -> TrainingError:
         progress = self.state.progress
-        counter = (progress.epoch - 1) * self.windows + progress.window
-        draws = generator(self.config.seed, f"masks of training {progress.generation}", counter)
-        return self.share.masks(self.state.model, draws)
+        return TrainingError(
+            f"{error} It happened in epoch {progress.epoch}, window {progress.window}. The last good state "
+            f"is kept in {self.folder.path}. Try a smaller --training.learning-rate, a smaller "
+            "--training.clip-norm or, with the augmented loss, a smaller --loss.gamma."
+        )
+
+
+def window_report(progress: Progress, start: Progress, epochs: int, windows: int) -> WindowReport:
+    """Return where an epoch of `windows` windows stands.
+
+    Speed, and what is left by it, are those since `start`, where this process took the epoch up: another machine may
+    have trained what lies before.
+    """
+    seconds = progress.seconds - start.seconds
+    left = (epochs - progress.epoch + 1) * windows - progress.window
+    return WindowReport(
+        epoch=progress.epoch,
+        epochs=epochs,
+        window=progress.window,
+        windows=windows,
+        loss=progress.loss_sum / progress.words,
+        cross_entropy=progress.cross_entropy_sum / progress.words,
+        words_per_second=(progress.words - start.words) / max(seconds, 1e-9),
+        seconds_left=left * (seconds / max(progress.window - start.window, 1)),
+    )

@@ -1,8 +1,7 @@
-"""How a training begins: a new run folder, the state in one that exists, or one that goes on for longer.
+"""How a training begins: a new run folder, the state in one that exists, or a copy for more epochs.
 
-All draws come from (seed, purpose, counter), so parameters, carried state and a few numbers (`Progress`) are all that a
-training needs to resume to the bit. That holds while what computes it stays the same; where it does not, the run folder
-has one more `Session` and `record_session` says so.
+A training resumes to the bit while what computes it stays the same; where it does not, the run folder has one more
+`Session`, and `record_session` says so.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from tiedlm.runs.config import RunConfig, RuntimeConfig
 from tiedlm.runs.folder import Progress, RunFolder, RunRecord, Session, check_free
 from tiedlm.runs.load import Run, load_run, model_of, read_tensors, tensors_to_bytes
 from tiedlm.seeding import generator
+from tiedlm.training.display import Display
 
 CONDITIONS = (
     *("processor", "device", "tiedlm", "commit", "torch", "numpy", "python"),
@@ -85,11 +85,17 @@ def create_run(
     carried = model.initial_state(config.training.streams)
     state = TrainerState(config=config, corpus=corpus, model=model, carried=carried, progress=progress)
     environment = describe_run(config, len(corpus.vocabulary), processes)
+    origin = parent and {
+        "path": str(parent.folder.path),
+        "recipe": parent.config["recipe"],
+        "seed": parent.config["seed"],
+        "weights_sha256": parent.weights_sha256,
+    }
     record = RunRecord(
         progress=progress,
         sessions=(Session(epoch=1, window=0, runtime=config.runtime, environment=environment),),
         corpus=corpus.provenance,
-        parent=None if parent is None else _parent(parent),
+        parent=origin,
     )
     return RunFolder.create(run_dir, config, corpus.vocabulary, record, state=state.to_bytes())
 
@@ -130,38 +136,32 @@ def restore_run(
     return TrainerState(config=config, corpus=corpus, model=model, carried=state, progress=progress)
 
 
-def record_session(folder: RunFolder, state: TrainerState, processes: int = 1) -> str | None:
-    """Record where a training goes on, if its runtime or its `CONDITIONS` are not those of before.
+def record_session(folder: RunFolder, state: TrainerState, display: Display, processes: int = 1) -> None:
+    """Record that a training resumes, if its runtime or its `CONDITIONS` are not those of before.
 
     Args:
         folder: locked; nothing is recorded where it is finished.
         state: of the training now, whose threads PyTorch has.
+        display: is shown the differences on which the last digits depend.
         processes: that train together.
-
-    Returns:
-        What the user is to be told of the differences on which the last digits depend; None without any.
     """
     config, vocab_size = state.config, len(state.corpus.vocabulary)
     before, progress = folder.record.sessions[-1], folder.record.progress
     environment = describe_run(config, vocab_size, processes)
     environment.pop("command")
-    changes = {
-        name: (before.environment.get(name), environment[name])
-        for name in CONDITIONS
-        if before.environment.get(name) != environment[name]
-    }
-    if before.runtime.precision != config.runtime.precision:
-        changes["precision"] = (before.runtime.precision, config.runtime.precision)
+    pairs = {name: (before.environment.get(name), environment[name]) for name in CONDITIONS}
+    pairs["precision"] = (before.runtime.precision, config.runtime.precision)
+    changes = {name: (old, new) for name, (old, new) in pairs.items() if old != new}
     if folder.is_finished or not (changes or differing(before.runtime, config.runtime)):
-        return None
+        return
     session = Session(epoch=progress.epoch, window=progress.window, runtime=config.runtime, environment=environment)
     folder.log("move", progress, runtime=to_json(config.runtime))
     folder.save(sessions=(*folder.record.sessions, session))
     if not changes:
-        return None
+        return
     reasons = {name: f" ({reason})" for name, (_, reason) in implementations(config, vocab_size, processes).items()}
     listed = "; ".join(f"{name} {old} before, {new} now{reasons.get(name, '')}" for name, (old, new) in changes.items())
-    return (
+    display.message(
         "The training resumes under other conditions, so its last digits will differ from those of a training that "
         f"was never interrupted: {listed}. This is recorded in the run folder."
     )
@@ -216,8 +216,12 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
     model = LanguageModel(config.model, len(corpus.vocabulary))
     if parent is None:
         model.reset_parameters(generator(config.seed, "initial weights"))
-        if config.model.unigram_bias:
-            _start_at_unigrams(model, corpus)
+        if config.model.unigram_bias:  # log((count + 1/2) / total) minus its mean, to which softmax is blind
+            shares = torch.tensor(corpus.vocabulary.counts, dtype=torch.float64) + 0.5
+            logs = (shares / shares.sum()).log()
+            assert model.bias is not None
+            with torch.no_grad():
+                model.bias.copy_(logs - logs.mean())
         return model
     if parent.vocabulary.words != corpus.vocabulary.words:
         raise RunError(
@@ -234,33 +238,11 @@ def _initial_model(config: RunConfig, corpus: Corpus, parent: Run | None) -> Lan
     return model
 
 
-@torch.no_grad()
-def _start_at_unigrams(model: LanguageModel, corpus: Corpus) -> None:
-    """Set the output bias to log((count + 1/2) / total) minus its mean, to which softmax is blind."""
-    assert model.bias is not None
-    shares = torch.tensor(corpus.vocabulary.counts, dtype=torch.float64) + 0.5
-    logs = (shares / shares.sum()).log()
-    model.bias.copy_(logs - logs.mean())
-
-
-def _parent(parent: Run) -> dict[str, Any]:
-    return {
-        "path": str(parent.folder.path),
-        "recipe": parent.config["recipe"],
-        "seed": parent.config["seed"],
-        "weights_sha256": parent.weights_sha256,
-    }
-
-
 def describe_run(config: RunConfig, vocab_size: int, processes: int = 1) -> dict[str, Any]:
-    """Return `describe`, and which implementations compute a training here: its last digits depend on them.
-
-    Args:
-        config: of the training, with the runtime that it has here.
-        vocab_size: V.
-        processes: that train together.
-    """
-    names = {name: chosen for name, (chosen, _) in implementations(config, vocab_size, processes).items()}
+    """Return `describe`, and which implementations compute a training here: its last digits depend on them."""
+    names = {
+        name: implementation for name, (implementation, _) in implementations(config, vocab_size, processes).items()
+    }
     # the library's name is made of sources, compiler, flags and processor
     library = Path(native_library()._name).name.partition(".")[0] if "compiled" in names.values() else None
     here = {"cpu_capability": torch.backends.cpu.get_cpu_capability(), "processes": processes, "native": library}

@@ -1,4 +1,7 @@
-"""An interrupt waits until the window under way is done, so that what is saved is never half an update."""
+"""How a training is asked to end: by a signal, or by the death of its launcher. Imports no torch.
+
+A request waits until the window in progress is done, so that what is saved is never half an update.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,20 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+EXIT_VARIABLE = "TIEDLM_STOPS_WITH_STDIN"
+"""Environment variable by which a launcher asks for `exit_with_parent`; elsewhere standard input may end any time."""
+
 
 class Interrupt:
     """Whether somebody asked to stop."""
 
-    asked = False
+    requested = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal; a second one stops at once, and the training goes on from its last saving."""
-        if self.asked:
+        """Note the first signal; a second one stops at once, and the training resumes from its last save."""
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
 
 @contextmanager
@@ -30,17 +36,14 @@ def interruptible() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before: list[Any] = [signal.signal(number, interrupt) for number in numbers]
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield interrupt
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
-
-
-EXIT_VARIABLE = "TIEDLM_STOPS_WITH_STDIN"
-"""Environment variable by which a launcher asks for `exit_with_parent`; elsewhere standard input may end any time."""
 
 
 def exit_with_parent() -> None:

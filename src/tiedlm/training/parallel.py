@@ -1,0 +1,138 @@
+"""One training in several processes: how they find each other, and which streams each of them trains.
+
+    torchrun --nproc-per-node 2 -m tiedlm train ptb-small-real
+
+With B streams over R ranks, rank r trains the streams r·B/R … (r + 1)·B/R - 1 of every window, with its own part of
+the carried state and of the masks. The gradients are summed over the ranks before they are clipped, so that every rank
+makes the update that one process with all B streams would make, up to rounding. Imports no torch by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiedlm.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from tiedlm.native.ranks import Ranks
+    from tiedlm.nn.dropout import Masks
+    from tiedlm.nn.model import LanguageModel
+
+PATIENCE = timedelta(days=1)
+"""How long ranks wait for one another: the first scores long texts alone. A rank that dies is noticed at once."""
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+"""On GPUs the gradients go over NCCL, and what ranks tell each other over gloo."""
+
+
+def _is_one_of_several() -> bool:
+    """Return whether torchrun has started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
+
+
+def is_main_process() -> bool:
+    """Return whether this process is to tell the user what happens: of several the first one is."""
+    return not _is_one_of_several() or os.environ["RANK"] == "0"
+
+
+def resume_command(run_dir: Path, data_dir: Path | None = None) -> str:
+    """Return the command line that resumes a run with as many processes on this machine as there are now."""
+    words = ["tiedlm"]
+    if _is_one_of_several():
+        words = ["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], "-m", "tiedlm"]
+    words += ["train", "--resume", str(run_dir)]
+    return shlex.join(words if data_dir is None else [*words, "--data-dir", str(data_dir)])
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[Ranks]:
+    """Yield the processes that torchrun has started, as one group; this process alone where it has started no others.
+
+    Args:
+        device: `cpu`, or `cuda`, of which each process of a machine takes the GPU of its number.
+
+    Raises:
+        ConfigError: another device, or more processes than GPUs.
+    """
+    import torch  # here, so that a command that has nothing to train does not wait for it
+    import torch.distributed as dist
+
+    from tiedlm.native.ranks import SINGLE, Ranks
+
+    if not _is_one_of_several():
+        yield SINGLE
+        return
+    if device not in BACKENDS:
+        raise ConfigError(
+            f"runtime.device is {device!r}, but several processes train on 'cpu' or on 'cuda', where each takes the "
+            "GPU of its own number. Choose one of the two, or start one process."
+        )
+    if device == "cuda":
+        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= count:
+            raise ConfigError(
+                f"There are {count} GPUs here for {os.environ['LOCAL_WORLD_SIZE']} processes: give torchrun a "
+                f"--nproc-per-node of at most {count}, or train with --runtime.device cpu."
+            )
+        torch.cuda.set_device(number)
+    dist.init_process_group(BACKENDS[device], timeout=PATIENCE)
+    try:
+        yield Ranks.from_group(None)
+    finally:
+        dist.destroy_process_group()
+
+
+class StreamShard:
+    """The streams of one rank.
+
+    Args:
+        ranks: the processes, with this one's place among them.
+        streams: B, of all ranks together.
+
+    Raises:
+        ConfigError: B does not divide over the ranks.
+    """
+
+    def __init__(self, ranks: Ranks, streams: int) -> None:
+        if streams % ranks.world_size:
+            divisors = [str(count) for count in range(1, streams + 1) if streams % count == 0]
+            raise ConfigError(
+                f"training.streams is {streams}, which does not divide over {ranks.world_size} processes: each must "
+                f"train as many. Start {', '.join(divisors)} of them, or train with another number of streams."
+            )
+        each = streams // ranks.world_size
+        self.streams = streams
+        self._ranks, self._local = ranks, slice(ranks.rank * each, (ranks.rank + 1) * each)
+
+    def local(self, tensor: Tensor) -> Tensor:
+        """Return this rank's streams of words [T, B] or of a part of the state [.., B, ..]: they lie on axis 1."""
+        return tensor[:, self._local].contiguous()
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """Return all streams of what `local` gave each rank; all ranks must call it together."""
+        return self._ranks.all_gather(tensor, dim=1)
+
+    def masks(self, model: LanguageModel, generator: torch.Generator) -> Masks | None:
+        """Return this rank's part of the masks that one process would draw for all streams.
+
+        Every rank draws all of them: a draw costs next to nothing, and the masks do not depend on the number of ranks.
+        """
+        masks = model.draw_masks(self.streams, generator)
+        return masks and [None if mask is None else mask[self._local] for mask in masks]
+
+
+def sum_gradients(parameters: Iterable[Tensor], ranks: Ranks) -> None:
+    """Replace the gradient of each parameter by its sum over the ranks, in a single reduction."""
+    if ranks.is_single:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    for gradient, total in zip(gradients, ranks.all_reduce_sum(*gradients), strict=True):
+        gradient.copy_(total)

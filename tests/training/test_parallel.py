@@ -1,0 +1,210 @@
+"""Trainings over several processes: shards of the streams, torchrun, equal to one process, cut, and ended together."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.multiprocessing.spawn import ProcessExitedException
+
+from support import processes, rank_trainings
+from support.compare import assert_close, error
+from support.small_text import small_config
+from tiedlm.config import to_json
+from tiedlm.errors import ConfigError
+from tiedlm.native.ranks import SINGLE, Ranks
+from tiedlm.nn.config import LSTMConfig
+from tiedlm.nn.model import LanguageModel
+from tiedlm.runs.folder import RunFolder
+from tiedlm.runs.load import read_tensors
+from tiedlm.training import parallel
+from tiedlm.training.parallel import StreamShard
+
+SHARDS = [StreamShard(Ranks(None, rank, 3), 6) for rank in range(3)]
+PLACE = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+
+
+def test_the_shards_side_by_side_are_the_whole() -> None:
+    for whole in (torch.arange(5 * 6).view(5, 6), torch.arange(2 * 6 * 3).view(2, 6, 3)):
+        parts = [shard.local(whole) for shard in SHARDS]
+        assert torch.equal(torch.cat(parts, 1), whole)
+        assert all(part.is_contiguous() for part in parts)
+
+
+def test_masks_are_those_that_one_process_draws_for_the_same_streams() -> None:
+    model = LanguageModel(LSTMConfig(units=5, tied=True, keep_hidden=0.5), 7)
+
+    def masks(shard: StreamShard) -> list[torch.Tensor | None]:
+        return shard.masks(model, torch.Generator().manual_seed(3)) or []
+
+    whole, parts = masks(StreamShard(SINGLE, 6)), [masks(shard) for shard in SHARDS]
+    assert [mask is None for mask in whole] == [True, False, False]
+    for number in (1, 2):
+        mask = whole[number]
+        assert mask is not None
+        assert 0 < float((mask == 0).float().mean()) < 1
+        assert torch.equal(torch.cat([rows for part in parts if (rows := part[number]) is not None]), mask)
+    assert SHARDS[1].masks(LanguageModel(LSTMConfig(units=5, tied=True), 7), torch.Generator()) is None
+
+
+@pytest.fixture
+def one_of_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PLACE.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_without_torchrun_or_with_one_process_a_training_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for places in ({}, {"WORLD_SIZE": "4", "RANK": "2"}, {**PLACE, "WORLD_SIZE": "1", "RANK": "0"}):
+        for name in PLACE:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in places.items():
+            monkeypatch.setenv(name, value)
+        assert parallel.is_main_process()
+        assert parallel.resume_command(Path("my run")) == "tiedlm train --resume 'my run'"
+        with parallel.process_group("anything") as group:
+            assert group is SINGLE
+
+
+@pytest.mark.usefixtures("one_of_four")
+def test_of_several_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "torchrun --nproc-per-node 2 -m tiedlm train --resume run --data-dir texts"
+    assert parallel.resume_command(Path("run"), Path("texts")) == command
+    assert not parallel.is_main_process()
+    monkeypatch.setenv("RANK", "0")
+    assert parallel.is_main_process()
+
+
+@pytest.mark.usefixtures("one_of_four")
+@pytest.mark.parametrize(
+    ("device", "gpus", "message"),
+    [
+        ("cuda:1", 2, "runtime.device is 'cuda:1', but several processes train on 'cpu' or on 'cuda'"),
+        ("mps", 0, "runtime.device is 'mps'"),
+        ("cuda", 0, "There are 0 GPUs here for 2 processes: .* at most 0, or train with --runtime.device cpu"),
+    ],
+)
+def test_devices_that_cannot_be(device: str, gpus: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(ConfigError, match=message), parallel.process_group(device):
+        pass
+
+
+def test_two_processes_train_stop_together_and_say_once_how_to_go_on(tmp_path: Path) -> None:
+    config = small_config(tmp_path / "text")
+    config = replace(config, training=replace(config.training, epochs=10_000, steps=60))
+    (tmp_path / "long.json").write_text(json.dumps(to_json(config)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tiedlm"]
+    command += ["train", str(tmp_path / "long.json"), "--run-dir", str(tmp_path / "run")]
+    environment = os.environ | {"TIEDLM_CACHE_DIR": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    shown: list[str] = []
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while not (line := process.stdout.readline()).startswith("epoch 1/"):
+            shown.append(line)
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate()
+    assert shown == [f"run: {tmp_path / 'run'}\n"]
+    said = [line for line in error.splitlines() if line.startswith("tiedlm:")]
+    command_line = f"torchrun --nproc-per-node 2 -m tiedlm train --resume {tmp_path / 'run'}"
+    assert said == [f"tiedlm: interrupted; progress is saved. Resume with: {command_line}"]
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.record.progress.epoch > 1
+    assert read_tensors(folder, "state")["carried.0"].shape[1] == config.training.streams
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two processes have done their work."""
+    folder = tmp_path_factory.mktemp("ranks")
+    rank_trainings.write_config(folder)
+    processes.run(rank_trainings.work, 2, folder)
+    return folder
+
+
+def refusals(folder: Path, name: str) -> list[str]:
+    return [json.loads((folder / f"refusals-{rank}.json").read_text())[name] for rank in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "relative", "least"), [("float32", 1e-5, 0.05), ("float64", 1e-12, 0.05), ("untied", 1e-12, 0.005)]
+)
+def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, relative: float, least: float) -> None:
+    alone = rank_trainings.weights_after_steps(folder, f"alone-{kind}", kind, SINGLE)
+    start = read_tensors(RunFolder.open(folder / f"alone-{kind}"), "state")
+    both = [np.load(folder / f"{kind}-{rank}.npz", allow_pickle=False) for rank in range(2)]
+    for name, truth in alone.items():
+        assert np.array_equal(both[0][name], both[1][name]), f"{name}: the processes have drifted apart"
+        assert_close(both[0][name], truth, relative, name)
+    moved = {name: error(start[f"model.{name}"].numpy(), alone[name]) for name in alone if f"model.{name}" in start}
+    assert min(moved.values()) > least, "these steps hardly train"
+
+
+@pytest.mark.parametrize("run", ["stopped-by-the-last", "stopped-by-the-first", "not-a-number"])
+def test_stopped_and_resumed_is_equal_to_the_bit(folder: Path, run: str) -> None:
+    whole, cut = RunFolder.open(folder / "whole"), RunFolder.open(folder / run)
+    assert cut.read("weights") == whole.read("weights")
+    assert cut.record.scores == whole.record.scores
+    middle = ["epoch", "resume"] if run == "stopped-by-the-first" else ["resume", "epoch"]
+    assert [record["event"] for record in cut.journal()] == ["start", *middle, "epoch", "end"]
+
+
+@pytest.mark.parametrize(("run", "epoch", "window"), [("stopped-by-the-last", 1, 6), ("stopped-by-the-first", 2, 4)])
+def test_all_stop_after_the_window_in_which_one_was_asked_to(folder: Path, run: str, epoch: int, window: int) -> None:
+    assert refusals(folder, run.replace("-", " ")) == ["KeyboardInterrupt: ", "KeyboardInterrupt: "]
+    progress = json.loads((folder / f"{run}.json").read_text())
+    assert (progress["epoch"], progress["window"]) == (epoch, window)
+
+
+def test_a_loss_that_is_not_finite_on_one_stops_all(folder: Path) -> None:
+    for one in refusals(folder, "not a number"):
+        assert one.startswith("TrainingError: The loss is nan. It happened in epoch 1, window 6.")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("another seed", "Rank 0 of 2 was not asked for the same .*'seed': 0", "Rank 1 of 2 .*'seed': 1"),
+        ("five streams", "ConfigError: training.streams is 5, which does not divide over 2 processes.*Start 1, 5", ""),
+        ("too short a text", "CorpusError: The text is shorter than one window", "another rank refuses"),
+        ("a folder that is there", "RunError: .*exists already", "another rank refuses its arguments or fails"),
+        ("no folder", "RunError: .*none", ""),
+        ("one that resumes", "Rank 0 of 2 was not asked for the same", r"Rank 1 of 2 .*\('resume', "),
+    ],
+)
+def test_what_cannot_be_is_an_error_of_all_and_leaves_nothing(folder: Path, name: str, first: str, last: str) -> None:
+    for refusal, pattern in zip(refusals(folder, name), (first, last or first), strict=True):
+        assert re.search(pattern, refusal), refusal
+    assert not (folder / "none").exists()
+
+
+def test_a_run_of_two_processes_goes_on_in_one(folder: Path, tmp_path: Path) -> None:
+    """The state on the disk is that of all streams."""
+    state = read_tensors(RunFolder.open(folder / "whole"), "state")
+    assert state["carried.0"].shape[1] == 4
+    assert [record["processes"] for record in RunFolder.open(folder / "whole").journal()[:1]] == [2]
+    again = rank_trainings.resume(folder, "whole", SINGLE)
+    assert again.read("weights") == RunFolder.open(folder / "whole").read("weights")
+
+
+def test_a_rank_that_is_killed_ends_the_training_and_it_goes_on_to_the_same_bits(folder: Path, tmp_path: Path) -> None:
+    rank_trainings.write_config(tmp_path)
+    with pytest.raises(ProcessExitedException, match="SIGKILL"):
+        processes.run(rank_trainings.killed, 2, tmp_path)
+    assert json.loads((tmp_path / "refusals-0.json").read_text()).startswith("RanksError: Rank 0 of 2 has lost another")
+    (tmp_path / "meeting").unlink()
+    processes.run(rank_trainings.go_on, 2, tmp_path)
+    killed, whole = RunFolder.open(tmp_path / "killed"), RunFolder.open(folder / "whole")
+    assert killed.read("weights") == whole.read("weights")
+    assert killed.record.scores == whole.record.scores

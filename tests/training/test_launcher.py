@@ -18,7 +18,6 @@ from rich.console import Console
 
 from support.finished_run import make_run
 from support.tiny_run import Silence
-from tiedlm.cli.main import ERROR
 from tiedlm.config import to_json
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, RunError
@@ -28,7 +27,6 @@ from tiedlm.training import launcher, loop
 from tiedlm.training.jobs import EpochSummary, JobResult, JobState
 from tiedlm.training.launcher import (
     HEADINGS,
-    INTERRUPTED,
     MAX_ON_ONE_GPU,
     LineDisplay,
     TableDisplay,
@@ -36,7 +34,7 @@ from tiedlm.training.launcher import (
     launch,
     parallel_jobs,
 )
-from tiedlm.training.signals import EXIT_VARIABLE, exit_with_parent
+from tiedlm.training.signals import EXIT_VARIABLE
 
 FINISHED, FAILED, STOPPED, WAITING, TRAINING = map(JobState, ("finished", "failed", "stopped", "waiting", "training"))
 SAVES = """
@@ -156,11 +154,6 @@ def test_how_a_process_ended_is_one_line(make_job, scripts, recorder, no_corpora
     assert result.state is state
     assert (result.reason or "").startswith(reason)
     assert result.seconds > 0
-
-
-def test_statuses_are_those_of_the_command_line():
-    assert {130, -signal.SIGTERM} < INTERRUPTED
-    assert not {0, ERROR, -signal.SIGKILL} & INTERRUPTED
 
 
 def test_a_log_that_cannot_be_written_is_an_error(make_job, scripts, recorder, no_corpora, tmp_path):
@@ -373,39 +366,6 @@ def test_a_terminal_gets_a_table_and_why_a_job_failed(make_job):
     assert [line[0] for line in last_table()[2:4]] == ["text-small-real-seed-0", "runs"]  # at the end, in their order
     assert "runs failed: The disk is full. (log: a.log)" in screen.getvalue()
     assert "[red]as it is" in screen.getvalue()
-
-
-WATCHES_ITS_INPUT = """
-import signal, sys
-from tiedlm.training.signals import exit_with_parent
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
-exit_with_parent()
-print("ready", flush=True)
-signal.pause()
-"""
-
-
-def test_a_process_ends_with_its_input_only_where_that_was_asked_for(monkeypatch):
-    monkeypatch.delenv(EXIT_VARIABLE, raising=False)
-    before = threading.enumerate()
-    exit_with_parent()
-    assert threading.enumerate() == before
-    with subprocess.Popen(
-        [sys.executable, "-c", WATCHES_ITS_INPUT],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {EXIT_VARIABLE: "1"},
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.stdin.write("what is read is not the end\n")
-        process.stdin.flush()
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)
-        process.stdin.close()
-        assert process.wait(60) == 7
 
 
 LAUNCHER = """

@@ -74,15 +74,12 @@ class FileEntry:
 
     @classmethod
     def of(cls, name: str, content: bytes) -> FileEntry:
-        """Return the entry of a file `name` that holds `content`."""
         return cls(name=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
     def read(self, folder: Path, *, may_be_longer: bool = False) -> bytes:
-        """Return the content, once its size and then its sha256 are those of the entry.
+        """Return the content; a RunError where size or sha256 differ, or it is no regular file that can be read.
 
-        Raises:
-            FileNotFoundError: there is no such file.
-            RunError: it is another one, is not a regular file, or cannot be read.
+        A file that is missing is a FileNotFoundError: a later save may have replaced it.
         """
         path = folder / self.name
         try:
@@ -135,7 +132,7 @@ class Progress:
             raise ConfigError("the progress has a number that is not finite.")
 
     def next_epoch(self, seconds: float) -> None:
-        """Go to the start of the next epoch, after one that took `seconds`."""
+        """Move to the start of the next epoch, after one that took `seconds`."""
         self.total_seconds += seconds
         self.epoch, self.window, self.words = self.epoch + 1, 0, 0
         self.loss_sum = self.cross_entropy_sum = self.seconds = 0.0
@@ -207,17 +204,12 @@ class RunRecord:
                 raise ConfigError(f"files.{name} cannot be {entry}.")
 
     def to_bytes(self) -> bytes:
-        """Return the content of `run.json`."""
         body = {"format": FORMAT, **to_json(self)}
         return json_bytes({**body, "checksum": hashlib.sha256(json_bytes(body)).hexdigest()})
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
-        """Return the record of a run folder.
-
-        Raises:
-            RunError: the folder is missing, is no run folder, or is damaged or of another version.
-        """
+        """Return the record of a run folder; a RunError as `RunFolder.open`."""
         path = folder / RECORD
         try:
             with open_regular(path, "rb") as file:
@@ -255,10 +247,10 @@ def _other_version(folder: Path, version: object) -> str:
 
 
 def _why_no_run(folder: Path) -> str:
+    if (folder / OLD_RECORD).exists():
+        return _other_version(folder, 1)
     give = "Give the folder of a run that `tiedlm train` made."
     if folder.is_dir():
-        if (folder / OLD_RECORD).exists():
-            return _other_version(folder, 1)
         return f"{folder} is not a run folder: it has no {RECORD}. {give}"
     if folder.exists():
         return f"{folder} is a file, not a run folder. {give}"
@@ -300,12 +292,10 @@ class RunFolder:
 
         Args:
             path: what does not exist, or is an empty folder.
-            config: of the run.
-            vocabulary: of the run.
+            config, vocabulary: of the run.
             record: all but its `files`.
             state: tensors to resume from, as safetensors.
-            weights: the best so far, for a training that is taken over from another folder.
-            events: the journal so far.
+            weights, events: the best weights and the journal so far, of a training that another folder began.
 
         Raises:
             RunError: something is at `path` already, or the disk is full or fails.
@@ -361,7 +351,7 @@ class RunFolder:
         return "weights" in self.record.files
 
     def config(self, *, session: int = -1) -> RunConfig:
-        """Return the config, with the runtime of the last session or another one; raises a RunError as `read`."""
+        """Return the config, with the runtime of the last session or another one; a RunError as `read`."""
         value = _parsed(self.read("config"), self.path / "config.json")
         try:
             return replace(from_json(RunConfig, value), runtime=self.record.sessions[session].runtime)
@@ -369,7 +359,7 @@ class RunFolder:
             raise RunError(f"The config of {self.path} cannot be used: {error} {RESTORE}") from error
 
     def vocabulary(self) -> Vocabulary:
-        """Return the words of the run; raises a RunError as `read`."""
+        """Return the words of the run; a RunError as `read`."""
         from tiedlm.data.text import Vocabulary  # here, since it loads numpy
 
         value = _parsed(self.read("vocabulary"), self.path / "vocabulary.json")
@@ -379,11 +369,7 @@ class RunFolder:
             raise RunError(f"The vocabulary of {self.path} cannot be used: {error} {RESTORE}") from error
 
     def scores(self) -> dict[str, Any]:
-        """Return the scores of the best weights on `valid` and `test`, and their `protocol`.
-
-        Raises:
-            RunError: the training is not finished.
-        """
+        """Return the scores of the best weights on `valid` and `test`, and their `protocol`; a RunError without any."""
         if self.record.scores is None:
             raise RunError(f"{self.path} has no scores yet. Resume its training to its end.")
         return self.record.scores
@@ -398,11 +384,7 @@ class RunFolder:
         return {**environment, "moves": [to_json(session) for session in later]} if later else environment
 
     def read(self, name: str) -> bytes:
-        """Return the content of `config`, `vocabulary`, `weights` or `state`, compared with the record.
-
-        Raises:
-            RunError: there is none yet, or it is missing or damaged.
-        """
+        """Return `config`, `vocabulary`, `weights` or `state`; a RunError if there is none yet, or it is damaged."""
         while True:
             if name not in self.record.files:
                 raise RunError(f"{self.path} has no {name} yet. Resume its training until it has saved some.")
@@ -415,11 +397,7 @@ class RunFolder:
                     raise RunError(f"{self.path / entry.name} is missing. {RESTORE}") from error
 
     def journal(self) -> list[dict[str, Any]]:
-        """Return the events that count, oldest first, each with its name under `event`.
-
-        Raises:
-            RunError: the journal is missing or damaged.
-        """
+        """Return the events that count, oldest first, each with its name under `event`; a RunError as `read`."""
         path = self.path / JOURNAL
         events = [_parsed(line, path) for line in self._read_journal().splitlines()]
         for event in events:
@@ -430,11 +408,7 @@ class RunFolder:
         return events
 
     def check(self) -> None:
-        """Compare every file with the record.
-
-        Raises:
-            RunError: a file is missing or damaged.
-        """
+        """Raise a RunError where a file is not the one that the record names."""
         for name in self.record.files:
             if name != "journal":
                 self.read(name)
@@ -464,7 +438,7 @@ class RunFolder:
             self._lock_file = None
 
     def holder(self) -> str | None:
-        """Return which process holds the lock, as `process N on HOST`, or None where none does."""
+        """Return which process holds the lock, as `process N on HOST`; None where none does."""
         with suppress(OSError), open_regular(self.path / LOCK, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -515,7 +489,7 @@ class RunFolder:
                 self._delete_leftovers()
 
     def _delete_leftovers(self) -> None:
-        """Delete files that the record on the disk does not name. What cannot be deleted is left to the next save."""
+        """Delete files that the record on the disk does not name; what cannot be deleted is left to the next save."""
         with suppress(OSError, RunError):
             self.record = RunRecord.read(self.path)  # an error after the rename may have hidden that it succeeded
             used = {entry.name for entry in self.record.files.values()}

@@ -39,7 +39,10 @@ def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     aliases: dict[str, str] = {}
     names: dict[Any, str] = {}
     for name, tensor in tensors.items():
-        first = names.setdefault(_identity(name, tensor), name)
+        if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
+            raise ArgumentError(f"{name!r} must be a dense tensor with data, but is {type(tensor).__name__}.")
+        identity = tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+        first = names.setdefault(identity, name)
         if first == name:
             stored[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         else:
@@ -49,38 +52,23 @@ def tensors_to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def bytes_to_tensors(content: bytes) -> dict[str, Tensor]:
-    """Return the tensors, on the CPU, that `tensors_to_bytes` turned into `content`.
-
-    Names that shared a tensor share it again.
+    """Return the tensors, on the CPU, that `tensors_to_bytes` turned into `content`; shared ones are shared again.
 
     Raises:
         ArgumentError: `content` is not a whole safetensors file.
     """
     try:
         tensors = safetensors.torch.load(content)
-        aliases = json.loads(_metadata(content).get(ALIASES, "{}"))
+        (length,) = struct.unpack("<Q", content[:8])
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        aliases = json.loads(metadata.get(ALIASES, "{}"))
         return tensors | {name: tensors[first] for name, first in aliases.items()}
     except (SafetensorError, KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ArgumentError(f"The content is not a whole safetensors file ({error}).") from error
 
 
-def _identity(name: str, tensor: Any) -> Any:
-    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_meta:
-        raise ArgumentError(f"{name!r} must be a dense tensor with data, but is {type(tensor).__name__}.")
-    return tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    (length,) = struct.unpack("<Q", content[:8])
-    return json.loads(content[8 : 8 + length]).get("__metadata__", {})
-
-
 def read_tensors(folder: RunFolder, name: str) -> dict[str, Tensor]:
-    """Return the tensors, on the CPU, of `weights` or `state` of a run folder.
-
-    Raises:
-        RunError: there are none yet, or the file is missing or damaged.
-    """
+    """Return the tensors, on the CPU, of `weights` or `state` of a run folder; a RunError as `RunFolder.read`."""
     content = folder.read(name)
     try:
         return bytes_to_tensors(content)

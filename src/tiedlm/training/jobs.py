@@ -34,9 +34,7 @@ class Job:
     """A training to begin, or to resume where its run folder exists."""
 
     config: RunConfig
-    """The whole config, seed included."""
     run_dir: Path
-    """Its run folder."""
     start_from: Path | None = None
     """Run folder whose weights to start from: a second training. Where another job trains it, this one waits."""
     data_dir: Path | None = None
@@ -47,7 +45,6 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Return what the job is called in tables."""
         return self.run_dir.name
 
     @property
@@ -61,15 +58,10 @@ class Job:
         return self.log.with_suffix(".json")
 
     def is_begun(self) -> bool:
-        """Return whether there is something at the path of the run folder."""
         return self.run_dir.exists() and not (self.run_dir.is_dir() and not any(self.run_dir.iterdir()))
 
     def is_finished(self) -> bool:
-        """Return whether the run is trained to its end and scored.
-
-        Raises:
-            RunError: there is something else than a run folder, or it is damaged.
-        """
+        """Return whether the run is trained to its end and scored; a RunError as `RunFolder.open`."""
         return self.is_begun() and RunFolder.open(self.run_dir).is_finished
 
     def command(self) -> list[str]:
@@ -113,11 +105,7 @@ class EpochSummary:
 
     @classmethod
     def of_run(cls, run_dir: Path) -> EpochSummary | None:
-        """Return the summary of a run by its journal; None before the first epoch is done.
-
-        Raises:
-            RunError: there is no run folder, or it is damaged.
-        """
+        """Return the summary of a run by its journal; None before the first epoch is done."""
         epochs = [record for record in RunFolder.open(run_dir).journal() if record["event"] == "epoch"]
         if not epochs:
             return None
@@ -171,26 +159,23 @@ def check_jobs(jobs: Sequence[Job]) -> None:
     if count > 1:
         raise ArgumentError(f"{count} trainings are to go to one run folder, {folder}: give each a folder of its own.")
     for job in jobs:
-        if job.is_begun():
-            _check_same_training(job)
-        elif job.start_from is not None and os.path.abspath(job.start_from) not in counts:
-            RunFolder.open(job.start_from)
-
-
-def _check_same_training(job: Job) -> None:
-    folder = RunFolder.open(job.run_dir)
-    own = folder.config(session=0)
-    fields = differing(own, job.config)
-    if fields:
-        changes = "; ".join(f"{name} is {there!r} there and {here!r} here" for name, (there, here) in fields.items())
-        raise RunError(
-            f"{job.run_dir} holds a run of another config: {changes}. Remove the folder, or train in another one "
-            "(the folder for runs is named by TIEDLM_RUNS_DIR)."
-        )
-    if (folder.record.parent is None) != (job.start_from is None):
-        kinds = ("a second training", "one from random weights")
-        there, here = kinds if job.start_from is None else kinds[::-1]
-        raise RunError(f"{job.run_dir} holds {there}, but {here} is requested. Choose another folder.")
+        if not job.is_begun():
+            if job.start_from is not None and os.path.abspath(job.start_from) not in counts:
+                RunFolder.open(job.start_from)
+            continue
+        run = RunFolder.open(job.run_dir)
+        if fields := differing(run.config(session=0), job.config):
+            changes = "; ".join(
+                f"{name} is {there!r} there and {here!r} here" for name, (there, here) in fields.items()
+            )
+            raise RunError(
+                f"{job.run_dir} holds a run of another config: {changes}. Remove the folder, or train in another one "
+                "(the folder for runs is named by TIEDLM_RUNS_DIR)."
+            )
+        if (run.record.parent is None) != (job.start_from is None):
+            kinds = ("a second training", "one from random weights")
+            there, here = kinds if job.start_from is None else kinds[::-1]
+            raise RunError(f"{job.run_dir} holds {there}, but {here} is requested. Choose another folder.")
 
 
 def prepare_corpora(jobs: Sequence[Job], progress: Callable[[str], None]) -> None:

@@ -34,19 +34,11 @@ ERROR_PREFIX = "tiedlm: error: "
 
 
 class Display(Protocol):
-    """Where a launch reports to."""
+    """Where a launch reports to: lines of text, and several times a second where all jobs are, in their order."""
 
-    def message(self, text: str) -> None:
-        """Show a line of text."""
-        ...
-
-    def show(self, results: Sequence[JobResult]) -> None:
-        """Show where the jobs are; called several times a second, with all jobs in their order."""
-        ...
-
-    def close(self) -> None:
-        """Show the end."""
-        ...
+    def message(self, text: str) -> None: ...
+    def show(self, results: Sequence[JobResult]) -> None: ...
+    def close(self) -> None: ...
 
 
 def launch(
@@ -107,13 +99,7 @@ def launch(
 
 
 def parallel_jobs(jobs: Sequence[Job], max_parallel: int | None = None) -> int:
-    """Return how many of the jobs to train at once.
-
-    On a CPU one a core, or one for as many cores as `runtime.threads` of the most demanding job says.
-
-    Raises:
-        ArgumentError: `max_parallel` is below 1.
-    """
+    """Return how many of the jobs to train at once: on a CPU as many as cores, over the most threads of a job."""
     if max_parallel is not None:
         if max_parallel < 1:
             raise ArgumentError(f"{max_parallel} trainings at once were requested, but at least 1 must run.")
@@ -132,16 +118,7 @@ def cores() -> int:
 
 @final
 class _Process:
-    """A job's process: its training, and after that the job's command that follows.
-
-    Args:
-        job: what to train.
-        threads: for PyTorch, where the job's config names none.
-        is_trained: whether only the command that follows is left.
-
-    Raises:
-        RunError: log or config cannot be written.
-    """
+    """A job's process: its training, and after that the job's command that follows, or that alone (`is_trained`)."""
 
     def __init__(self, job: Job, threads: int, *, is_trained: bool = False) -> None:
         self.job, self.is_trained = job, is_trained
@@ -254,14 +231,13 @@ class _Pool:
             self._results[job.run_dir] = JobResult(job=job, state=JobState.TRAINING, log=job.log)
 
     def stop(self, reason: str) -> None:
-        """Ask every process to save and end, once, and start none any more."""
+        """Ask every process to save and end, once, and start no more."""
         if self._stop_reason is None:
             self._stop_reason = reason
             for process in self._processes.values():
                 process.stop()
 
     def collect(self) -> None:
-        """Take note of where the processes are."""
         for run_dir, process in list(self._processes.items()):
             result = process.poll(self._patience_seconds)
             if process.is_trained:
@@ -273,8 +249,7 @@ class _Pool:
             self._results[run_dir] = result
 
     def results(self) -> list[JobResult]:
-        """Return where every job is, in the order of the jobs."""
-        return [self._with_summary(self._with_reason(result)) for result in self._results.values()]
+        return [self._with_summary(result) for result in self._results.values()]
 
     def _ready(self) -> list[Job]:
         waiting = [result.job for result in self._results.values() if result.state is JobState.WAITING]
@@ -289,14 +264,11 @@ class _Pool:
         is_over = first.state not in (JobState.WAITING, JobState.TRAINING)
         return not is_over or not (job.is_begun() or first.job.run_dir in self._trained)
 
-    def _with_reason(self, result: JobResult) -> JobResult:
-        if result.state is not JobState.WAITING:
-            return result
-        missing = f"{result.job.start_from}, which it starts from, is not finished"
-        return replace(result, reason=missing if self._lacks_its_start(result.job) else self._stop_reason)
-
     def _with_summary(self, result: JobResult) -> JobResult:
         run_dir = result.job.run_dir
+        if result.state is JobState.WAITING:
+            missing = f"{result.job.start_from}, which it starts from, is not finished"
+            result = replace(result, reason=missing if self._lacks_its_start(result.job) else self._stop_reason)
         try:  # read again only when the run was saved since
             saved = (run_dir / "run.json").stat().st_mtime_ns
             if saved != self._saved.get(run_dir):
@@ -320,11 +292,9 @@ class LineDisplay:
         self._shown: dict[Path, tuple[JobState, int]] = {}
 
     def message(self, text: str) -> None:
-        """Print a line."""
         print(printable(text, keep="\n"), flush=True)
 
     def show(self, results: Sequence[JobResult]) -> None:
-        """Print what is new."""
         width = max((len(result.job.name) for result in results), default=0)
         for result in results:
             news = (result.state, result.summary.epoch if result.summary else 0)
@@ -333,11 +303,10 @@ class LineDisplay:
             self._shown[result.job.run_dir] = news
 
     def close(self) -> None:
-        """Do nothing: every line has been printed."""
+        """Every line has been printed."""
 
 
 def _line(result: JobResult) -> str:
-    """Return where a job is as one line, without its name."""
     summary = result.summary
     if result.state is JobState.FAILED:
         return f"failed: {result.reason} (log: {result.log})"
@@ -361,11 +330,7 @@ ORDER = (JobState.TRAINING, JobState.FAILED, JobState.STOPPED, JobState.WAITING,
 
 @final
 class TableDisplay:
-    """Draws a table with a row for each job, twice a second, and at the end why jobs have failed.
-
-    Args:
-        console: rich's, where to draw; None is the standard output.
-    """
+    """Draws a table with a row for each job, twice a second on rich's console, and at the end why jobs have failed."""
 
     def __init__(self, console: Any = None) -> None:
         from rich.live import Live  # here, so that a pipe does not wait for rich
@@ -376,11 +341,9 @@ class TableDisplay:
         self._live.start()
 
     def message(self, text: str) -> None:
-        """Print a line above the table."""
         self._live.console.print(printable(text, keep="\n"), markup=False, highlight=False)
 
     def show(self, results: Sequence[JobResult]) -> None:
-        """Draw the table, unless it was drawn just now."""
         self._results = results
         if time.monotonic() - self._drawn_at >= DRAW_SECONDS:
             self._live.update(_table(sorted(results, key=lambda result: ORDER.index(result.state))), refresh=True)

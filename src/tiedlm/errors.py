@@ -60,8 +60,8 @@ def memory_errors_told(more: str = "") -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
-        told = isinstance(error, MemoryError) or any(words in reason.lower() for words in MEMORY_WORDS)
-        if isinstance(error, TiedlmError) or not told:
+        out_of_memory = isinstance(error, MemoryError) or any(words in reason.lower() for words in MEMORY_WORDS)
+        if isinstance(error, TiedlmError) or not out_of_memory:
             raise
         raise OutOfMemoryError(
             f"Memory ran out{reason and f' ({reason})'}. Make the model smaller (--model.units), train on fewer "
@@ -104,9 +104,9 @@ def in_transform() -> bool:
     return torch._C._are_functorch_transforms_active()
 
 
-def suggestion(asked: str, allowed: Iterable[str]) -> str:
+def suggestion(word: str, allowed: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"` for the nearest allowed word, or an empty string where none is near."""
-    near = difflib.get_close_matches(asked, list(allowed), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
@@ -123,9 +123,9 @@ def printable(text: str, keep: str = "") -> str:
     Control characters, those that change the direction of writing, and those of no width are escaped, but for those in
     `keep` (a line feed between lines, say); letters of every script stay.
     """
-    return UNPRINTABLE.sub(lambda match: match[0] if match[0] in keep else _escape(match[0]), text)
 
+    def escape(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        return match[0] if match[0] in keep else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return UNPRINTABLE.sub(escape, text)

@@ -159,8 +159,7 @@ def _counting_rows(inputs: LossInputs) -> _Rows:
 def _distinct(targets: Tensor, host_sync: bool) -> tuple[Tensor, Tensor]:
     """Return the distinct ones of sorted targets [U], and for each target its place among them [C].
 
-    Where their number must stay unread, U is C, and behind the distinct ones stands word 0, which no row has as its
-    target: its gradients are 0.
+    Where their number must stay unread, U is C, and behind the distinct ones stands word 0, whose gradients are 0.
     """
     if host_sync:
         return torch.unique_consecutive(targets, return_inverse=True)
@@ -244,10 +243,10 @@ def _rescale_for_fp16(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the weights in a unit in which G and R suit the products' type, and the unit (None: 1).
 
-    Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold. Sums over the rows of a
-    chunk, as R and G' H are, may be above it where many rows have one target, and no loss scale would help, as it is
-    part of the weights. In the unit the weights of a chunk come to `MAX_CHUNK_WEIGHT` at most, which leaves room for
-    entries of h, and of gamma (L l - z) / tau, up to 16. All other types have float32's range.
+    Entries of G about 1/V, times the weight 1/N of a mean, are below what float16 can hold; sums over the rows of a
+    chunk, as R and G' H are, may be above it where many rows have one target, and no loss scale would help. In the unit
+    the weights of a chunk come to `MAX_CHUNK_WEIGHT` at most, which leaves room for entries of h, and of
+    gamma (L l - z) / tau, up to 16. All other types have float32's range.
     """
     if weights is None or matmul_dtype != torch.float16 or not chunks:
         return weights, None
@@ -417,10 +416,10 @@ _cached = _Cached()
 def _logits_buffer(rows: int, classifier: Tensor) -> Tensor:
     """Return an array [rows, V] with anything in it, of the classifier's type and device, until the next call.
 
-    On a CPU its memory is kept from call to call: PyTorch gives a large array back to the system as soon as it is
-    freed, and the next one costs a page fault for every 4 KiB, as much as the product that fills it. The rows begin at
-    cache lines, without which the product that writes them takes longer. What lies between the rows is 0: oneDNN's
-    16-bit products read it, and multiply it by 0, which of a NaN is NaN.
+    On a CPU its memory is kept from call to call: PyTorch gives a large array back to the system, and the next one
+    costs a page fault for every 4 KiB, as much as the product that fills it. The rows begin at cache lines, without
+    which that product takes longer. What lies between them is 0, as oneDNN's 16-bit products read it and multiply it by
+    0, which of a NaN is NaN.
     """
     vocab_size, dtype = len(classifier), classifier.dtype
     if classifier.device.type != "cpu":

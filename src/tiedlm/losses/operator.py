@@ -103,17 +103,13 @@ def _backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Tensor 
 
 def save_inputs(ctx: Any, inputs: LossInputs) -> None:
     """Keep the inputs for the backward pass, tensors as autograd keeps them."""
-    tensors = [getattr(inputs, name) for name in _TENSORS]
+    ctx.save_for_backward(*(getattr(inputs, name) for name in _TENSORS))
     ctx.inputs, ctx.dtype = inputs._replace(**dict.fromkeys(_TENSORS)), inputs.classifier.dtype
-    ctx.present = [tensor is not None for tensor in tensors]
-    ctx.save_for_backward(*(tensor for tensor in tensors if tensor is not None))
 
 
 def saved_inputs(ctx: Any) -> LossInputs:
     """Return the inputs that `save_inputs` kept."""
-    saved = iter(ctx.saved_tensors)
-    names = [name for name, present in zip(_TENSORS, ctx.present, strict=True) if present]
-    return ctx.inputs._replace(**{name: next(saved) for name in names})
+    return ctx.inputs._replace(**dict(zip(_TENSORS, ctx.saved_tensors, strict=True)))
 
 
 def grads_by_argument(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:

@@ -113,7 +113,7 @@ class _Softmax:
     """softmax(x) of rows [R, V], and the logarithm of its normaliser as `max` + `log_total` [R].
 
     The two are kept apart, so that a loss near 0 beside large logits keeps its last bits. Where other processes hold
-    other columns, `probabilities` are those of the local columns until `share` brings them to the whole row.
+    other columns, `share` and `widen` bring `probabilities` from the local columns to the whole row.
     """
 
     def __init__(self, values: Tensor) -> None:

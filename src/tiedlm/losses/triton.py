@@ -338,11 +338,8 @@ class TritonBackend:
     ) -> tuple[Tensor, Tensor]:
         """Return J and KL(y~ || y^) of every row."""
         (C, V), (U, _) = student.logits.shape, teacher.logits.shape
-        block, inv_temperature, target_row = (
-            self._block(student.logits),
-            1 / temperature,
-            teacher.target_row.contiguous(),
-        )
+        block, inv_temperature = self._block(student.logits), 1 / temperature
+        target_row = teacher.target_row.contiguous()
         soft, entropies = (student.logits.new_empty(size, dtype=student.accum_dtype) for size in ((U, V), (U,)))
         mask = None if teacher.mask is None else teacher.mask.contiguous()
         _launch(_soft_targets_kernel, (U,), block, soft, entropies, *_rows(teacher.logits), mask, V, inv_temperature)

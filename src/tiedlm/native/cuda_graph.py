@@ -58,11 +58,9 @@ class CudaGraph:
     The first call also calls the function itself. Where it cannot be captured, or a replay gives other results, a
     warning says why and every call calls the function.
 
-    Args:
-        function: takes tensors of the same shapes and types in every call.
-        device: where it runs; inputs may come from elsewhere.
-        side_effects: returns the tensors that the function writes besides its results, in the same order every time.
-        capture: another one takes the place of a GPU in tests.
+    The function takes tensors of the same shapes and types in every call, and runs on `device`, where inputs are copied
+    to. `side_effects` returns the tensors that it writes besides its results, in the same order every time. Another
+    `capture` takes the place of a GPU in tests.
     """
 
     def __init__(

@@ -79,8 +79,7 @@ def exact_float32_rnn(device: torch.device) -> Iterator[None]:
 def matmul_slowdown(dtype: torch.dtype) -> float:
     """Return the time of a matrix product of this type on the CPU, in units of a float32 product's time.
 
-    Bfloat16 is faster than float32 where the processor has instructions for it (AMX, AVX512-BF16). Elsewhere it is as
-    exact and several times slower, and PyTorch does not say so.
+    Bfloat16 is the faster one where the processor has instructions for it (AMX, AVX512-BF16), and elsewhere slower.
     """
     return matmul_gflops(torch.float32) / matmul_gflops(dtype)
 

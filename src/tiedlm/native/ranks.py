@@ -85,8 +85,8 @@ class Ranks:
     ) -> Result:
         """Return what `work` returns here, once all ranks have returned the same; where one fails, all have an error.
 
-        A rank that failed alone would let the others wait for it until they give up. What is compared is the `repr` of
-        the result, or of its `key`.
+        A rank that failed alone would let the others wait until they give up. What is compared is the `repr` of the
+        result, or of its `key`.
         """
         result, compared, refusal = None, None, None
         try:

@@ -127,13 +127,13 @@ def lstm_stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Ten
 def _stock(inputs: Tensor, state: LSTMState, weights: LSTMWeights, mask: Tensor | None) -> tuple[Tensor, LSTMState]:
     if mask is None:
         return _kernel(inputs, state, weights)
-    (streams, units), scale, kept = mask.shape, mask.max(), mask != 0
+    (streams, units), scale, is_open = mask.shape, mask.max(), mask != 0
     columns = mask.new_zeros(4 * units, streams)
-    columns[3 * units :].masked_fill_(~kept.T, CLOSED_GATE_LOGIT)
+    columns[3 * units :].masked_fill_(~is_open.T, CLOSED_GATE_LOGIT)
     closed = weights._replace(input=torch.cat([weights.input, columns], dim=1), hidden=weights.hidden * scale)
     one_hot = torch.eye(streams, dtype=inputs.dtype, device=inputs.device).expand(len(inputs), streams, streams)
-    outputs, (_, cell) = _kernel(torch.cat([inputs, one_hot], dim=2), (state[0] * kept, state[1]), closed)
-    before = (state[0] * kept if len(inputs) == 1 else outputs[-2]) * scale
+    outputs, (_, cell) = _kernel(torch.cat([inputs, one_hot], dim=2), (state[0] * is_open, state[1]), closed)
+    before = (state[0] * is_open if len(inputs) == 1 else outputs[-2]) * scale
     gate_input, gate_hidden, gate_bias = (weight[3 * units :] for weight in weights)
     open_gate = (inputs[-1] @ gate_input.T + before @ gate_hidden.T + gate_bias).sigmoid()
     return outputs * scale, (open_gate * cell.tanh(), cell)

@@ -96,9 +96,8 @@ def _check(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | No
 def rhn_batched(inputs: Tensor, state: Tensor, weights: RHNWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Run one layer over a window with its products batched over the window; otherwise as `rhn_loop`.
 
-    Computed once for all steps: W x before the steps, and after those of the backward pass the gradients of all
-    weights, where the definition adds T x L small outer products into [2H, H] arrays. Under autocast the batched
-    products take its type; the steps do not.
+    W x is computed before the steps, and the gradients of all weights after those of the backward pass, where the
+    definition adds T x L small outer products into [2H, H] arrays. Under autocast the batched products take its type.
     """
     _check(inputs, state, weights, mask)
     return _batched(inputs, state, weights, mask, native=False)

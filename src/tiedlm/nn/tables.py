@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast, final
@@ -20,11 +19,13 @@ from torch import Tensor, nn
 from tiedlm.errors import refuse_double_backward
 
 
-class WordTables(nn.Module, ABC):
-    """What a model embeds by, and what the loss reads: the same for tied and untied tables."""
+class WordTables(nn.Module):
+    """What a model embeds by, and what the loss reads; `TiedTable` and `UntiedTables` make it."""
 
     weight: nn.Parameter
     """Classifier W [V, features]; where tied, the word vectors too."""
+    embedding: nn.Parameter | None
+    """Word vectors L [V, D]; None where tied."""
     output_bias: nn.Parameter | None
 
     def __init__(self) -> None:
@@ -33,19 +34,19 @@ class WordTables(nn.Module, ABC):
         """Within `fused_embedding_grad`: the table that the loss reads, once words have been embedded."""
 
     @property
-    @abstractmethod
     def vectors(self) -> Tensor:
         """Word vectors L [V, D]."""
+        return self.weight if self.embedding is None else self.embedding
 
     @property
-    @abstractmethod
     def classifier(self) -> Tensor:
         """Classifier W [V, features]; the same parameter as `vectors` where tied."""
+        return self._fused[0] if self._fused and self.embedding is None else self.weight
 
     @property
-    @abstractmethod
     def loss_table(self) -> Tensor | None:
         """What the loss takes as `table`: the word vectors, or None where they are the classifier."""
+        return self._fused[0] if self._fused and self.embedding is not None else self.embedding
 
     @property
     def bias(self) -> Tensor | None:
@@ -92,22 +93,8 @@ class TiedTable(WordTables):
     def __init__(self, vocab_size: int, width: int, *, bias: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocab_size, width).uniform_(-0.1, 0.1))
+        self.embedding = None
         self.output_bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
-
-    @property
-    def vectors(self) -> Tensor:
-        """Word vectors L [V, D]."""
-        return self.weight
-
-    @property
-    def classifier(self) -> Tensor:
-        """Classifier W [V, D]: the same parameter as `vectors`."""
-        return self._fused[0] if self._fused else self.weight
-
-    @property
-    def loss_table(self) -> None:
-        """None: the loss takes the classifier as table."""
-        return
 
 
 @final
@@ -125,21 +112,6 @@ class UntiedTables(WordTables):
         self.embedding = nn.Parameter(torch.empty(vocab_size, width).uniform_(-0.1, 0.1))
         self.weight = nn.Parameter(torch.empty(vocab_size, features).uniform_(-0.1, 0.1))
         self.output_bias = nn.Parameter(torch.zeros(vocab_size))
-
-    @property
-    def vectors(self) -> Tensor:
-        """Word vectors L [V, D]."""
-        return self.embedding
-
-    @property
-    def classifier(self) -> Tensor:
-        """Classifier W [V, features]."""
-        return self.weight
-
-    @property
-    def loss_table(self) -> Tensor:
-        """Word vectors: the loss takes them as table."""
-        return self._fused[0] if self._fused else self.embedding
 
 
 class _FusedEmbedding(torch.autograd.Function):

@@ -278,24 +278,6 @@ def test_a_model_that_was_saved_and_loaded_is_the_same_and_tied_as_before(config
 # ---- what is refused, and torch.compile
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        LSTMConfig(units=120, keep_hidden=0.5),
-        GRUConfig(units=120, keep_hidden=0.5),
-        RHNConfig(units=120, depth=2, keep_state=0.5),
-    ],
-)
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_state_from_before_the_model_was_converted_is_refused(config: ModelConfig, masked: bool) -> None:
-    model = LanguageModel(config, WORDS)
-    state = model.initial_state(3)
-    model.double()
-    masks = model.draw_masks(3, seeded(1)) if masked else None
-    with pytest.raises(ArgumentError, match=r"^state \w came as torch\.float32 .* torch\.float64 .* a new state"):
-        model(TOKENS, state, masks)
-
-
 LSTM, GRU, RHN = LSTMConfig(units=5), GRUConfig(units=5), RHNConfig(units=5, depth=2)
 
 

@@ -105,15 +105,11 @@ def summary_text(rows: Mapping[str, Row]) -> str:
     printed = [stands(row) for row in rows.values() if row.published.test is not None]
     run = [verdict for verdict in printed if verdict is not None]
     hours: dict[str, float] = {}
-    for row in rows.values():
-        spent: dict[str, float] = {}
-        for result in row.results.values() if row.published.table != CONTROLS else ():
-            for each in result.trainings_in_order():
-                for conditions, seconds in each.seconds.items():
-                    spent[conditions.machine] = spent.get(conditions.machine, 0.0) + sum(seconds) / 3600
-        for machine, each in spent.items():
-            hours[machine] = hours.get(machine, 0.0) + each
-    listed = ", ".join(f"{each:.1f} on {machine}" for machine, each in sorted(hours.items()))
+    counted = [row for row in rows.values() if row.published.table != CONTROLS]
+    for each in (each for row in counted for last in row.results.values() for each in last.trainings_in_order()):
+        for conditions, seconds in each.seconds.items():
+            hours[conditions.machine] = hours.get(conditions.machine, 0.0) + sum(seconds) / 3600
+    listed = ", ".join(f"{spent:.1f} on {machine}" for machine, spent in sorted(hours.items()))
     return (
         f"Reproduced: {sum(run)} of {len(printed)} published rows. Run, trained as often as in the paper: "
         f"{len(run)}. Not run: {len(printed) - len(run)}.\n"
@@ -177,20 +173,18 @@ def _work_of_epoch(config: RunConfig) -> float:
 
 
 def flops_per_word(config: RunConfig) -> float:
-    """Return the operations for one word; 1 for a network or a text whose count is not known.
+    """Return the operations for one word of a row's config.
 
     6 V D of the softmax layer, by the loss's factor; 48 H^2 of an LSTM layer, or 12 H (H + L H) of a recurrent highway
     layer of depth L, as wide as its input.
     """
     source, model, loss = source_of(config.corpus.name), config.model, config.loss
-    if isinstance(model, LSTMConfig):
-        layers, width = 48.0 * model.layers * model.units**2, model.width
-    elif isinstance(model, RHNConfig):
+    assert source is not None
+    if isinstance(model, RHNConfig):
         layers, width = 12.0 * model.layers * (1 + model.depth) * model.units**2, model.units
     else:
-        return 1.0
-    if source is None:
-        return 1.0
+        assert isinstance(model, LSTMConfig)
+        layers, width = 48.0 * model.layers * model.units**2, model.width
     factor = 1.0 if loss.gamma == 0 else AUGMENTED_WORK if loss.detach_target else AUGMENTED_WORK_IN_FULL
     return 6.0 * source.vocab_size * width * factor + layers
 

@@ -224,10 +224,8 @@ def read_rows(results: Path) -> dict[str, Row]:
     names = recipe_names()
     for folder in sorted(path for path in results.iterdir() if path.is_dir()):
         if folder.name in names:
-            read = [_read_seed(path, folder.name) for path in folder.iterdir() if not is_temp(path)]
-            by_recipe[folder.name] = {
-                result.config.seed: result for result in sorted(read, key=lambda r: r.config.seed)
-            }
+            read = [_read_seed(path, folder.name) for path in sorted(folder.iterdir()) if not is_temp(path)]
+            by_recipe[folder.name] = dict(sorted((result.config.seed, result) for result in read))
         elif any(folder.glob(f"*/{PROVENANCE}")):
             raise RunError(
                 f"{folder} holds results, but there is no recipe of that name.{suggestion(folder.name, names)} A "

@@ -7,6 +7,7 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,7 +37,7 @@ class Site:
     url: str
     contents: dict[str, bytes]
     behaviour: str = "whole"
-    """Or `cut`, `silent`, `other`."""
+    """Or `cut`, `silent`, `other`, `slow`, `endless`."""
     requests: list[str] = field(default_factory=list)
 
 
@@ -57,8 +58,12 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
                 return
             content = b"something else" if site.behaviour == "other" else site.contents[self.path]
             self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            if site.behaviour not in ("slow", "endless"):
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            with suppress(ConnectionError):
+                while site.behaviour in ("slow", "endless") and not stop.wait(0.05 * (site.behaviour == "slow")):
+                    self.wfile.write(bytes(512))
             self.wfile.write(content[: len(content) // 2] if site.behaviour == "cut" else content)
 
         def log_message(self, format: str, *args: object) -> None:
@@ -163,6 +168,14 @@ def test_a_text_with_another_content_is_an_error_and_stays(site: Site, tmp_path:
     [
         ("cut", "The download of {} failed: it was cut before its end. Try again later."),
         ("silent", "The download of {} failed: no answer within 0.2 seconds. Try again later."),
+        (
+            "slow",
+            "The download of {} failed: it was not complete after 1 seconds or 1,000,000 bytes. Try again later.",
+        ),
+        (
+            "endless",
+            "The download of {} failed: it was not complete after 60 seconds or 100,000 bytes. Try again later.",
+        ),
         ("other", "{} no longer has the published content (its sha256 differs)."),
     ],
 )
@@ -170,6 +183,8 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: bool, behaviour: str, reason: str
 ) -> None:
     monkeypatch.setattr(corpus, "TIMEOUT_SECONDS", 0.2 if behaviour == "silent" else 30)
+    monkeypatch.setattr(corpus, "MAX_SECONDS", 1 if behaviour == "slow" else 60)
+    monkeypatch.setattr(corpus, "MAX_BYTES", 100_000 if behaviour == "endless" else 1_000_000)
     source = tiny(site, archive)
     site.behaviour = behaviour
     assert fails(source, tmp_path) == f"{reason.format(source.files['train'].url)} {HINT}"

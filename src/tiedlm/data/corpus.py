@@ -11,11 +11,12 @@ import logging
 import os
 import platform
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from filelock import FileLock
@@ -26,6 +27,9 @@ from tiedlm.data.sources import HALVES, SPLITS, CorpusConfig, Source, source_of
 from tiedlm.data.text import Vocabulary, count_words, text_sha256, write_ids
 from tiedlm.errors import ConfigError, CorpusError, RunError
 
+if TYPE_CHECKING:
+    import requests
+
 __all__ = ["Corpus", "Split", "prepare"]
 
 ENCODING_VERSION = 1
@@ -33,6 +37,8 @@ RECORD = "record.json"
 RECORD_VERSION = 1
 TIMEOUT_SECONDS = 30
 """Longest silence of a server that a text is downloaded from."""
+MAX_SECONDS, MAX_BYTES = 600, 64_000_000
+"""Of one download, whatever the server sends."""
 Progress = Callable[[str], None]
 
 _logger = logging.getLogger(__name__)
@@ -180,7 +186,6 @@ def _download(source: Source, missing: dict[str, Path], data_dir: Path) -> None:
         archive.unlink()
     except requests.RequestException as error:
         if isinstance(error, requests.HTTPError) and error.response is not None:
-            error.response.close()  # pooch leaves it open
             reason = f"the server answers {error.response.status_code} {error.response.reason}"
         elif isinstance(error, requests.Timeout):
             reason = f"no answer within {TIMEOUT_SECONDS} seconds"
@@ -189,10 +194,38 @@ def _download(source: Source, missing: dict[str, Path], data_dir: Path) -> None:
         else:
             reason = "the server cannot be reached, or there is no network"
         raise CorpusError(f"The download of {url} failed: {reason}. Try again later. {hint}") from error
+    except TimeoutError as error:
+        reason = f"it was not complete after {MAX_SECONDS} seconds or {MAX_BYTES:,} bytes"
+        raise CorpusError(f"The download of {url} failed: {reason}. Try again later. {hint}") from error
     except ValueError as error:  # of pooch
         raise CorpusError(f"{url} no longer has the published content (its sha256 differs). {hint}") from error
     except OSError as error:
         raise CorpusError(f"{data_dir / source.name} cannot be written: {error.strerror or error}. {hint}") from error
+
+
+class _Bounded:
+    """Pooch's protocol of a progress bar, which is told of each part of a download: ends one without an end."""
+
+    total: int
+    response: requests.Response | None = None
+
+    def __init__(self) -> None:
+        self.bytes, self.stop = 0, time.monotonic() + MAX_SECONDS
+
+    def opened(self, response: requests.Response, **_: object) -> None:
+        self.response = response
+
+    def update(self, count: int) -> None:
+        self.bytes += count
+        if self.bytes > MAX_BYTES or time.monotonic() > self.stop:
+            raise TimeoutError
+
+    def reset(self) -> None:
+        self.bytes = 0
+
+    def close(self) -> None:
+        if self.response is not None:
+            self.response.close()  # pooch leaves it open where a download fails
 
 
 def _retrieve(url: str, sha256: str, path: Path) -> None:
@@ -200,10 +233,18 @@ def _retrieve(url: str, sha256: str, path: Path) -> None:
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    # some hosts refuse the default name of HTTP libraries
-    downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, headers={"User-Agent": "tiedlm"})
-    # pooch's annotation of a downloader is that of its processors
-    pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent, downloader=downloader)  # pyright: ignore[reportArgumentType]
+    bounded = _Bounded()  # pooch's annotations of a progress bar and of a downloader are too narrow
+    downloader = pooch.HTTPDownloader(
+        bounded,  # pyright: ignore[reportArgumentType]
+        chunk_size=256,
+        timeout=TIMEOUT_SECONDS,
+        headers={"User-Agent": "tiedlm"},  # some hosts refuse the default name of HTTP libraries
+        hooks={"response": bounded.opened},
+    )
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent, downloader=downloader)  # pyright: ignore[reportArgumentType]
+    finally:
+        bounded.close()
     path.chmod(0o644)  # pooch's temporary file is its owner's alone, but a data folder may be shared
 
 

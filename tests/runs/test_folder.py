@@ -277,36 +277,25 @@ def test_a_record_comes_back_equal(folder):
         Progress(loss_sum=float("nan"))
 
 
-def replace_by_link(path, outside):
-    path.symlink_to(outside)
-
-
-def replace_by_hard_link(path, outside):
-    os.link(outside, path)
-
-
-def replace_by_pipe(path, outside):
-    os.mkfifo(path)
-
-
-def replace_by_endless_device(path, outside):
-    path.symlink_to("/dev/zero")
-
-
-REPLACEMENTS = [replace_by_link, replace_by_hard_link, replace_by_pipe, replace_by_endless_device]
+REPLACEMENTS = {
+    "link": lambda path, outside: path.symlink_to(outside),
+    "hard link": lambda path, outside: os.link(outside, path),
+    "pipe": lambda path, outside: os.mkfifo(path),
+    "endless device": lambda path, outside: path.symlink_to("/dev/zero"),
+}
 
 
 @pytest.mark.parametrize("name", ["run.json", "config.json", "state-000000.safetensors", "journal.jsonl", ".lock"])
-@pytest.mark.parametrize("replace_file", REPLACEMENTS)
-def test_only_regular_files_of_the_folder_are_read_and_written(folder, tmp_path, name, replace_file):
+@pytest.mark.parametrize("kind", REPLACEMENTS)
+def test_only_regular_files_of_the_folder_are_read_and_written(folder, tmp_path, name, kind):
     """A link has the right content behind it, so nothing but its being a link can be the reason."""
     log_and_save(folder, 1)
     path, outside = folder.path / name, tmp_path / "outside"
     before = path.read_bytes()
     outside.write_bytes(before)
     path.unlink()
-    replace_file(path, outside)
-    if replace_file is replace_by_hard_link and name not in ("journal.jsonl", ".lock"):
+    REPLACEMENTS[kind](path, outside)
+    if kind == "hard link" and name not in ("journal.jsonl", ".lock"):
         RunFolder.open(folder.path).check()  # to read it does no harm, and is how some copy
     else:
         with pytest.raises(RunError):

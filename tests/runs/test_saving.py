@@ -14,7 +14,6 @@ import pytest
 from support.run_folders import SCORES, write_run
 from tiedlm import files
 from tiedlm.errors import RunError
-from tiedlm.files import disk_errors_as_run_errors
 from tiedlm.runs.folder import Progress, RunFolder
 
 OLD = {"state": b"old state", "weights": b"old weights"}
@@ -54,15 +53,6 @@ def assert_usable(path):
     assert state(RunFolder.open(path)) == (OLD, 10, [*before, 9])
     assert len(list(path.glob("*-0*"))) == len(OLD)
     assert not list(path.glob("*.partial*"))
-
-
-def test_an_error_of_the_disk_becomes_an_error_in_words():
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    told = r"x could not be saved: No space left on device\. What was"
-    with pytest.raises(RunError, match=told), disk_errors_as_run_errors(Path("x")):
-        raise full
-    with pytest.raises(RunError, match=r"could not be saved: odd\."), disk_errors_as_run_errors(Path("run/x")):
-        raise OSError("odd")
 
 
 class FailingFile:

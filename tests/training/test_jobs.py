@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.finished_run import EPOCHS, make_run, recipe_config
+from support.finished_run import make_run, recipe_config
 from support.run_folders import CORPUS, write_run
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, CorpusError, RunError
@@ -157,12 +157,6 @@ def test_a_summary_is_of_the_last_epoch_and_the_best_of_all(make_job):
     assert summary.seconds_left(10, since_unix=0.0, now_unix=1013.0) == 7 * 60 - 10
     assert summary.seconds_left(10, since_unix=9000.0, now_unix=9005.0) == 7 * 60 - 5
     assert summary.seconds_left(4, since_unix=0.0, now_unix=5000.0) == 0
-
-
-def test_a_summary_of_a_finished_run_has_its_best_perplexity(tmp_path):
-    summary = EpochSummary.of_run(make_run(tmp_path / "done").path)
-    assert summary is not None
-    assert (summary.epoch, summary.best_valid_perplexity) == (EPOCHS, 200.0 - EPOCHS)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ import numpy as np
 from filelock import FileLock
 
 from tiedlm import files
-from tiedlm.data import builtin, synthetic
 from tiedlm.data.sources import HALVES, SPLITS, CorpusConfig, Source, source_of
 from tiedlm.data.text import Vocabulary, count_words, text_sha256, write_ids
 from tiedlm.errors import ConfigError, CorpusError, RunError
@@ -250,6 +249,8 @@ def _retrieve(url: str, sha256: str, path: Path) -> None:
 
 def _build(name: str, cache: Path, progress: Progress, on_damage: Progress) -> tuple[dict[str, Path], dict[str, Any]]:
     """Return the texts and the origin of a corpus that the module of its name builds."""
+    from tiedlm.data import builtin, synthetic  # here, since hardly any training needs them
+
     module = {"builtin": builtin, "synthetic": synthetic}[name]
     python = f"-python{platform.python_version()}" if name == "builtin" else ""  # its text is of that Python
     folder = cache / f"{name}-v{module.RULE_VERSION}{python}"

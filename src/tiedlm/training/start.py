@@ -137,13 +137,9 @@ def restore_run(
 
 
 def record_session(folder: RunFolder, state: TrainerState, display: Display, processes: int = 1) -> None:
-    """Record that a training resumes, if its runtime or its `CONDITIONS` are not those of before.
+    """Record that a training resumes, if its runtime or its `CONDITIONS` are not those of before, and say what differs.
 
-    Args:
-        folder: locked; nothing is recorded where it is finished.
-        state: of the training now, whose threads PyTorch has.
-        display: is shown the differences on which the last digits depend.
-        processes: that train together.
+    Where the folder, which is locked, is finished, nothing is recorded.
     """
     config, vocab_size = state.config, len(state.corpus.vocabulary)
     before, progress = folder.record.sessions[-1], folder.record.progress
@@ -172,11 +168,6 @@ def extend_run(run_dir: Path, epochs: int, longer_run_dir: Path) -> RunFolder:
 
     What an epoch does depends on its number and on nothing after it, so a training of 40 epochs that is extended to 60
     ends with the bits of one that was to have 60 from the beginning. The shorter run stays as it is, with its scores.
-
-    Args:
-        run_dir: a run folder, finished or not.
-        epochs: of the whole training, more than it has now.
-        longer_run_dir: the run folder to make; it must not exist yet.
 
     Raises:
         RunError: `run_dir` is missing, damaged or in use, or has as many epochs; something is at `longer_run_dir`.

@@ -7,7 +7,7 @@ computed once more in the backward pass. Other kinds of derivative are refused, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 import torch
@@ -33,22 +33,15 @@ _ARGUMENTS = ", ".join(f"{_SCHEMA_TYPES[hint]} {name}" for name, hint in _HINTS.
 _TENSORS = [name for name, hint in _HINTS.items() if "Tensor" in _SCHEMA_TYPES[hint]]
 
 
-@torch.library.custom_op(
-    "tiedlm::augmented_loss", mutates_args=(), schema=f"({_ARGUMENTS}) -> ({', '.join(['Tensor'] * 7)})"
-)
-def augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
+def _augmented_loss(*arguments: Any) -> tuple[Tensor, ...]:
     """Return total, cross-entropy and divergence, reduced, and the gradients of the total; empty if not needed now."""
     inputs = LossInputs(*arguments)
     terms, grads = loss_and_grads(inputs)
     return (*terms, *_filled(grads, inputs))
 
 
-@torch.library.custom_op(
-    "tiedlm::augmented_loss_backward",
-    mutates_args=(),
-    schema=f"({_ARGUMENTS}, Tensor grad) -> (Tensor, Tensor, Tensor, Tensor)",
-)
-def augmented_loss_backward(*arguments: Any) -> tuple[Tensor, ...]:
+@torch.no_grad()  # as it has no derivative of its own
+def _augmented_loss_backward(*arguments: Any) -> tuple[Tensor, ...]:
     """Return the gradients for a factor of every target's loss [N], or of the reduced one []."""
     inputs = LossInputs(*arguments[:-1])
     return _filled(recompute_grads(inputs, arguments[-1]), inputs)
@@ -59,16 +52,14 @@ def _filled(grads: Grads, inputs: LossInputs) -> tuple[Tensor, ...]:
     return tuple(inputs.features.new_empty(0) if grad is None else grad for grad in grads)
 
 
-@augmented_loss.register_fake
-def _(*arguments: Any) -> tuple[Tensor, ...]:
+def _augmented_loss_fake(*arguments: Any) -> tuple[Tensor, ...]:
     inputs = LossInputs(*arguments)
     shape = inputs.targets.shape if inputs.reduction == "none" else ()
     terms = [inputs.features.new_empty(shape, dtype=inputs.accum_dtype) for _ in range(3)]
     return (*terms, *_shaped(inputs, now=inputs.reduction != "none"))
 
 
-@augmented_loss_backward.register_fake
-def _(*arguments: Any) -> tuple[Tensor, ...]:
+def _augmented_loss_backward_fake(*arguments: Any) -> tuple[Tensor, ...]:
     return _shaped(LossInputs(*arguments[:-1]), now=True)
 
 
@@ -136,4 +127,25 @@ def _scaled(grads: Sequence[Tensor], grad: Tensor) -> Sequence[Tensor]:
     return [own.mul_(grad.to(own.dtype)) for own in grads]
 
 
-augmented_loss.register_autograd(_backward, setup_context=_setup)
+def _register(name: str, schema: str, function: Callable[..., Any], fake: Callable[..., Any]) -> torch._ops.OpOverload:
+    """Define an operator for every device.
+
+    `torch.library.custom_op` would do, but its first call imports `torch._dynamo`: 1.4 seconds of every process.
+    """
+    tags = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order)
+    torch.library.define(f"tiedlm::{name}", schema, tags=tags)
+    torch.library.impl(f"tiedlm::{name}", "default", function)
+    torch.library.register_fake(f"tiedlm::{name}", fake)
+    return getattr(torch.ops.tiedlm, name).default
+
+
+augmented_loss = _register(
+    "augmented_loss", f"({_ARGUMENTS}) -> ({', '.join(['Tensor'] * 7)})", _augmented_loss, _augmented_loss_fake
+)
+augmented_loss_backward = _register(
+    "augmented_loss_backward",
+    f"({_ARGUMENTS}, Tensor grad) -> (Tensor, Tensor, Tensor, Tensor)",
+    _augmented_loss_backward,
+    _augmented_loss_backward_fake,
+)
+torch.library.register_autograd("tiedlm::augmented_loss", _backward, setup_context=_setup)

@@ -153,7 +153,7 @@ def test_each_word_is_drawn_after_the_one_before(vocabulary):
         rows[word, (word + 1) % 6] = 1
     model = BigramModel(rows)
     assert drawn(model, vocabulary, words=7) == [*vocabulary.words[1:6], vocabulary.words[0], vocabulary.words[1]]
-    assert drawn(model, vocabulary, words=2, prompt=["cat"]) == ["dog", "sees"]
+    assert drawn(model, vocabulary, words=3, prompt=["cat"])[:2] == ["dog", "sees"]
     assert model.calls[-3:] == [0, 2, 3]  # the prompt and <eos> at once, then word by word with the state carried
 
 

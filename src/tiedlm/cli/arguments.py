@@ -75,31 +75,19 @@ def _seeds(text: str) -> list[int]:
 
 
 RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
-"""The run folder that a command reads, as its first argument."""
 OtherRun = Annotated[Path | None, _value(_path, "RUN"), NO_DEFAULT]
-"""A run folder named by an option."""
 Directory = Annotated[Path | None, _value(_path, "DIR"), NO_DEFAULT]
-"""A folder, or None for the usual one."""
 File = Annotated[Path | None, _value(_path, "FILE"), NO_DEFAULT]
 Names = Annotated[tuple[str, ...], NO_DEFAULT]
 Integer = Annotated[int | None, _value(int, "INT"), NO_DEFAULT]
 Seeds = Annotated[list[int] | None, _value(_seeds, "SEEDS"), NO_DEFAULT]
 Budget = Annotated[int | None, _value(_budget_seconds, "TIME"), NO_DEFAULT]
-"""Seconds, written as `9m` or `1h30m`."""
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
-"""Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff, NO_DEFAULT]
-"""An option without a value, off unless it is given."""
 
 
 def parse(kind: type[Arguments], argv: Sequence[str], command: str, more: str = "") -> Arguments:
-    """Return the arguments of `tiedlm <command>` as an object of the dataclass `kind`, whose docstring is the help.
-
-    Args:
-        kind: what to parse into.
-        argv: what stands after the command.
-        command: the command's name, for the line of usage.
-        more: another paragraph of the help.
+    """Return the arguments of `tiedlm <command>` as the dataclass `kind`, whose docstring, with `more`, is the help.
 
     Raises:
         SystemExit: help was printed (status 0), or what is wrong with the line (status 2).
@@ -118,13 +106,7 @@ def parse(kind: type[Arguments], argv: Sequence[str], command: str, more: str = 
 
 
 def refuse_unused(args: Any, mode: str, used: Collection[str]) -> None:
-    """Raise an ArgumentError where `args` has values that have no effect in a mode, as in "with --render".
-
-    Args:
-        args: parsed arguments.
-        mode: what makes the values useless.
-        used: names of the fields that have an effect.
-    """
+    """Raise an ArgumentError where other fields than the `used` ones have values, in a mode such as "with --render"."""
     names, unused = {"start_from": "--from", "targets": "TARGET"}, []
     for field in dataclasses.fields(args):
         default = field.default_factory() if callable(field.default_factory) else field.default
@@ -135,11 +117,7 @@ def refuse_unused(args: Any, mode: str, used: Collection[str]) -> None:
 
 
 def base_config(name: str) -> RunConfig:
-    """Return the config of the recipe `name`, or of the JSON file `name`, whose ending `.json` may be left out.
-
-    Raises:
-        ConfigError: there is no such recipe or file, or the file holds no config.
-    """
+    """Return the config of the recipe `name`, or of the JSON file `name`, whose ending `.json` may be left out."""
     path = Path(name)
     if path.suffix != ".json":
         files = [file for file in (path, Path(f"{name}.json")) if file.is_file()]
@@ -154,8 +132,7 @@ def base_config(name: str) -> RunConfig:
 def overrides_type(shown: RunConfig | None = None) -> Any:
     """Return the type of `Overrides` with an option for each field: of every kind of model, or of that in `shown`.
 
-    Args:
-        shown: config whose values the help shows as defaults.
+    The help shows the values of `shown` as defaults.
     """
     hints, sections = get_type_hints(RunConfig), {}
     for section in SECTIONS:
@@ -180,9 +157,6 @@ def with_overrides(base: RunConfig, overrides: Overrides) -> RunConfig:
 
     Text files, or the name of another corpus, replace the whole corpus; `loss.gamma` 0 alone makes plain cross-entropy.
     Paths of text files become absolute, so that the run can be scored from any folder.
-
-    Raises:
-        ConfigError: a field that the config does not have, a value out of range, or fields that do not go together.
     """
     value, corpus = to_json(base), overrides.get("corpus", {})
     name = corpus.get("name", "text" if any(corpus.get(split) for split in SPLITS) else base.corpus.name)

@@ -23,10 +23,9 @@ RunPaths = Annotated[tuple[Path, ...], NO_DEFAULT, tyro.conf.arg(metavar="RUN [R
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """A run in numbers; None where there is none (yet)."""
+    """A run in numbers; None where there is none (yet), and of the paper where the config was changed."""
 
     run: str
-    """Its folder."""
     recipe: str
     changed: bool
     """Whether its config differs from the recipe's in more than seed and machine."""
@@ -34,24 +33,21 @@ class RunSummary:
     trainings: int
     """1, or 2 where it was started from a run's weights, ..."""
     parameters: int
-    """Parameters of the model, a tied table counted once."""
+    """A tied table is counted once."""
     epochs: int
     """Epochs that are done."""
     best_epoch: int | None
     """The epoch whose weights are kept."""
     valid: float | None
-    """Perplexity of the validation text: the best so far."""
+    """Perplexity, the best so far."""
     test: float | None
-    """Perplexity of the test text, once the training is over."""
+    """Perplexity, once the training is over."""
     seconds: float
     """Time of training, validation included."""
     paper_valid: float | None
-    """The paper's figure for this recipe; None where the config was changed."""
     paper_test: float | None
     paper_trainings: int | None
-    """How many trainings are behind the paper's figures."""
     protocol: str | None
-    """How the scores were made."""
 
 
 def summarize(path: Path) -> RunSummary:
@@ -114,7 +110,6 @@ class CompareArgs:
 
 
 def compare(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(CompareArgs, argv, "compare")
     if not args.runs:
         raise ArgumentError("Name the runs to compare: `tiedlm compare RUN RUN ...`.")
@@ -171,7 +166,6 @@ class AnalyzeArgs:
 
 
 def analyze(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(AnalyzeArgs, argv, "analyze")
     if not args.runs:
         raise ArgumentError("Name the runs to analyze: `tiedlm analyze RUN [RUN ...]`.")

@@ -37,7 +37,6 @@ class DemoArgs:
 
 
 def demo(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(DemoArgs, argv, "demo")
     folders = {name: args.runs / f"{name}-seed-0" for name in MODELS}
     for name, folder in folders.items():

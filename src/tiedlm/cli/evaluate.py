@@ -52,7 +52,6 @@ class ScoreArgs:
 
 
 def score(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(ScoreArgs, argv, "score")
     if args.text is not None:
         refuse_unused(args, "with --text", ("run", "text", "per_line", "per_word", "json", "device"))
@@ -143,7 +142,6 @@ class PredictArgs:
 
 
 def predict(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(PredictArgs, argv, "predict")
     from tiedlm.evaluation.next_words import context_words, next_words, unknown_words
     from tiedlm.runs.load import load_run
@@ -207,7 +205,6 @@ class GenerateArgs:
 
 
 def generate(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(GenerateArgs, argv, "generate")
     from tiedlm.evaluation import next_words
     from tiedlm.runs.load import load_run

@@ -28,7 +28,8 @@ COMMANDS = {
     "reproduce": ("reproduce", "the paper's rows: train missing runs, list status, render tables and figures"),
     "doctor": ("setup", "versions, device, threads, and where data and runs are kept"),
 }
-"""Every command, in the order of the help: its module in `tiedlm.cli`, where a function has its name, and a summary."""
+"""Every command, in the order of the help: its module in `tiedlm.cli`, and a summary. The module's function of that
+name takes what stands after the command and returns the exit status."""
 
 ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 

@@ -19,15 +19,13 @@ Row = Sequence[str]
 
 
 def say(text: object = "", file: TextIO | None = None) -> None:
-    """Print text for a person at once, to the standard output if no other stream is named."""
+    """Print text for a person at once."""
     print(printable(str(text), keep="\n"), file=file, flush=True)
 
 
 def print_values(values: dict[str, Any]) -> None:
-    """Print `label: value`, a line each; None is left out."""
     for label, value in values.items():
-        if value is not None:
-            print(f"{label}: {printable(str(value))}")
+        print(f"{label}: {printable(str(value))}")
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:

@@ -24,8 +24,6 @@ from tiedlm.errors import ConfigError
 from tiedlm.recipes import recipe, recipe_names
 
 PACKAGES = ("torch", "numpy", "safetensors", "tyro", "rich", "pooch", "platformdirs", "filelock")
-COMPILED_PACKAGES = ("torch", "numpy", "safetensors")
-"""Packages that may be installed and yet not load."""
 UNWRITABLE = "cannot be written"
 
 
@@ -40,7 +38,6 @@ class RecipesArgs:
 
 
 def recipes(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(RecipesArgs, argv, "recipes")
     from tiedlm.paper.published import PUBLISHED
 
@@ -100,7 +97,6 @@ class PrepareArgs:
 
 
 def prepare(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = parse(PrepareArgs, argv, "prepare")
     options = asdict(args.corpus)
     if args.name is None and not any(options.values()):
@@ -154,8 +150,6 @@ def doctor(argv: Sequence[str]) -> int:
 
 
 class Folder(NamedTuple):
-    """A folder that the package uses."""
-
     name: str
     path: Path
     set_by: str
@@ -176,8 +170,7 @@ def versions() -> dict[str, str]:
     for name in ("tiedlm", *PACKAGES):
         try:
             result[name] = version(name)
-            if name in COMPILED_PACKAGES:
-                importlib.import_module(name)
+            importlib.import_module(name)
         except PackageNotFoundError:
             result[name] = "is not installed"
         except (ImportError, OSError) as error:
@@ -186,7 +179,6 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return system, processor, cores, threads, rates of matrix products by type, and devices."""
     result: dict[str, Any] = {"platform": platform.platform()}
     if hasattr(os, "sched_getaffinity"):
         result["cores"] = len(os.sched_getaffinity(0))
@@ -204,8 +196,6 @@ def machine() -> dict[str, Any]:
 
 
 def folders(data_dir: Path | None) -> list[Folder]:
-    """Return where corpora, caches and runs are kept."""
-
     def set_by(variable: str) -> str:
         return variable if os.environ.get(variable) else f"default; {variable} sets it"
 
@@ -218,7 +208,6 @@ def folders(data_dir: Path | None) -> list[Folder]:
 
 
 def corpora(data_dir: Path | None) -> dict[str, str]:
-    """Return the state of every corpus that has a name of its own."""
     from tiedlm.data.sources import SOURCES
 
     data, result = data_dir or files.data_dir(), {}

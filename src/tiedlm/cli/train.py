@@ -77,7 +77,6 @@ class TrainArgs:
 
 
 def train(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
     args = _parse(argv)
     if not args.recipes and args.resume is None:
         raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. Recipes: {', '.join(recipe_names())}.")
@@ -110,7 +109,6 @@ def _parse(argv: Sequence[str]) -> TrainArgs:
 
 
 def _start(args: TrainArgs) -> int:
-    """Train one recipe in a new run folder."""
     config = with_overrides(base_config(args.recipes[0]), args.overrides)
     if args.seed is not None:
         config = replace(config, seed=args.seed)
@@ -228,14 +226,8 @@ def _training(
 ) -> Iterator[tuple[Ranks, Display | None]]:
     """Yield the processes that train together and the display of this one; say how to resume what is cut.
 
-    Args:
-        config: of the training.
-        run: its run folder, which may be made within.
-        data_dir: folder with corpora, for the command that resumes.
-        is_new: whether the precision is a new choice, which is worth a message where it is slow.
-
-    Raises:
-        SystemExit: an interrupt, after its message.
+    `is_new` says that the precision is a new choice, which is worth a message where it is slow. An interrupt becomes a
+    SystemExit, after its message.
     """
     from tiedlm.training.signals import exit_with_parent
 
@@ -264,7 +256,6 @@ def _training(
 
 
 def run_config(run: Path) -> RunConfig:
-    """Return the config of a run folder, with the runtime that its training has now; imports no torch."""
     return RunFolder.open(run).config()
 
 
@@ -286,7 +277,6 @@ def warn_slow_bfloat16(configs: Iterable[RunConfig], option: str) -> None:
 
 
 def require_finished(unfinished: Sequence[JobResult], total: int) -> None:
-    """Raise a RunError where trainings of so many are unfinished, with the reason and the log of each."""
     if unfinished:
         reasons = "; ".join(f"{result.job.name} {result.state}: {result.reason}" for result in unfinished)
         logs = ", ".join(str(result.log) for result in unfinished if result.log is not None)
@@ -312,6 +302,5 @@ def _require_absent(run: Path, data_dir: Path | None) -> None:
 
 
 def _say_once(text: str, *, error: bool = False) -> None:
-    """Print a line, once for all processes that train together."""
     if parallel.is_main_process():
         say(text, sys.stderr if error else None)

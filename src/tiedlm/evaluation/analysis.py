@@ -4,15 +4,13 @@ By frequency: ranks 1-10, 11-100, 101-1,000, 1,001-3,000 and the rest. A vocabul
 word's rank is its id and one.
 
 Tables: the distance between the column spaces of word vectors and classifier (Inan et al. 2017, appendix B). For X and
-Y [V, D] let U and Q be orthonormal bases of their column spaces (reduced QR). With R = Q - U U' Q, what U leaves of Q,
-and theta_i the principal angles, whose cosines are the singular values of U' Q:
+Y [V, D] with orthonormal bases U and Q of their column spaces (reduced QR) and principal angles theta_i:
 
-    d(X, Y)^2 = |R|_F^2 / D = 1/D sum_i sin(theta_i)^2
+    d(X, Y)^2 = |Q - U U' Q|_F^2 / D = 1/D sum_i sin(theta_i)^2
 
-0 where the spaces are the same, 1 where each is orthogonal to the other, all in float64. The form by angles loses what
-is small, since 1 - cos^2 cannot tell a distance below 1e-8 from 0; the residual form does not. Two tables that have
-both collapsed onto a few directions can look close to each other, or far, for reasons that say nothing of the theory;
-so a table's `Spread` stands beside every distance.
+0 where the spaces are the same, 1 where each is orthogonal to the other, in float64; 1 - cos^2 could not tell a
+distance below 1e-8 from 0. Tables that have collapsed onto a few directions can look close, or far, for reasons that
+say nothing of the theory; so a table's `Spread` stands beside every distance.
 
 Probability: the paper's Table 4 looks at four contexts and says that under REAL the words `<unk>`, "a", "an" and "the"
 receive less probability, and the neighbours of the target more. Here each is a mean over all words of a text:
@@ -21,9 +19,8 @@ receive less probability, and the neighbours of the target more. Here each is a 
     neighbours        the sum of p over the k words whose vectors are nearest to the target's
     target            p of the word that came
 
-Standard errors allow for words near each other being alike. The text is cut into B blocks of contiguous words. A mean
-over the words that count is a ratio of two sums over blocks, R = sum_b s_b / sum_b c_b, and its standard error that of
-a ratio, from how the blocks differ among themselves:
+Standard errors allow for words near each other being alike. The text is cut into B blocks of contiguous words; a mean
+over the words that count is a ratio of two sums over blocks, R = sum_b s_b / sum_b c_b, and its error that of a ratio:
 
     e_b = B (s_b - R c_b) / sum_b c_b        what block b has above its share
     standard error = sd(e_b) / sqrt(B)
@@ -53,10 +50,7 @@ LAST_RANKS = (10, 100, 1_000, 3_000)
 """The last rank of every band of frequency but the last one."""
 
 FREQUENT_WORDS = (UNKNOWN, "a", "an", "the")
-"""The words that the paper names. A measure of that name: p(w | context), over the words of the text that are not w."""
 TARGET = "target"
-"""The measure that is the probability of the word that came."""
-
 BLOCKS = 100
 """Blocks that a text is cut into: some hundred words each on the published test texts, and more."""
 NORMAL_95 = 1.96
@@ -83,7 +77,6 @@ def _distance(basis: Tensor, other: Tensor) -> float:
 
 
 def _basis(name: str, table: Tensor) -> Tensor:
-    """Return an orthonormal basis [V, D] of the column space."""
     wide = table.detach().to("cpu", torch.float64)
     if not bool(wide.isfinite().all()):
         raise ArgumentError(f"The {name} table has entries that are not finite. Was its training stopped in time?")
@@ -104,18 +97,14 @@ def chance_distance(words: int, width: int) -> float:
 
 
 def centred(table: Tensor) -> Tensor:
-    """Return a table [V, D] less its mean over the words, in float64.
-
-    Where logits are W h, softmax stays as it is when one vector is added to every row of W: so a training learns W but
-    for what its rows share, and the theory can be held against no more than that.
-    """
+    """Return a table [V, D] less its mean over the words, in float64: softmax does not see what all rows share."""
     wide = table.detach().double()
     return wide - wide.mean(dim=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How a table's rows lie in their space, worked out in float64."""
+    """How a table's rows lie in their space, in float64."""
 
     mean_norm: float
     """Mean over the words of |w_i|."""
@@ -126,7 +115,6 @@ class Spread:
 
 
 def spread(table: Tensor) -> Spread:
-    """Return how the rows of a table [V, D] lie."""
     wide = table.detach().to("cpu", torch.float64)
     norms = wide.norm(dim=1)
     total = (wide / norms.clamp_min(torch.finfo(torch.float64).tiny)[:, None]).sum(0)
@@ -144,7 +132,6 @@ class Subspaces:
     """The column spaces of word vectors L and classifier W, where these are two tables of one width below V."""
 
     distance: float
-    """Subspace distance (appendix B): 0 the same space, 1 orthogonal."""
     chance: float
     """sqrt(1 - D/V): what two random spaces have."""
     cosine_deciles: tuple[float, ...]
@@ -153,14 +140,13 @@ class Subspaces:
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How the tables of a model lie, worked out in float64."""
+    """How the word vectors L and the classifier W of a model lie, in float64."""
 
     vectors: Spread
-    """Of the word vectors L; of a tied model, of its one table."""
     classifier: Spread | None
-    """Of the classifier W; None where it is L."""
+    """None where it is L."""
     subspaces: Subspaces | None
-    """L and W compared; None for a tied model, tables of two widths, or words too few for a distance."""
+    """None for a tied model, tables of two widths, or words too few for a distance."""
 
 
 def table_geometry(model: LanguageModel) -> Geometry:
@@ -183,14 +169,10 @@ def table_geometry(model: LanguageModel) -> Geometry:
 
 @torch.inference_mode()
 def nearest_words(vectors: Tensor, count: int) -> Tensor:
-    """Return for each word the ids of the `count` others whose vectors have the largest cosine with its own [V, count].
-
-    Args:
-        vectors: word vectors L [V, D].
-        count: from 1 to V - 1.
+    """Return for each word the ids of the `count` others whose vectors [V, D] have the largest cosine with its own.
 
     Raises:
-        ArgumentError: count out of range.
+        ArgumentError: `count` is not in 1 to V - 1.
     """
     if not 1 <= count < len(vectors):
         raise ArgumentError(
@@ -215,7 +197,6 @@ class Estimate:
 
     mean: float
     standard_error: float
-    """Over blocks of the text."""
     words: int
     """Words that it is a mean over."""
 
@@ -226,7 +207,6 @@ class Estimate:
 
 
 def estimates_to_json(estimates: Mapping[str, Estimate | None]) -> dict[str, Any]:
-    """Return estimates by name as plain JSON values, each with its interval."""
     return {
         name: estimate and {**asdict(estimate), "interval": list(estimate.interval)}
         for name, estimate in estimates.items()
@@ -234,20 +214,15 @@ def estimates_to_json(estimates: Mapping[str, Estimate | None]) -> dict[str, Any
 
 
 class BlockSums(NamedTuple):
-    """One measure's sums over the blocks of a text, in order."""
+    """One measure's sums over the words that count, and their number, in each block of a text."""
 
     sums: list[float]
-    """Of the measure, over the words that count."""
     counts: list[int]
-    """Words that count."""
 
 
 @final
 class BlockMeans:
-    """Means over a text of several named measures of each word, and the sums by block that their errors are made of.
-
-    `words` are those of the whole text; of the B `blocks` there is at most one a word.
-    """
+    """Means over a text of `words` words of several named measures of each, with their errors over at most `blocks`."""
 
     def __init__(self, names: Sequence[str], words: int, blocks: int = BLOCKS) -> None:
         self._names, self._words, self._seen = list(names), words, 0
@@ -263,7 +238,6 @@ class BlockMeans:
         self._seen += len(values)
 
     def by_block(self) -> dict[str, BlockSums]:
-        """Return the sums that each mean is made of, by name."""
         pairs = zip(self._sums.T.tolist(), self._counts.T.long().tolist(), strict=True)
         return {name: BlockSums(*pair) for name, pair in zip(self._names, pairs, strict=True)}
 
@@ -299,10 +273,7 @@ class BlockMeans:
 
 
 def _word_mass(window: Window, frequent: Tensor, neighbours: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the measures of each word of a window, in the order of their names in `analyze`, and which words count.
-
-    `frequent` are ids of `FREQUENT_WORDS`; each of `neighbours` the ids of the nearest words of each word [V, k].
-    """
+    """Return the measures of each word of a window, in the order of their names in `analyze`, and which words count."""
     probabilities, targets = window.logits.softmax(-1), window.targets
     frequent = frequent.to(targets.device)
     near = [probabilities.gather(1, ids.to(targets.device)[targets]).sum(1, keepdim=True) for ids in neighbours]
@@ -325,7 +296,7 @@ class BandFigures:
     targets: int
     """How often one of them came in the text."""
     nll_nats: float | None
-    """Mean -log p when one of them came; None where none did."""
+    """Mean -log p when one of them came."""
     squared_norm: float
     """Mean |l|^2 of their word vectors."""
     classifier_squared_norm: float | None
@@ -337,18 +308,15 @@ class Analysis:
     """What a model does on a text."""
 
     score: Score
-    """Its perplexity and what belongs to it."""
     bands: tuple[BandFigures, ...]
-    """Figures by frequency of the target, most frequent first."""
+    """Most frequent words first."""
     feature_norm_squared: float
     """Mean |h|^2 over the words of the text."""
     geometry: Geometry
-    """How its tables lie."""
     mass: BlockMeans
-    """Where its probability goes."""
+    """Where the probability goes."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as plain JSON values."""
         return {
             "score": self.score.to_json(),
             "bands": [asdict(band) for band in self.bands],

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from tiedlm.seeding import generator
 
 
 def context_words(text: str) -> list[str]:
-    """Return the words of a context, read as a text file is: blanks part words, a line feed is `<eos>`.
+    """Return the words of a context, read as a text file is: blanks separate words, a line feed is `<eos>`.
 
     Raises:
         CorpusError: a NUL, or what was no UTF-8 where it came from.
@@ -44,7 +44,7 @@ def unknown_words(vocabulary: Vocabulary, words: Sequence[str]) -> list[str]:
 
 @torch.inference_mode()
 def read_context(model: LanguageModel, vocabulary: Vocabulary, words: Sequence[str]) -> tuple[Tensor, State]:
-    """Return the features after `<eos>` and `words` [D], and the state; some words at a time, whatever their number."""
+    """Return the features after `<eos>` and `words` [D], and the state; in memory that does not grow with the words."""
     ids = [vocabulary.end_id, *vocabulary.ids(words)]
     state = model.initial_state(1)
     features = torch.empty(0)
@@ -55,12 +55,10 @@ def read_context(model: LanguageModel, vocabulary: Vocabulary, words: Sequence[s
 
 
 class NextWord(NamedTuple):
-    """A word and how probable it is as the next one."""
+    """A word, perhaps `<unk>` or `<eos>`, and p(word | `<eos>`, context)."""
 
     word: str
-    """The word, perhaps `<unk>` or `<eos>`."""
     probability: float
-    """p(word | `<eos>`, context), in [0, 1]."""
 
 
 def next_words(
@@ -69,10 +67,9 @@ def next_words(
     """Return the `count` most probable next words, most probable first, ties by id.
 
     Args:
-        model: in evaluation mode; nothing is dropped.
+        model: in evaluation mode.
         vocabulary: the model's.
-        context: the words before, read after `<eos>`; a word outside the vocabulary is read as `<unk>`
-            (`unknown_words` names them). May be empty.
+        context: the words before, perhaps none, read after `<eos>`; one outside the vocabulary is read as `<unk>`.
         count: from 1 to V; None gives 10, or all words of a smaller vocabulary.
 
     Raises:
@@ -98,9 +95,8 @@ class Sampling:
     top_k: int | None = None
     """Draw among so many most probable words only; None draws among all."""
     seed: int | None = None
-    """Seed of the draws, None is 0: the same seed gives the same words from the same model and context."""
+    """Seed of the draws; None is 0."""
     allow_unknown: bool = False
-    """Whether `<unk>` may be drawn."""
 
     def __post_init__(self) -> None:
         if not (self.temperature == 0 or 1e-3 <= self.temperature <= 1e6):
@@ -118,47 +114,40 @@ class Sampling:
             raise ArgumentError(f"seed is {self.seed}, but must be 0 or more.")
 
 
+@torch.inference_mode()
 def generate(
-    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling | None = None
-) -> Iterator[str]:
-    """Yield `words` words that follow `<eos>` and the prompt, `<eos>` among them where a line ends.
+    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling
+) -> list[str]:
+    """Return `words` words that follow `<eos>` and the prompt, `<eos>` among them where a line ends.
 
     Args:
-        model: in evaluation mode; nothing is dropped.
+        model: in evaluation mode.
         vocabulary: the model's.
-        prompt: the words before; one outside the vocabulary is read as `<unk>`. May be empty.
+        prompt: the words before, perhaps none; one outside the vocabulary is read as `<unk>`.
         words: how many to draw, 1 or more, `<eos>` counted.
-        sampling: how to draw; by default from the model's own distribution, with seed 0.
+        sampling: how to draw them.
 
     Raises:
         ArgumentError: `words` below 1, or `top_k` above the number of words.
     """
-    sampling = sampling or Sampling()
     if words < 1:
         raise ArgumentError(f"words is {words}, but must be 1 or more.")
     if sampling.top_k is not None and sampling.top_k > len(vocabulary):
         raise ArgumentError(f"top_k is {sampling.top_k}, but must be at most {len(vocabulary):,}, the number of words.")
-    return _words(model, vocabulary, prompt, words, sampling)
-
-
-def _words(
-    model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], words: int, sampling: Sampling
-) -> Iterator[str]:
-    draws = generator(sampling.seed or 0, "generated words")
+    draws, ids = generator(sampling.seed or 0, "generated words"), []
     features, state = read_context(model, vocabulary, prompt)
     for _ in range(words):
-        with torch.inference_mode():
-            logits = model.logits(features).double().cpu()
-            if not sampling.allow_unknown:
-                logits[vocabulary.unknown_id] = -math.inf
-            if sampling.temperature == 0:
-                word = int(logits.argmax())
-            else:
-                word = int(torch.multinomial(word_distribution(logits, sampling), 1, generator=draws))
-        yield vocabulary.words[word]
-        with torch.inference_mode():
-            outputs, state = model(torch.tensor([[word]], device=features.device), state)
-        features = outputs[-1, 0]
+        if ids:
+            outputs, state = model(torch.tensor([ids[-1:]], device=features.device), state)
+            features = outputs[-1, 0]
+        logits = model.logits(features).double().cpu()
+        if not sampling.allow_unknown:
+            logits[vocabulary.unknown_id] = -math.inf
+        if sampling.temperature == 0:
+            ids.append(int(logits.argmax()))
+        else:
+            ids.append(int(torch.multinomial(word_distribution(logits, sampling), 1, generator=draws)))
+    return [vocabulary.words[word] for word in ids]
 
 
 def word_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
@@ -172,11 +161,5 @@ def word_distribution(logits: Tensor, sampling: Sampling) -> Tensor:
 
 
 def as_text(words: Sequence[str]) -> str:
-    """Return words as text: parted by blanks, `<eos>` as a line's end."""
-    lines: list[list[str]] = [[]]
-    for word in words:
-        if word == END:
-            lines.append([])
-        else:
-            lines[-1].append(word)
-    return "\n".join(map(" ".join, lines))
+    """Return words as text: separated by blanks, `<eos>` as a line's end."""
+    return " ".join("\n" if word == END else word for word in words).replace(" \n", "\n").replace("\n ", "\n")

@@ -53,7 +53,6 @@ class Score:
     """Perplexity over the words that are not `<unk>` (they still stand in the context); None where there are none."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
         return asdict(self)
 
 
@@ -155,7 +154,7 @@ def perplexity(
 
 
 def exp(mean_nll_nats: float) -> float:
-    """Return the exponential, infinity where it is too large for a number and not-a-number where there is none."""
+    """Return the exponential, infinity where it is too large for a number."""
     try:
         return math.exp(mean_nll_nats)
     except OverflowError:

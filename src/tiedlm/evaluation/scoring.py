@@ -28,14 +28,11 @@ Windows = Iterable[tuple[Tensor, Tensor]]
 
 
 class WordScore(NamedTuple):
-    """One word of a text and its score."""
+    """One word of a text, as spelled there, and its score; line and place in the line count from 1."""
 
     line: int
-    """From 1."""
     place: int
-    """In the line, from 1; `<eos>` has the last."""
     word: str
-    """As the text has it."""
     unknown: bool
     """Whether the model read `<unk>`: the vocabulary lacks the word, or the text has `<unk>` itself."""
     nll_nats: float
@@ -43,12 +40,7 @@ class WordScore(NamedTuple):
 
 
 def word_scores(windows: Windows, words: Iterator[str], vocabulary: Vocabulary) -> Iterator[WordScore]:
-    """Yield the score of every word, in order; their `nll_nats` sum to that of the text.
-
-    Args:
-        windows: as `word_nlls` yields them.
-        words: the words of the same text in order, as it spells them.
-        vocabulary: the model's.
+    """Yield the score of every word of a text, from its windows and its `words` as spelled there.
 
     Raises:
         CorpusError: the words are not those that were scored, as the file was changed in the meantime.
@@ -65,20 +57,15 @@ def word_scores(windows: Windows, words: Iterator[str], vocabulary: Vocabulary) 
 
 
 class LineScore(NamedTuple):
-    """One line of a text and its score."""
+    """One line of a text and its score: the words, `<eos>` included, how many are `<unk>`, the sum of their -log p."""
 
     line: int
-    """From 1."""
     words: int
-    """Words that were scored, `<eos>` included."""
     unknown: int
-    """Of them `<unk>`."""
     nll_nats: float
-    """Sum of -log p over its words."""
 
     @property
     def perplexity(self) -> float:
-        """exp(nll_nats / words)."""
         return exp(self.nll_nats / self.words)
 
 
@@ -131,18 +118,12 @@ def unseen_as_unk(corpus: Corpus, split: str) -> np.ndarray[Any, Any]:
 
 
 def unseen_as_unk_score(model: LanguageModel, corpus: Corpus, split: str) -> Score:
-    """Return the score of a split that is read so; raises as `unseen_as_unk`."""
     vocabulary = corpus.vocabulary
     return perplexity(model, unseen_as_unk(corpus, split), end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
 
 
 def run_corpus(folder: RunFolder, data_dir: Path | None = None, cache_dir: Path | None = None) -> Corpus:
-    """Return the corpus of a run, prepared anew or from the cache, once it is the text that the run was trained on.
-
-    Raises:
-        RunError: as `check_same_corpus`.
-        CorpusError: the text is missing or unusable now.
-    """
+    """Return the corpus that a run was trained on; raises as `prepare` and `check_same_corpus`."""
     corpus = prepare(folder.config().corpus, data_dir=data_dir, cache_dir=cache_dir)
     check_same_corpus(folder, corpus)
     return corpus

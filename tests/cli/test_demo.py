@@ -51,18 +51,18 @@ def test_both_models_are_trained_and_shown_beside_the_counting_ones(tiedlm, shor
 
 
 def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
-    original = loop.Training.end_epoch
+    original = loop.Trainer.end_epoch
 
     def cut(self, interrupt):
         original(self, interrupt)
         if self.config.recipe == "demo-real":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.Training, "end_epoch", cut)
+    monkeypatch.setattr(loop.Trainer, "end_epoch", cut)
     answer = tiedlm("demo", "--runs", "here")
     assert answer.status == INTERRUPTED
     assert answer.error.splitlines()[-1] == "tiedlm: interrupted; `tiedlm demo --runs here` resumes"
-    monkeypatch.setattr(loop.Training, "end_epoch", original)
+    monkeypatch.setattr(loop.Trainer, "end_epoch", original)
     answer = tiedlm("demo", "--runs", "here")
     assert answer.status == 0
     assert "epoch 1/" not in answer.output
@@ -73,7 +73,7 @@ def test_a_training_that_fails_is_told_with_its_log(tiedlm, short, monkeypatch):
     def fails(self, interrupt):
         raise TrainingError("The loss is nan.")
 
-    monkeypatch.setattr(loop.Training, "end_epoch", fails)
+    monkeypatch.setattr(loop.Trainer, "end_epoch", fails)
     answer = tiedlm("demo")
     assert answer.status == 2
     assert "2 of 2 trainings are not finished. demo-vd-seed-0 failed: The loss is nan.;" in answer.error

@@ -7,6 +7,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -154,19 +156,21 @@ def test_a_disk_that_fails_at_any_operation_makes_no_half_folder(tmp_path):
     assert good > 15
 
 
-@pytest.fixture
-def files_of_a_thousand_bytes():
+@contextmanager
+def files_of_a_thousand_bytes() -> Iterator[None]:
     """The system itself refuses to write more than 1000 bytes to any file, in the midst of a write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:  # before the runner writes its own report, which may go to a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_write_that_the_system_cuts_short_leaves_the_state_before(tmp_path, files_of_a_thousand_bytes):
+def test_a_write_that_the_system_cuts_short_leaves_the_state_before(tmp_path):
     folder = make(tmp_path / "run")
     before = (folder.path / "journal.jsonl").read_bytes()
-    with folder.lock():
-        files_of_a_thousand_bytes()
+    with folder.lock(), files_of_a_thousand_bytes():
         with pytest.raises(RunError, match="run could not be saved: File too large"):
             folder.save(state=b"x" * 2000)
         with pytest.raises(RunError, match=r"journal\.jsonl could not be saved: File too large"):
@@ -182,6 +186,8 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 DIE_AT_EVERY_STEP = """
 import os, shutil, sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from support.run_folders import write_run
 from tiedlm.runs.folder import Progress, RunFolder

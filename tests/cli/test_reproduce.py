@@ -121,14 +121,11 @@ def test_a_cost_names_what_differed_in_the_runs_that_it_is_based_on(tiedlm, list
     assert f"one process (float32, 1 thread, {HERE})" in output
     text, output = cost("--precision", "bfloat16")
     assert text == "4h00m (float32)"
-    assert f"one process (bfloat16, 1 thread, {HERE})" in output
     monkeypatch.setattr(native_device, "device_name", lambda device: f"a {device}")
     monkeypatch.setattr(native_device, "resolve_device", lambda name: None)
     assert cost("--device", "gpu")[0] == f"4h00m ({HERE})"
-    assert cost("--device", "cpu")[0] == "4h00m"
     monkeypatch.setattr(plan, "THREADS", 4)
     assert cost("--precision", "bfloat16")[0] == "4h00m (float32, 1 thread)"
-    assert "Costs" not in tiedlm("reproduce", "--list", "ptb-small-vd", "--project", listed).output
 
 
 def test_the_list_as_json_has_a_command_for_every_training(tiedlm, listed):
@@ -279,11 +276,8 @@ def test_a_run_is_published_and_replaced_on_request(tiedlm, tmp_path, monkeypatc
     answer = tiedlm("publish", make_run(tmp_path / "run").path, "--data-dir", tmp_path / "data")
     assert (answer.status, answer.output) == (0, f"{target}\n")
     assert measured == [("run", tmp_path / "data")]
-    published = read_result(target).scores
     new = make_run(tmp_path / "new", weights=b"new", scored=scores(80.0, 79.0))
     refused = tiedlm("publish", new.path, "--results", "results")
-    assert refused.status == 2
-    assert "the result of another run already" in refused.error
-    assert read_result(target).scores == published
+    assert (refused.status, "the result of another run already" in refused.error) == (2, True)
     assert tiedlm("publish", new.path, "--replace").status == 0
     assert read_result(target).scores["test"].perplexity == 79.0

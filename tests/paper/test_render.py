@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import subprocess
 import sys
@@ -13,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from support.files import files
-from support.results import add_figure1, add_group, add_result
+from support.results import add_figure1, add_group
 from tiedlm.errors import ConfigError, RunError
 from tiedlm.paper.figure1 import Setting
-from tiedlm.paper.published import CONTROLS, PUBLISHED, ROWS
 from tiedlm.paper.render import (
     BEGIN,
     END,
@@ -27,8 +24,6 @@ from tiedlm.paper.render import (
     write,
 )
 from tiedlm.paper.results import read_rows
-from tiedlm.paper.tables import TITLES
-from tiedlm.recipes import recipe_names
 
 PROJECT = Path(__file__).parents[2]
 
@@ -45,17 +40,6 @@ def project(tmp_path: Path) -> Path:
 
 def test_what_is_committed_is_what_the_results_make() -> None:
     assert list(changes(PROJECT)) == [], "run `tiedlm reproduce --render`, with the versions in constraints.txt"
-
-
-def test_folders_of_results_and_rows_of_tables_have_their_recipes_names() -> None:
-    folders = {path.parent.parent.name for path in PROJECT.glob("results/*/seed-*/provenance.json")}
-    assert set() < folders <= set(recipe_names())
-    printed = set()
-    for name in TITLES:
-        text = (PROJECT / "docs" / "tables" / f"{name}.csv").read_text()
-        printed |= {row["recipe"] for row in csv.DictReader(io.StringIO(text))} - {""}
-    assert printed == set(PUBLISHED)
-    assert {row.table for name, row in ROWS.items() if name not in PUBLISHED} == {CONTROLS}
 
 
 def test_everything_is_written_once_and_then_equal_to_the_byte(project: Path) -> None:
@@ -117,14 +101,8 @@ def test_figure_2_shows_each_training_of_each_seed(project: Path) -> None:
         "vd": [1, 1],
         "re": [2],
     }
-    before = draw_figure2(read_rows(project / "results"))
-    assert before is not None
-    assert draw_figure2(read_rows(project / "results")) == before
-    add_result(project / "results", "ptb-small-al", 0, 84.0)
-    assert draw_figure2(read_rows(project / "results")) != before
-    assert (
-        draw_figure2({name: replace(row, results={}) for name, row in read_rows(project / "results").items()}) is None
-    )
+    empty = {name: replace(row, results={}) for name, row in read_rows(project / "results").items()}
+    assert draw_figure2(empty) is None
 
 
 def test_without_matplotlib_the_extra_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,12 +93,6 @@ def test_a_ratio_of_sums_with_the_interval_of_a_plain_bootstrap() -> None:
     assert ratio.low < ratio.value < ratio.high
 
 
-def test_what_both_models_find_hard_cancels_in_a_ratio() -> None:
-    below = [1.0, 5.0, 20.0, 0.5]
-    ratio = block_bootstrap_ratio([0.7 * value for value in below], below)
-    assert (ratio.low, ratio.value, ratio.high) == pytest.approx((0.7, 0.7, 0.7))
-
-
 @pytest.mark.parametrize(("above", "below"), [([1.0], [1.0, 2.0]), ([], []), ([1.0, 1.0], [1.0, 0.0])])
 def test_blocks_that_do_not_compare_are_refused(above: list[float], below: list[float]) -> None:
     with pytest.raises(ArgumentError, match="A ratio needs"):

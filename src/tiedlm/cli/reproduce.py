@@ -116,17 +116,12 @@ def _render(project: Path, *, check: bool) -> None:
 
 
 def _runtime(args: ReproduceArgs) -> dict[str, Any]:
-    """Return the fields of the runtime that were given."""
     fields = {"precision": args.precision, "device": args.device}
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _machine(device: str | None) -> str:
-    """Return the processor or accelerator that trainings are to be on, as results name them.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
+    """Return the processor or accelerator of trainings, as results name them; ConfigError where there is none."""
     from tiedlm.native import device as native_device
 
     device = device or RuntimeConfig().device
@@ -156,7 +151,6 @@ def _list_figure1(args: ReproduceArgs) -> None:
 
 
 def _list_rows(args: ReproduceArgs) -> None:
-    """Print the requested rows: the paper's figure, ours, what is missing, and what that would cost here."""
     from tiedlm.paper import figure1
     from tiedlm.paper.plan import default_conditions, missing, select, summary_text, trainings
     from tiedlm.paper.results import read_rows
@@ -249,7 +243,6 @@ def _train_figure1(args: ReproduceArgs) -> None:
 
 
 def _train_rows(args: ReproduceArgs) -> None:
-    """Train what the requested rows lack, publish each run once it is finished, and print the rows."""
     from tiedlm.paper.plan import SEEDS, missing, select, trainings
     from tiedlm.paper.results import read_rows
     from tiedlm.paper.tables import perplexity_table

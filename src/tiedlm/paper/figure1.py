@@ -44,7 +44,6 @@ class TheoryPhase:
     """
 
     epochs: int
-    """Passes over the stretch."""
     layer_rate: float
     """Of the LSTM layers' weights, by Muon."""
     bias_rate: float
@@ -158,8 +157,6 @@ GRID = tuple(dict.fromkeys(setting for panel in PANELS.values() for setting in p
 
 
 class Record(NamedTuple):
-    """What is read of the record of a finished run."""
-
     distance: float
     words: int
     seconds: float
@@ -173,8 +170,6 @@ Records = dict[tuple[Setting, int], Record]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One setting, and the distance of each run."""
-
     tau: float
     beta: float
     distances: Sample | None
@@ -189,8 +184,6 @@ class Point:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Figure1:
-    """Both panels, and the size of the tables."""
-
     words: int
     """Rows of the tables (V): distinct words of a run's text, the mean over runs."""
     units: int
@@ -253,11 +246,7 @@ def record_path(folder: Path, setting: Setting, run: int) -> Path:
 
 
 def read_records(folder: Path, training: TheoryConfig) -> Records:
-    """Return the records of all finished runs, listed in the provenance or not yet.
-
-    Raises:
-        RunError: a record is damaged, or of another training.
-    """
+    """Return the records of all finished runs, listed in the provenance or not; RunError as `read_outcomes`."""
     paths = (folder / "runs").glob("*.json")
     return dict(sorted(_record(folder, path, read_file(path), training) for path in paths))
 
@@ -283,7 +272,6 @@ def write_provenance(folder: Path, training: TheoryConfig) -> None:
 
 
 def _record(folder: Path, path: Path, content: bytes, training: TheoryConfig) -> tuple[tuple[Setting, int], Record]:
-    """Return the place in the grid and the figures of a run, checked."""
     value = parse_object(path, content)
     number = re.search(r"-run-(\d{1,9})\.json$", path.name)
     run = int(number[1]) if number else -1
@@ -306,7 +294,7 @@ def _record(folder: Path, path: Path, content: bytes, training: TheoryConfig) ->
 
 
 def summary_text(figure1: Figure1 | None) -> str:
-    """Return in a sentence or two how much of the figure there is, and how to get the rest."""
+    """Return how much of the figure there is, and how to get the rest."""
     if figure1 is None:
         return "Figure 1: not run. `tiedlm reproduce figure1` runs it."
     settings_by_runs: dict[str, list[Setting]] = {}
@@ -318,12 +306,13 @@ def summary_text(figure1: Figure1 | None) -> str:
 
 
 def _points(settings: Sequence[Setting]) -> str:
-    listed = ", ".join(f"(τ {setting.tau:g}, β {setting.beta:g})" for setting in settings)
-    return "every point" if len(settings) == len(GRID) else listed
+    if len(settings) == len(GRID):
+        return "every point"
+    return ", ".join(f"(τ {setting.tau:g}, β {setting.beta:g})" for setting in settings)
 
 
 def comparison_text(figure1: Figure1) -> str:
-    """Return in two sentences how much of the figure there is, and ours at the points of which the paper tells."""
+    """Return how much of the figure there is, and ours at the points of which the paper tells."""
     compared = "; ".join(
         f"{point.distances.text(3)} at β = {point.beta:g}, τ = {point.tau:g} ({paper})"
         for name, panel in figure1.panels.items()

@@ -101,7 +101,7 @@ def stands(row: Row) -> bool | None:
 
 
 def summary_text(rows: Mapping[str, Row]) -> str:
-    """Return how many of the paper's rows are reproduced, by which rule, and at what cost, in a few sentences."""
+    """Return how many of the paper's rows are reproduced, by which rule, and at what cost."""
     printed = [stands(row) for row in rows.values() if row.published.test is not None]
     run = [verdict for verdict in printed if verdict is not None]
     hours: dict[str, float] = {}
@@ -121,7 +121,7 @@ def summary_text(rows: Mapping[str, Row]) -> str:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What one training would take, in one process as the recorded ones ran."""
+    """What one training would take in one process."""
 
     seconds: float
     conditions: Conditions
@@ -131,18 +131,15 @@ class Estimate:
 
 
 def default_conditions(machine: str, precision: Precision | None = None) -> Conditions:
-    """Return how `tiedlm reproduce` begins a training on a machine; without a precision, the one of all recipes."""
+    """Return how `tiedlm reproduce` begins a training; without a precision, in that of all recipes."""
     return Conditions(machine=machine, precision=precision or RuntimeConfig().precision, threads=THREADS)
 
 
 def estimate(name: str, rows: Mapping[str, Row], here: Conditions) -> Estimate | None:
     """Return the cost of one training of a row's recipe; None where no training at all was recorded.
 
-    Args:
-        name: the row.
-        rows: all rows with their results.
-        here: what to estimate for. Where nothing was recorded so, the estimate is for what comes nearest: the size
-            counts first, then machine, precision, threads, how near the size's work is, and how many were recorded.
+    Where none was recorded under the conditions `here`, it is for what comes nearest: the size counts first, then
+    machine, precision, threads, how near the size's work is, and how many were recorded.
     """
     recorded: dict[tuple[str, Conditions], list[float]] = {}
     distance: dict[str, float] = {}
@@ -199,7 +196,6 @@ class Missing:
     training: int
     """1, or 2 for one that starts from the weights of the first."""
     estimate: Estimate | None
-    """What it would cost; None where that is not known."""
 
 
 def missing(
@@ -242,7 +238,7 @@ class Training:
 
     @property
     def seconds(self) -> float | None:
-        """Return how long what is left would take; None where that is not known."""
+        """Of what is left; None where that is not known."""
         return None if self.estimate is None else (1 - self.done) * self.estimate.seconds
 
     def command(self, runtime: Mapping[str, Any]) -> str:

@@ -36,15 +36,13 @@ class PublishedRow:
     table: str
     """Where it is printed, such as "Table 1"; `BESIDE` or `CONTROLS` for a row that the paper lacks."""
     model: str
-    """The model's name there."""
     corpus: str
     """By the name that it has in a config."""
     size: str
     """`small`, `medium` or `large`: 200, 650 or 1,500 units; `rhn`: the recurrent highway network of Table 3."""
     valid: float | None
-    """Perplexity of the validation text; None in a row that the paper lacks."""
+    """Perplexity of the validation text; None, as `test` is, in a row that the paper lacks."""
     test: float | None
-    """Perplexity of the test text; None where `valid` is."""
     trainings: int = 1
     """Trainings behind the figures: 2 where the model was trained again from its own final weights."""
     repeats: str | None = None
@@ -52,7 +50,6 @@ class PublishedRow:
 
 
 def _table(table: str, figures: Mapping[str, tuple[float | None, float | None]]) -> dict[str, PublishedRow]:
-    """Return recipe → row, from recipe → (valid, test)."""
     rows = {}
     for name, (valid, test) in figures.items():
         corpus, size, variant = name.rsplit("-", 2)
@@ -158,15 +155,12 @@ ROWS: dict[str, PublishedRow] = {**PUBLISHED, **_controls()}
 
 
 class Citation(NamedTuple):
-    """One row of Table 3, as printed: other work on Penn Treebank, as the paper quotes it."""
+    """One row of Table 3, as printed: other work on Penn Treebank, its parameters and perplexities."""
 
     model: str
     parameters: str | None
-    """As printed; None where none are."""
     valid: float | None
-    """Perplexity of the validation text; None where none is printed."""
     test: float
-    """Perplexity of the test text."""
     recipe: str | None = None
     """The recipe of the row, where there is one: its figures are then those of `PUBLISHED`."""
 
@@ -263,7 +257,7 @@ PREDICTIONS = (
 
 
 class KnownPoint(NamedTuple):
-    """A point of Figure 1 that the text or the figure gives: a distance between the spans of input and output table."""
+    """A point of Figure 1 that the paper's text or figure gives."""
 
     panel: str
     """`beta`: (a), over beta at tau = 10; `tau`: (b), over tau at beta = 1."""

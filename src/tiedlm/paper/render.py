@@ -53,11 +53,9 @@ def rendered(project: Path) -> Outputs:
     outputs: Outputs = {}
     for table in tables:
         absent = table.optional and not table.rows
-        forms = (
-            {} if absent else {"md": f"# {table.title}\n\n{table.markdown()}", "tex": table.latex(), "csv": table.csv()}
-        )
-        for form in ("md", "tex", "csv"):
-            outputs[TABLES / f"{table.name}.{form}"] = forms[form].encode() if form in forms else None
+        forms = {"md": f"# {table.title}\n\n{table.markdown()}", "tex": table.latex(), "csv": table.csv()}
+        for form, text in forms.items():
+            outputs[TABLES / f"{table.name}.{form}"] = None if absent else text.encode()
     pictures = {"figure1": None if figure1 is None else draw_figure1(figure1), "figure2": draw_figure2(rows)}
     for name, picture in pictures.items():
         for form in FORMATS:
@@ -77,11 +75,7 @@ def changes(project: Path) -> Outputs:
 
 
 def write(project: Path) -> list[Path]:
-    """Write what differs and return its paths; all of it is made before anything is written.
-
-    Raises:
-        RunError: as `rendered`; and where the disk is full or fails.
-    """
+    """Write what differs and return its paths; raises as `rendered`, and RunError where the disk is full or fails."""
     changed = changes(project)
     for path, content in changed.items():
         with disk_errors_as_run_errors(project / path):
@@ -170,6 +164,7 @@ SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
     "savefig.dpi": 150,
 }
+TITLE: Any = {"loc": "left", "fontsize": 9}
 METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 FORMATS = tuple(METADATA)
 
@@ -183,7 +178,7 @@ Epochs = list[list[float]]
 
 
 def _drawn(draw: Callable[[Figure], None], *, width: float, height: float) -> dict[str, bytes]:
-    """Return a picture, `width` by `height` inches, as `png` and as `svg`; `draw` is given an empty figure for each."""
+    """Return a picture, its size in inches, as `png` and as `svg`; raises ConfigError without Matplotlib."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -205,11 +200,7 @@ def _drawn(draw: Callable[[Figure], None], *, width: float, height: float) -> di
 
 
 def draw_figure1(figure1: Figure1) -> dict[str, bytes]:
-    """Return the figure as `png` and `svg`: means with every run, the chance level, and what the paper gives.
-
-    Raises:
-        ConfigError: Matplotlib is not installed.
-    """
+    """Return the figure as `png` and `svg`: means with every run, the chance level, and what the paper gives."""
 
     def draw(figure: Figure) -> None:
         for axes, name in zip(figure.subplots(1, 2, sharey=True), figure1.panels, strict=True):
@@ -238,7 +229,7 @@ def _draw_distances(axes: Axes, name: str, figure1: Figure1) -> None:
     letter, symbol, fixed = {"beta": ("a", "β", "tau"), "tau": ("b", "τ", "beta")}[name]
     other = {"tau": "τ", "beta": "β"}[fixed]
     unfinished = ", unfinished" if any(Setting(point.tau, point.beta) in missing for point in panel) else ""
-    _title(axes, f"({letter}) over {symbol}, {other} = {getattr(panel[0], fixed):g}{unfinished}")
+    axes.set_title(f"({letter}) over {symbol}, {other} = {getattr(panel[0], fixed):g}{unfinished}", **TITLE)
     axes.set_xlabel(symbol)
     axes.set_ylim(0, 1.05)
     if letter == "a":
@@ -263,11 +254,7 @@ def epochs_by_training(rows: Mapping[str, Row]) -> dict[str, dict[str, list[Epoc
 
 
 def draw_figure2(rows: Mapping[str, Row]) -> dict[str, bytes] | None:
-    """Return validation perplexity by epoch of the models on Penn Treebank, a panel a size; None where none was run.
-
-    Raises:
-        ConfigError: Matplotlib is not installed.
-    """
+    """Return validation perplexity by epoch of the models on Penn Treebank, a panel a size; None where none was run."""
     panels = epochs_by_training(rows)
     if not panels:
         return None
@@ -295,7 +282,7 @@ def _draw_epochs(axes: Axes, size: str, models: dict[str, list[Epochs]]) -> None
     axes.set_ylim(0.98 * lowest, HEADROOM * lowest)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation perplexity")
-    _title(axes, f"Penn Treebank, {size} network")
+    axes.set_title(f"Penn Treebank, {size} network", **TITLE)
     axes.legend(loc="upper right", frameon=True, edgecolor="none", framealpha=0.8)
 
 
@@ -313,7 +300,3 @@ def _segments(epochs: Epochs) -> list[tuple[list[int], list[float], str]]:
         segments.append((list(range(before + 1, before + len(training) + 1)), training, "--" if number else "-"))
         before += len(training)
     return segments
-
-
-def _title(axes: Axes, text: str) -> None:
-    axes.set_title(text, loc="left", fontsize=9)

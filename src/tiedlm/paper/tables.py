@@ -56,7 +56,6 @@ class Table:
     """Rows of cells, to read as Markdown or LaTeX and to compute with as CSV."""
 
     name: str
-    """Of its files."""
     title: str
     headings: Sequence[str]
     align: str
@@ -69,10 +68,8 @@ class Table:
     optional: bool = False
     """Whether the table is left out where it has no rows."""
     notes: str = ""
-    """How to read it."""
 
     def texts(self) -> list[list[str]]:
-        """Return the rows as they are read."""
         return [[cell.text for cell in row] for row in self.rows]
 
     def markdown(self) -> str:
@@ -152,7 +149,6 @@ CORPUS_TITLES = {
 
 
 def _compared(ours: Sample | None, paper: float | None, absent: str = NOT_RUN) -> list[Cell]:
-    """Return ours, the paper's, and ours minus the paper's."""
     return [_sample(ours, absent), _cell(paper), _signed(ours.mean - paper if ours and paper is not None else None)]
 
 
@@ -235,16 +231,8 @@ def readme_table(rows: Mapping[str, Row], spread: Spread | None) -> Table:
                     _code(f"results/{row.name}"),
                 ]
             )
-    headings = (
-        "recipe",
-        "trainings",
-        "ours, valid / test",
-        "next seed, test",
-        "the paper's",
-        "stands",
-        "seeds",
-        "folder",
-    )
+    ours = ("ours, valid / test", "next seed, test")
+    headings = ("recipe", "trainings", *ours, "the paper's", "stands", "seeds", "folder")
     return Table(name="readme", title="Results", headings=headings, align="lrrrrlrl", rows=lines)
 
 
@@ -257,7 +245,6 @@ the half's own words reads valid and test text. The paper does not say which of 
 
 
 def own_words_table(rows: Mapping[str, Row]) -> Table:
-    """Return both figures of every row of which every seed was measured, beside the paper's."""
     lines = []
     for row in rows.values():
         own, paper = {seed: result.analysis.own_words for seed, result in row.results.items()}, row.published
@@ -338,25 +325,20 @@ nearest to that of the word that comes."""
 
 
 class Claim(NamedTuple):
-    """One measure under two models, over the text and the seeds."""
+    """One measure under two models, over the text and the seeds; ratios are REAL's divided by VD-LSTM's."""
 
     vd: float
     real: float
     ratio: Ratio
-    """REAL's divided by VD-LSTM's."""
     by_seed: dict[int, float]
-    """Seed → the ratio of its two runs."""
 
 
 class Pair(NamedTuple):
-    """VD-LSTM and REAL of one size on one corpus, each after so many trainings."""
+    """VD-LSTM and REAL of one size on one corpus, each after so many trainings, over the seeds that both have."""
 
     group: str
-    """The part of their names that they share, such as `ptb-small`."""
     trainings: tuple[int, int]
-    """Of VD-LSTM, of REAL."""
     seeds: tuple[int, ...]
-    """Seeds of which both were run."""
     claims: dict[str, Claim]
     """Measure → comparison; a word that the vocabulary lacks has none."""
 
@@ -559,7 +541,6 @@ FIGURE_1_TITLE = "Figure 1: distance between the spans of input and output table
 
 
 def figure1_table(figure1: Figure1 | None) -> Table:
-    """Return mean, spread and number of runs of each point, beside the paper's."""
     lines = []
     for panel, points in ({} if figure1 is None else figure1.panels).items():
         letter = {"beta": "a", "tau": "b"}[panel]

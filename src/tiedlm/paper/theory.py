@@ -61,7 +61,7 @@ FIT_IN_EPOCHS = 10
 
 
 class TheoryLoss(NamedTuple):
-    """J_tot, and without gradient J and J_aug = KL(y~ || y^) in nats; each summed over the window's words."""
+    """J_tot, and without gradient J and J_aug = KL(y~ || y^) in nats; sums over words."""
 
     total: Tensor
     cross_entropy: Tensor
@@ -169,7 +169,7 @@ class TrainingState(NamedTuple):
 
 
 def load_state(tensors: Mapping[str, Tensor], model: LanguageModel, optimizers: Sequence[torch.optim.Optimizer]) -> int:
-    """Put what `TrainingState.tensors` returned into a model and its optimisers, and return the epochs done."""
+    """Restore what `TrainingState.tensors` returned, and return the epochs done."""
     try:
         parameters = {name.removeprefix("model."): each for name, each in tensors.items() if name.startswith("model.")}
         model.load_state_dict(parameters)
@@ -177,8 +177,7 @@ def load_state(tensors: Mapping[str, Tensor], model: LanguageModel, optimizers: 
             if name.startswith("optimizer."):
                 _, number, place, field = name.split(".", 3)
                 optimizer = optimizers[int(number)]
-                parameter = _parameters(optimizer)[int(place)]
-                optimizer.state[parameter][field] = tensor.clone()
+                optimizer.state[_parameters(optimizer)[int(place)]][field] = tensor.clone()
         return int(tensors["epoch"])
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"The state is that of another run: {error}.") from error
@@ -196,11 +195,10 @@ def run_theory(
     state: Mapping[str, Tensor] | None = None,
     on_epoch: Callable[[TrainingState], None] | None = None,
 ) -> TheoryOutcome:
-    """Train one run and return what it came to; on one machine the same arguments give the same outcome.
+    """Train one run, its weights drawn from its number; on one machine the same arguments give the same outcome.
 
     Args:
-        config, stretch: the point and the training, and the text.
-        run: its number, from which the initial weights are drawn.
+        config, stretch, run: point and training, text, number of the run.
         state: what `TrainingState.tensors` returned, to resume from.
         on_epoch: is called after each epoch.
 
@@ -294,7 +292,7 @@ def _bias(model: LanguageModel) -> Tensor:
 def _features_by_window(
     model: LanguageModel, stretch: Stretch, config: TheoryConfig
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield h [N, D] and the target ids [N] of one window after the other; the state is carried, gradients are not."""
+    """Yield h [N, D] and target ids [N] of each window; the state is carried, gradients are not."""
     state = model.initial_state(config.streams)
     for inputs, targets in Streams(stretch.ids, config.streams, end_id=stretch.end_id).windows(config.steps):
         features, state = model(inputs, state)
@@ -313,16 +311,15 @@ class Fitted(NamedTuple):
 
 
 def fit_classifier(model: LanguageModel, stretch: Stretch, config: TheoryConfig) -> Fitted:
-    """Return the classifier at the optimum of equation 6.1 for the features and word vectors of a model.
+    """Return the classifier at the optimum of equation 6.1 for a model's features and word vectors, which stay.
 
-    With features and word vectors at rest, J_tot is convex in the classifier W and its bias b, and it is of this
-    optimum that the theory speaks. Gradient descent comes to it slowly: the variance of the features differs
-    ten-thousandfold between directions, and so does its speed. Here every direction is given the variance 1,
+    J_tot is convex in classifier W and bias b. Gradient descent is slow, since the variance of the features differs
+    ten-thousandfold between directions. So each direction is given the variance 1,
 
         x_t = B' h_t with B = Q diag(e)^(-1/2), where 1/N sum_t h_t h_t' = Q diag(e) Q'
 
-    and the classifier of x_t, which is W B^-T, is found by L-BFGS on the whole stretch at once. In float64, since the
-    augmented term may come to 1e-8 nats, before the factor tau^2 V. The model stays as it is.
+    and the classifier of x_t, W B^-T, is found by L-BFGS on the whole stretch, in float64: the augmented term may come
+    to 1e-8 nats, before the factor tau^2 V.
     """
     with torch.no_grad():
         windows = list(_features_by_window(model, stretch, config))
@@ -381,7 +378,7 @@ class BudgetExceeded(Exception):  # noqa: N818 - no error: the state is saved, a
 
 
 class Figure1Status(NamedTuple):
-    """How many runs a call of `run_missing` finished, and how many are still missing."""
+    """Runs that a call of `run_missing` finished, and those still missing."""
 
     finished: int
     missing: int
@@ -399,15 +396,14 @@ def run_missing(
 ) -> Figure1Status:
     """Train what is missing of these runs of every point, and list all that are finished in the folder's provenance.
 
-    Run k of every point is trained on the same stretch of text and from the same initial weights; all points of the
-    first run come before those of the next.
+    Run k of every point has the same stretch of text and initial weights; all points of one run come before the next.
 
     Args:
         runs: numbers of the runs, one or more.
         folder: of the figure's results; made where missing.
         data_dir: where the Penn Treebank is; None looks in the usual data folder.
         message: is called with lines on what has been done.
-        training: how to train; temperature and beta are those of the points.
+        training: its temperature and beta are replaced by those of the points.
         budget_seconds: when to stop, from now, after the epoch under way.
 
     Raises:
@@ -449,7 +445,7 @@ def run_missing(
 
 @contextmanager
 def _lock(path: Path) -> Iterator[bool]:
-    """Hold a lock for the block; yield whether it could be had: another process may hold it."""
+    """Hold a lock for the block; yield False where another process holds it."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -473,7 +469,6 @@ def _train(
     message: Callable[[str], None],
     deadline: float | None,
 ) -> None:
-    """Train one run, its state kept after every epoch, and write its record."""
     name, began, before, state = f"run {run}, {setting}", time.monotonic(), 0.0, None
     if path.is_file():
         try:

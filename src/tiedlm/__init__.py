@@ -1,7 +1,7 @@
 """Word-level language models with tied embeddings and the augmented loss, after Inan, Khosravi & Socher (2017).
 
-The names in `__all__` are the public ones. Each is imported from its room at first use, so that `import tiedlm` and the
-command line's help load neither torch nor numpy.
+The names in `__all__` are the public ones. Each is imported at first use, so that `import tiedlm` and the command
+line's help load neither torch nor numpy.
 
 Letters for axes:
 
@@ -94,26 +94,19 @@ if not TYPE_CHECKING:  # a type checker that saw this function would let every m
         from importlib import import_module
 
         if name == "__version__":
-            value = _installed_version()
+            from importlib.metadata import version
+
+            value = version("tiedlm")
         elif name in _HOMES:
             value = getattr(import_module(_HOMES[name]), name)
         else:
-            raise AttributeError(_unknown(name))
+            from tiedlm.errors import suggestion
+
+            hint = f"{suggestion(name, __all__)} Public names: {', '.join(__all__)}."
+            raise AttributeError(f"module 'tiedlm' has no attribute {name!r}.{hint}")
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-def _installed_version() -> str:
-    from importlib.metadata import version
-
-    return version("tiedlm")
-
-
-def _unknown(name: str) -> str:
-    from tiedlm.errors import suggestion
-
-    return f"module 'tiedlm' has no attribute {name!r}.{suggestion(name, __all__)} Public names: {', '.join(__all__)}."

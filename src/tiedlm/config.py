@@ -15,6 +15,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from tiedlm.errors import ConfigError, suggestion
@@ -22,7 +23,6 @@ from tiedlm.errors import ConfigError, suggestion
 ABSENT = "(no such field)"
 """What `differing` gives for a field that one of the two lacks."""
 KIND = "kind"
-"""Name, in JSON, of what tells the classes of one field apart."""
 _LATER = "later"
 
 Config = TypeVar("Config")
@@ -73,10 +73,7 @@ def from_json(kind: Any, value: Any, path: str = "config") -> Any:
 
 
 def differing(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
-    """Return field → (value in one, value in the other) where two configs differ; `training.epochs` is a field.
-
-    Fields that only one has, since the two are of different kinds, come with `ABSENT` for the other.
-    """
+    """Return field → (value in one, value in the other, `ABSENT` if it lacks the field) where two configs differ."""
     left, right = dict(_leaves(one)), dict(_leaves(other))
     pairs = {name: (left.get(name, ABSENT), right.get(name, ABSENT)) for name in [*left, *right]}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
@@ -120,20 +117,15 @@ def _value_from_json(hint: Any, value: Any, path: str) -> Any:
             name: _value_from_json(typing.get_args(hint)[1], item, f"{path}.{name}") for name, item in items.items()
         }
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return _float_from_json(value, path)
+        with suppress(OverflowError):
+            return float(value)
+        raise ConfigError(f"{path} must be of type float, but has {len(str(value))} digits, beyond 1.8e308.")
     if hint is typing.Any:
         return value
     expected = type(None) if hint is None else hint
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise ConfigError(f"{path} must be of type {getattr(expected, '__name__', expected)}, but is {value!r}.")
     return value
-
-
-def _float_from_json(value: int, path: str) -> float:
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise ConfigError(f"{path} must be of type float, but has {len(str(value))} digits, beyond 1.8e308.") from error
 
 
 def _union_from_json(hint: Any, value: Any, path: str) -> Any:
@@ -155,7 +147,6 @@ def _kind(config: Any) -> str | None:
 
 
 def _of_kind(classes: Sequence[type], value: Any, path: str) -> type:
-    """Return the class of a union that an object belongs to by its `kind`."""
     by_kind = {_kind(each): each for each in classes}
     kind = value.get(KIND) if isinstance(value, dict) else None
     if not isinstance(kind, str | None) or kind not in by_kind:

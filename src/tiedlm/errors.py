@@ -73,9 +73,7 @@ def memory_errors_told(more: str = "") -> Iterator[None]:
 def refuse_double_backward(by: str, instead: str) -> None:
     """Refuse a backward pass that autograd records (create_graph=True): its parts would count as constants.
 
-    Args:
-        by: what refuses, such as "the loss gives".
-        instead: what to use for it.
+    `by` is what refuses, such as "the loss gives", `instead` what to use for it.
     """
     import torch  # here, as the command line's help loads none
 
@@ -120,8 +118,7 @@ UNPRINTABLE = re.compile(
 def printable(text: str, keep: str = "") -> str:
     r"""Return text that is safe on a terminal: characters that would act on it or hide become `\u001b` or `\U000e0001`.
 
-    Control characters, those that change the direction of writing, and those of no width are escaped, but for those in
-    `keep` (a line feed between lines, say); letters of every script stay.
+    Those in `keep` stay (a line feed between lines, say), and letters of every script.
     """
 
     def escape(match: re.Match[str]) -> str:

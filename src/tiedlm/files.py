@@ -36,19 +36,16 @@ RUNS_VARIABLE = "TIEDLM_RUNS_DIR"
 
 
 def cache_dir() -> Path:
-    """Return the folder for encoded corpora and other things that can be made again."""
     from platformdirs import user_cache_path
 
     return _from_environment(CACHE_VARIABLE) or user_cache_path("tiedlm")
 
 
 def data_dir() -> Path:
-    """Return the folder where corpora are looked for first and downloaded to."""
     return _from_environment(DATA_VARIABLE) or cache_dir() / "data"
 
 
 def runs_dir() -> Path:
-    """Return the folder in which a training makes its run folder."""
     return _from_environment(RUNS_VARIABLE) or Path("runs")
 
 
@@ -107,7 +104,7 @@ def is_temp(path: Path) -> bool:
 
 
 def remove_partial_folders(path: Path) -> None:
-    """Delete what killed processes left of making this very folder."""
+    """Delete what killed processes left of making this folder."""
     for folder in path.parent.iterdir():
         left = folder.name.startswith(f"{path.name}{PARTIAL}-") and is_temp(folder)
         if left and folder.is_dir() and not folder.is_symlink():
@@ -124,7 +121,6 @@ def flush(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` as the file `path`, whole or not at all."""
     with atomic_write(path) as partial:
         partial.unlink(missing_ok=True)  # whatever has this name, nothing is written through it
         with open_regular(partial, "xb") as file:
@@ -134,10 +130,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def open_regular(path: Path, mode: str) -> BinaryIO:
     """Open a regular file in a binary mode, as files in a folder from a stranger have to be opened.
 
-    Nothing else is opened: no link is followed (or written through, where it is a hard link), no pipe waited for.
-
-    Raises:
-        OSError: there is no such file, or it cannot be opened.
+    No link is followed (or written through, where it is a hard link), no pipe waited for: each is an OSError.
     """
     return open(path, mode, opener=_open_regular)  # pyright: ignore[reportReturnType] - the mode is binary
 
@@ -166,7 +159,6 @@ def json_bytes(value: Any, *, sort_keys: bool = True) -> bytes:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as `json_bytes` gives it."""
     write_bytes(path, json_bytes(value))
 
 
@@ -186,17 +178,15 @@ def json_sha256(value: Any) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Return the sha256 of a file's content as 64 hexadecimal digits, read in bounded memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace_dir(target: Path, contents: Mapping[str, bytes]) -> None:
-    """Make the folder `target` of `contents`, relative name → content of each file, in one step.
+    """Make the folder `target` of `contents`, name → content, so that a killed process leaves the old or the new one.
 
-    The files are written to a folder beside it and flushed; then that folder and the one that is there change their
-    names in one call of the system (`renameat2` on Linux), so that a process killed at any instant leaves the old
-    folder or the new one. Where the system or the file system has no such call, the old folder is moved aside first.
+    The files are written to a folder beside it, which then changes names with the old one in one call of the system
+    (`renameat2` on Linux). Where there is no such call, the old folder is moved aside first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_partial_folders(target)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError, suggestion
-from tiedlm.nn.config import LSTMConfig, ModelConfig, RHNConfig
+from tiedlm.nn.config import LSTMConfig, RHNConfig
 from tiedlm.runs.config import LossConfig, RunConfig, RuntimeConfig, TrainingConfig
 
 VARIANTS = ("vd", "al", "re", "real")
@@ -42,7 +42,6 @@ class Size:
     training: TrainingConfig
 
     def model(self, keep_input: float, keep_hidden: float) -> LSTMConfig:
-        """Return the untied two-layer network with these probabilities to keep word vectors and hidden units."""
         return LSTMConfig(
             units=self.units,
             layers=2,
@@ -133,11 +132,7 @@ TEMPERATURES, GAMMAS = (5.0, 2.5), (0.65, 0.2)
 
 
 def recipe(name: str) -> RunConfig:
-    """Return the whole config of a recipe.
-
-    Raises:
-        ConfigError: there is no such recipe; the message names the nearest.
-    """
+    """Return the whole config of a recipe; a ConfigError that names the nearest where there is none."""
     if name not in RECIPES:
         raise ConfigError(
             f"There is no recipe {name!r}.{suggestion(name, RECIPES)} `tiedlm recipes` lists all {len(RECIPES)}; "
@@ -147,17 +142,10 @@ def recipe(name: str) -> RunConfig:
 
 
 def recipe_names() -> list[str]:
-    """Return the names of all recipes, first in the order of the paper's tables, then the project's own."""
     return list(RECIPES)
 
 
-def _untied(name: str, corpus: CorpusConfig, model: ModelConfig, training: TrainingConfig) -> RunConfig:
-    """Return a row without its variant: untied, with cross-entropy."""
-    return RunConfig(recipe=name, corpus=corpus, model=model, loss=LossConfig(), training=training)
-
-
 def _variant(config: RunConfig, variant: str, gamma: float) -> RunConfig:
-    """Return the config as one of the paper's four models, under its name with the variant at the end."""
     return replace(
         config,
         recipe=f"{config.recipe}-{variant}",
@@ -170,9 +158,9 @@ def _rows() -> list[RunConfig]:
     """The paper's rows: Table 1 and 2, then 3. The paper's small AL, RE and REAL were trained twice (`--from RUN`)."""
     rows = []
     for name, (corpus, gamma, size, model) in LSTM_ROWS.items():
-        row = _untied(name, CorpusConfig(name=corpus), model, size.training)
+        row = RunConfig(recipe=name, corpus=CorpusConfig(name=corpus), model=model, training=size.training)
         rows += [_variant(row, variant, gamma) for variant in VARIANTS]
-    rhn = _untied("ptb-rhn", CorpusConfig(name="ptb"), RHN_MODEL, RHN_TRAINING)
+    rhn = RunConfig(recipe="ptb-rhn", corpus=CorpusConfig(name="ptb"), model=RHN_MODEL, training=RHN_TRAINING)
     return rows + [_variant(rhn, variant, PTB_GAMMA) for variant in ("vd", "re", "real")]
 
 
@@ -209,7 +197,6 @@ def _examples() -> list[RunConfig]:
         recipe="demo",
         corpus=CorpusConfig(name="builtin", vocabulary_size=5000),
         model=LSTMConfig(units=128, layers=2, keep_input=0.8, keep_hidden=0.8),
-        loss=LossConfig(),
         training=TrainingConfig(epochs=5, constant_epochs=3, decay=0.4),
         runtime=RuntimeConfig(threads=1),  # a core for each of the two models, which are trained side by side
     )
@@ -217,7 +204,6 @@ def _examples() -> list[RunConfig]:
         recipe="synthetic",
         corpus=CorpusConfig(name="synthetic"),
         model=LSTMConfig(units=64, layers=2, tied=True),
-        loss=LossConfig(),
         training=TrainingConfig(epochs=12, constant_epochs=6, decay=0.5),
     )
     return [*(_variant(demo, variant, DEMO_GAMMA) for variant in ("vd", "real")), synthetic]

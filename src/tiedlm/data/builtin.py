@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import platform
 import re
 import sys
@@ -66,7 +67,7 @@ def build(folder: Path, library: Path | None = None) -> dict[str, Any]:
             )
     described = {}
     for split in SPLITS:
-        lines = [line for sentences_of_unit in units[split].values() for line in sentences_of_unit]
+        lines = list(itertools.chain.from_iterable(units[split].values()))
         content = "".join(f"{line}\n" for line in lines).encode()
         files.write_bytes(folder / f"{split}.txt", content)
         described[split] = {
@@ -79,7 +80,6 @@ def build(folder: Path, library: Path | None = None) -> dict[str, Any]:
 
 
 def split_of(unit: str) -> str:
-    """Return the split of a unit: by the first 8 bytes of the sha256 of `{SALT}/{unit}`, modulo 10."""
     digit = int.from_bytes(hashlib.sha256(f"{SALT}/{unit}".encode()).digest()[:8], "big") % 10
     return {8: "valid", 9: "test"}.get(digit, "train")
 
@@ -91,13 +91,10 @@ BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 
 
 def read_units(library: Path) -> dict[str, list[str]]:
-    """Return the documentation texts of the library in the folder `library` by name of the unit, both in fixed order.
+    """Return the documentation texts of the library by name of the unit, both in fixed order.
 
     `topic NAME` is a text of the language reference, as `pydoc` shows it; `module NAME` the docstrings of a top-level
     module or package, in the order of the source. Test packages and what is not of the library are left out.
-
-    Raises:
-        CorpusError: the reference topics are missing, or a file cannot be read as Python.
     """
     path = library / "pydoc_data" / "topics.py"
     assigned = [node.value for node in _parsed(path).body if isinstance(node, ast.Assign)]
@@ -118,7 +115,7 @@ def read_units(library: Path) -> dict[str, list[str]]:
 
 
 def docstrings(node: ast.AST) -> Iterator[str]:
-    """Yield the docstrings in a parsed module without their indentation, in the order in which they are written."""
+    """Yield the docstrings in a parsed module, in the order in which they are written."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
         text := ast.get_docstring(node)
     ):
@@ -238,7 +235,6 @@ TOKEN = re.compile(
 
 
 def plain_words(sentence: str) -> list[str]:
-    """Return the words and marks of punctuation of `sentence` by the rule above."""
     for pattern, replacement in MARKUP:
         sentence = pattern.sub(replacement, sentence)
     sentence = CALL.sub(CODE, QUOTE.sub(_quoted, sentence))
@@ -282,7 +278,6 @@ FUNCTION_WORDS = VERBS | frozenset(_OTHER_FUNCTION_WORDS.split())
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a documentation text, each as words between single blanks (see `plain_words`)."""
     for paragraph in paragraphs(text):
         pieces, start = [], 0
         for match in SENTENCE_END.finditer(paragraph):

@@ -2,7 +2,7 @@
 
 The cache folder `encoded/<key>/` holds `train.npy`, `valid.npy`, `test.npy` and `vocabulary.json`; the key is a hash of
 the three texts' sha256, the vocabulary's size and `ENCODING_VERSION`. Beside its files a cache folder holds
-`record.json`, with the size and sha256 of each, what was counted in them, and a sha256 of all that.
+`record.json`, with the size and sha256 of each, and what was counted in them.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ class Split:
     ids: np.ndarray[Any, Any]
     """All words in order, `<eos>` after each line [words]; uint16 or uint32, memory-mapped, read-only."""
     words: int
-    """Words of the text and one `<eos>` a line."""
     unknown: int
-    """Of them `<unk>`: written so in the text, or outside the vocabulary."""
+    """Words that are `<unk>`: written so in the text, or outside the vocabulary."""
     lines: int
-    """Lines of the text, blank ones included."""
+    """Blank ones included."""
 
 
 @final
@@ -64,11 +63,9 @@ class Corpus:
     """A vocabulary, three splits in its ids, and where they come from."""
 
     name: str
-    """The config's name."""
     vocabulary: Vocabulary
-    """The words of the training text, and no others; for a half of WikiText-2, those of the whole training text."""
+    """The words of the training text; for a half of WikiText-2, of the whole one."""
     splits: dict[str, Split]
-    """`train`, `valid` and `test`."""
     texts: dict[str, Path]
     """The text file of each split; for a half, the whole one's."""
     provenance: dict[str, Any]
@@ -141,8 +138,6 @@ def prepare(
 
 def find_or_fetch(source: Source, data_dir: Path, progress: Progress) -> dict[str, Path]:
     """Return the text file of each split of a published corpus, equal to the published one to the byte.
-
-    Each is looked for under its `names` in the data folder, and downloaded to the first of them.
 
     Raises:
         CorpusError: a file with another content, a failed download, or a folder that cannot be written.
@@ -248,7 +243,6 @@ def _retrieve(url: str, sha256: str, path: Path) -> None:
 
 
 def _build(name: str, cache: Path, progress: Progress, on_damage: Progress) -> tuple[dict[str, Path], dict[str, Any]]:
-    """Return the texts and the origin of a corpus that the module of its name builds."""
     from tiedlm.data import builtin, synthetic  # here, since hardly any training needs them
 
     module = {"builtin": builtin, "synthetic": synthetic}[name]
@@ -271,7 +265,6 @@ def _encode(
     progress: Progress,
     on_damage: Progress,
 ) -> tuple[Vocabulary, dict[str, Split]]:
-    """Return the vocabulary of the training text and the splits in its ids, kept in `folder`."""
 
     def build(target: Path) -> dict[str, Any]:
         progress(f"Counting the words of {texts['train']}")
@@ -297,15 +290,8 @@ def _encode(
 def cached_dir(folder: Path, build: Callable[[Path], dict[str, Any]], on_damage: Progress) -> dict[str, Any]:
     """Return what `build` returned when it made `folder`, after calling it if the folder is missing or damaged.
 
-    A folder is built aside and renamed when it is finished, under a lock, so that several processes can ask at once.
-
-    Args:
-        folder: the cache folder.
-        build: writes files into an empty folder, and returns plain JSON values about them.
-        on_damage: called with a line about what is damaged.
-
-    Raises:
-        CorpusError: the folder cannot be written; and whatever `build` raises.
+    `build` writes files into an empty folder and returns plain JSON values about them. That folder is renamed when it
+    is finished, under a lock, so that several processes can ask at once. `on_damage` takes a line about the damage.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -338,8 +324,7 @@ def _write_record(folder: Path, values: dict[str, Any]) -> None:
     for path in sorted(folder.iterdir()):
         files.flush(path)
         listed[path.name] = {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
-    record = {"version": RECORD_VERSION, "made": values, "files": listed}
-    files.write_json(folder / RECORD, {**record, "sha256": files.json_sha256(record)})
+    files.write_json(folder / RECORD, {"version": RECORD_VERSION, "made": values, "files": listed})
 
 
 def _check_record(folder: Path) -> dict[str, Any]:
@@ -348,8 +333,6 @@ def _check_record(folder: Path) -> dict[str, Any]:
     record = files.read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("version") != RECORD_VERSION:
         raise CorpusError(f"{RECORD} is not of version {RECORD_VERSION}.")
-    if record.pop("sha256", None) != files.json_sha256(record):
-        raise CorpusError(f"{RECORD} has another sha256 than when it was written.")
     for name, expected in record["files"].items():
         path = folder / name
         if not path.is_file():

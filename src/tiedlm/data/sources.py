@@ -62,9 +62,8 @@ class SourceFile:
     names: tuple[str, ...]
     """Paths under the data folder that are tried in turn; a download is written to the first."""
     url: str
-    """Where it, or the archive that holds it, is downloaded from."""
+    """Of the file, or of the archive that has it under the name `member`."""
     member: str | None = None
-    """Its name in the archive, if the URL is one."""
     lines: int
     words: int
     """Words of the text, without `<eos>`."""
@@ -78,15 +77,13 @@ class SourceFile:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A published corpus."""
+    """A published corpus, with a file for each split."""
 
     name: str
     title: str
     licence: str
     files: dict[str, SourceFile]
-    """The text of each split."""
     archive_sha256: str | None = None
-    """The sha256 of the archive at the files' URL, if there is one."""
     vocab_size: int
     """Distinct words of the training text, `<eos>` included."""
 
@@ -94,16 +91,13 @@ class Source:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A corpus whose training text is a range of another's, from line end to line end; all else is the other's."""
+    """A corpus whose training text is a range of the words of another's, `<eos>` counted; all else is the other's."""
 
     source: str
-    """Name of the other corpus."""
     start: int
-    """Words before it, `<eos>` of every line counted."""
     stop: int
-    """Words up to its end."""
     lines: int
-    """Lines in it."""
+    """Lines in the range."""
 
 
 def _files(

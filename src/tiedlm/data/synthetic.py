@@ -32,13 +32,10 @@ Array = np.ndarray[Any, Any]
 
 RULE_VERSION = 1
 """Goes up with every change of the rules that changes the text."""
-
 SEED = 20170720
 """Chosen so that every word is frequent and entropies that weigh the states wrongly are far off."""
-
 START = 0
 """The state at the start of every line."""
-
 TOPIC_LETTERS, CLASS_LETTERS = "prst", "bdfgklmn"
 TOPIC_WORDS, CLASS_WORDS = 2, 10
 SYLLABLES = ("a", "e", "i", "o", "u", "al", "el", "il", "ol", "ul")
@@ -62,9 +59,9 @@ class KnownSource:
     words: tuple[str, ...]
     """Every word that the source says, `<eos>` among them [V]."""
     probabilities: Array
-    """P: the probability of the next word in each state [S, V], float64; every row sums to 1."""
+    """P [S, V], float64."""
     next_states: Array
-    """The state after each word in each state [S, V], integers; without meaning where the probability is 0."""
+    """The state after each word in each state [S, V]; without meaning where the probability is 0."""
 
     @cached_property
     def stationary(self) -> Array:
@@ -78,37 +75,25 @@ class KnownSource:
 
     @cached_property
     def entropy_rate_nats(self) -> float:
-        """The exact entropy a word, `<eos>` counted as one, in nats: - sum_s pi[s] sum_w P[s, w] ln P[s, w].
-
-        Its exponential is the lowest perplexity that a model can reach on endless text of this source.
-        """
+        """The exact entropy a word, `<eos>` counted as one, in nats: - sum_s pi[s] sum_w P[s, w] ln P[s, w]."""
         logs = np.log(self.probabilities, where=self.probabilities > 0, out=np.zeros_like(self.probabilities))
         return float(-self.stationary @ (self.probabilities * logs).sum(axis=1))
 
     def nll_nats(self, words: list[str]) -> Array:
-        """Return -ln P of each word of a text given all before it [N], in nats; infinity for one never said there.
-
-        Args:
-            words: `<eos>` at the end of each line; the first word starts a line.
-        """
+        """Return -ln P of each word of a text given all before it [N], in nats; infinity for one never said there."""
         columns = {word: column for column, word in enumerate(self.words)}
-        states, state = [], START
-        places = [columns[word] for word in words]
+        places, states = [columns[word] for word in words], [START]
         for column in places:
-            states.append(state)
-            state = int(self.next_states[state, column])
+            states.append(int(self.next_states[states[-1], column]))
         with np.errstate(divide="ignore"):
-            return -np.log(self.probabilities[np.array(states, dtype=np.int64), np.array(places, dtype=np.int64)])
+            return -np.log(self.probabilities[states[:-1], places])
 
     def sampling_error_nats(self, words: list[str]) -> float:
         """Return the standard error of the mean of `nll_nats(words)` as an estimate of the entropy rate, in nats.
 
         Lines are independent draws, since every one starts in state 0. So with Y the nats and n the words of a line and
         H the entropy rate, the sum over lines of (Y - H n) has mean 0 and a variance that the sum of their squares
-        estimates (the ratio estimator of regenerative simulation; Crane & Lemoine 1977).
-
-        Args:
-            words: whole lines: the last word is `<eos>`.
+        estimates (the ratio estimator of regenerative simulation; Crane & Lemoine 1977). `words` are whole lines.
         """
         excess = self.nll_nats(words) - self.entropy_rate_nats
         ends = np.flatnonzero(np.array(words) == END)
@@ -130,7 +115,6 @@ class KnownSource:
 
 @cache
 def source() -> KnownSource:
-    """Return the source of the text."""
     generator = np.random.default_rng([SEED, 0])
 
     def distributions(*shape: int) -> Array:
@@ -164,9 +148,6 @@ def source() -> KnownSource:
 
 def build(folder: Path) -> dict[str, Any]:
     """Write `train.txt`, `valid.txt` and `test.txt` into `folder` and return the truth about them.
-
-    Args:
-        folder: an existing folder.
 
     Returns:
         `{"rule_version", "seed", "entropy_rate_nats", "perplexity", "splits": {split: {"lines", "words", "sha256",

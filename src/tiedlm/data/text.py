@@ -76,7 +76,7 @@ def open_text(path: Path) -> Iterator[BufferedReader]:
 
 
 def text_sha256(path: Path) -> str:
-    """Return the sha256 of a text file; raises as `open_text`."""
+    """Return the sha256 of a file; raises as `open_text`."""
     with open_text(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -142,9 +142,9 @@ def _check_length(path: Path, word: bytes, line: int) -> None:
 @final
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words by id, most frequent first, ties by the word; `<unk>` and `<eos>` are always among them.
+    """Words by id, most frequent first, ties by the word.
 
-    A word's id is its index. `<unk>` stands for every word outside the vocabulary; `<eos>` ends every line.
+    `<unk>` stands for every word outside the vocabulary; `<eos>` ends every line. Both are always among the words.
 
     Raises:
         CorpusError: lengths that differ, a word twice, no word or with a blank, a special word missing, a count below
@@ -169,10 +169,10 @@ class Vocabulary:
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int], size: int | None = None) -> Vocabulary:
-        """Return the vocabulary of a training text.
+        """Return the vocabulary of a training text that has each word so often, `<eos>` once a line included.
 
         Args:
-            counts: how often the text has each word, `<eos>` once a line included.
+            counts: word → how often the text has it.
             size: number of words, `<unk>` and `<eos>` included: these two and the most frequent others; None keeps all.
         """
         if size is not None and size < 3:
@@ -186,7 +186,6 @@ class Vocabulary:
         return cls(tuple(words), tuple(count_of[word] for word in words))
 
     def __len__(self) -> int:
-        """Return V, the number of words."""
         return len(self.words)
 
     @cached_property
@@ -196,12 +195,10 @@ class Vocabulary:
 
     @property
     def unknown_id(self) -> int:
-        """The id of `<unk>`."""
         return self.id_of[UNKNOWN]
 
     @property
     def end_id(self) -> int:
-        """The id of `<eos>`."""
         return self.id_of[END]
 
     def ids(self, words: Iterable[str]) -> list[int]:
@@ -216,16 +213,11 @@ class Vocabulary:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the vocabulary as plain JSON values, with a version."""
         return {"version": VOCABULARY_VERSION, "words": list(self.words), "counts": list(self.counts)}
 
     @classmethod
     def from_json(cls, value: Any) -> Vocabulary:
-        """Return the vocabulary that `to_json` turned into `value`.
-
-        Raises:
-            CorpusError: another version, field or type, or a content that the class refuses.
-        """
+        """Return the vocabulary that `to_json` turned into `value`; a CorpusError where it is none."""
         version = value.get("version") if isinstance(value, dict) else None
         if version != VOCABULARY_VERSION or value.keys() != {"version", "words", "counts"}:
             raise _invalid(
@@ -243,11 +235,8 @@ def _invalid(reason: str) -> CorpusError:
 
 
 def _is_word(word: str) -> bool:
-    try:
-        encoded = word.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold and UTF-8 cannot
-        return False
-    return encoded.split() == [encoded] and b"\0" not in encoded
+    encoded = word.encode(errors="replace")  # half of a surrogate pair, which JSON can hold, comes back as another word
+    return encoded.split() == [encoded] and b"\0" not in encoded and encoded.decode() == word
 
 
 def count_words(path: Path, vocabulary_size: int | None = None) -> Vocabulary:
@@ -296,7 +285,7 @@ def ids_of_file(path: Path, vocabulary: Vocabulary) -> Iterator[np.ndarray[Any, 
     """Yield the ids of a text file, `<eos>` after each line [words]: memory-mapped from a temporary file.
 
     Raises:
-        CorpusError: as `write_ids`; or there is no room for the ids.
+        CorpusError: the text cannot be read or has no word, or there is no room for the ids.
     """
     with tempfile.TemporaryDirectory(prefix="tiedlm-") as folder:
         target = Path(folder) / "ids.npy"

@@ -74,7 +74,7 @@ def _seeds(text: str) -> list[int]:
     return parse_seeds(text)
 
 
-RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN"), tyro.conf.Positional]
+RunPath = Annotated[Path, tyro.conf.arg(metavar="RUN", help="The run folder."), tyro.conf.Positional]
 OtherRun = Annotated[Path | None, _value(_path, "RUN"), NO_DEFAULT]
 Directory = Annotated[Path | None, _value(_path, "DIR"), NO_DEFAULT]
 File = Annotated[Path | None, _value(_path, "FILE"), NO_DEFAULT]

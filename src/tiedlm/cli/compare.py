@@ -109,7 +109,7 @@ class CompareArgs:
     """Print a JSON list, with all digits."""
 
 
-def compare(argv: Sequence[str]) -> int:
+def compare(argv: Sequence[str]) -> None:
     args = parse(CompareArgs, argv, "compare")
     if not args.runs:
         raise ArgumentError("Name the runs to compare: `tiedlm compare RUN RUN ...`.")
@@ -118,7 +118,7 @@ def compare(argv: Sequence[str]) -> int:
     summaries = [summarize(path) for path in args.runs]
     if args.json:
         print_json([asdict(summary) for summary in summaries])
-        return 0
+        return
     rows = []
     for run in summaries:
         recipe = f"{run.recipe} (changed)" if run.changed else run.recipe
@@ -141,7 +141,6 @@ def compare(argv: Sequence[str]) -> int:
         say(f"protocol: {protocol}")
     if len(protocols) > 1:
         say("The runs were scored under several protocols: their figures do not compare.", sys.stderr)
-    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +164,7 @@ class AnalyzeArgs:
     """Folder of the runs' corpus. Default: TIEDLM_DATA_DIR."""
 
 
-def analyze(argv: Sequence[str]) -> int:
+def analyze(argv: Sequence[str]) -> None:
     args = parse(AnalyzeArgs, argv, "analyze")
     if not args.runs:
         raise ArgumentError("Name the runs to analyze: `tiedlm analyze RUN [RUN ...]`.")
@@ -199,13 +198,12 @@ def analyze(argv: Sequence[str]) -> int:
             "less_first_run": {name: analysis.estimates_to_json(rows) for name, rows in differences.items()},
         }
         print_json(report)
-        return 0
+        return
     print_analyses(analyses)
     for run, estimates in differences.items():
         _print_estimates(f"\nmean probability, {run} less {first}", estimates)
     say(f"\nsplit: {args.split}\nintervals: 95 %, over blocks of the split; they say nothing of other seeds")
     say(f"protocol: {PROTOCOL}")
-    return 0
 
 
 def print_analyses(analyses: Mapping[str, Analysis]) -> None:

@@ -32,7 +32,6 @@ class ScoreArgs:
     """
 
     run: RunPath
-    """The run folder."""
     split: Annotated[Literal["valid", "test", "train"] | None, NO_DEFAULT] = None
     """Split of the run's corpus. Default: test."""
     text: File = None
@@ -51,7 +50,7 @@ class ScoreArgs:
     """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
-def score(argv: Sequence[str]) -> int:
+def score(argv: Sequence[str]) -> None:
     args = parse(ScoreArgs, argv, "score")
     if args.text is not None:
         refuse_unused(args, "with --text", ("run", "text", "per_line", "per_word", "json", "device"))
@@ -79,7 +78,7 @@ def score(argv: Sequence[str]) -> int:
     report: dict[str, Any] = {"run": str(run.folder.path), "text": name, "protocol": PROTOCOL}
     if args.json:
         print_json(report | total.to_json(), indent=None if args.per_line or args.per_word else 2)
-        return 0
+        return
     without = total.perplexity_without_unknown
     numbers = {
         "words": total.words,
@@ -89,7 +88,6 @@ def score(argv: Sequence[str]) -> int:
         "perplexity without unknown words": "none, all are unknown" if without is None else f"{without:.4f}",
     }
     print_values(report | numbers)
-    return 0
 
 
 @contextmanager
@@ -130,7 +128,6 @@ class PredictArgs:
     """
 
     run: RunPath
-    """The run folder."""
     context: Annotated[str | None, tyro.conf.arg(metavar="[CONTEXT]"), NO_DEFAULT, tyro.conf.Positional] = None
     """The words before, in quotes; "" asks for the first word of a sentence."""
     count: Integer = None
@@ -141,7 +138,7 @@ class PredictArgs:
     """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
-def predict(argv: Sequence[str]) -> int:
+def predict(argv: Sequence[str]) -> None:
     args = parse(PredictArgs, argv, "predict")
     from tiedlm.evaluation.next_words import context_words, next_words, unknown_words
     from tiedlm.runs.load import load_run
@@ -161,7 +158,6 @@ def predict(argv: Sequence[str]) -> int:
                 say(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}")
             print_table(("word", "probability"), [(word, f"{probability:.4f}") for word, probability in best])
         sys.stdout.flush()
-    return 0
 
 
 def _contexts(args: PredictArgs) -> Iterator[str]:
@@ -187,7 +183,6 @@ class GenerateArgs:
     """
 
     run: RunPath
-    """The run folder."""
     prompt: str = ""
     """The words before; without any, text starts with a new line."""
     words: int = 50
@@ -204,7 +199,7 @@ class GenerateArgs:
     """Device to compute on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
-def generate(argv: Sequence[str]) -> int:
+def generate(argv: Sequence[str]) -> None:
     args = parse(GenerateArgs, argv, "generate")
     from tiedlm.evaluation import next_words
     from tiedlm.runs.load import load_run
@@ -218,4 +213,3 @@ def generate(argv: Sequence[str]) -> int:
         say(f"not in the vocabulary, read as <unk>: {' '.join(unknown)}", sys.stderr)
     words = next_words.generate(run.model, run.vocabulary, prompt, args.words, sampling)
     say(next_words.as_text([*prompt, *words]))
-    return 0

@@ -29,7 +29,7 @@ COMMANDS = {
     "doctor": ("setup", "versions, device, threads, and where data and runs are kept"),
 }
 """Every command, in the order of the help: its module in `tiedlm.cli`, and a summary. The module's function of that
-name takes what stands after the command and returns the exit status."""
+name takes what stands after the command; it returns the exit status, None for 0."""
 
 ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
@@ -79,7 +79,7 @@ def _run(arguments: list[str]) -> int:
             "`tiedlm --help` says what they do."
         )
     try:
-        return getattr(import_module(f"tiedlm.cli.{COMMANDS[name][0]}"), name)(rest)
+        return getattr(import_module(f"tiedlm.cli.{COMMANDS[name][0]}"), name)(rest) or 0
     except SystemExit as end:  # what there was to say has been printed
         return end.code if isinstance(end.code, int) else 0
 

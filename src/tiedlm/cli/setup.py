@@ -37,7 +37,7 @@ class RecipesArgs:
     """Print whole configs as JSON, by name; of one recipe its config alone, as `tiedlm train` reads it from a file."""
 
 
-def recipes(argv: Sequence[str]) -> int:
+def recipes(argv: Sequence[str]) -> None:
     args = parse(RecipesArgs, argv, "recipes")
     from tiedlm.paper.published import PUBLISHED
 
@@ -46,7 +46,7 @@ def recipes(argv: Sequence[str]) -> int:
     if args.json:
         values = {name: to_json(config) for name, config in configs.items()}
         print_json(values if args.recipe is None else values[args.recipe])
-        return 0
+        return
     rows = []
     for name, config in configs.items():
         loss, training = config.loss, config.training
@@ -58,7 +58,6 @@ def recipes(argv: Sequence[str]) -> int:
         paper = "" if published is None or published.test is None else f"{published.test:.1f}"
         rows.append([name, config.corpus.name, config.model.network, terms, str(training.epochs), paper])
     print_table(("recipe", "corpus", "network", "loss", "epochs", "paper's test"), rows, align="llllr")
-    return 0
 
 
 _File = Annotated[str | None, tyro.conf.arg(metavar="FILE"), NO_DEFAULT]
@@ -96,7 +95,7 @@ class PrepareArgs:
     """Print everything as JSON."""
 
 
-def prepare(argv: Sequence[str]) -> int:
+def prepare(argv: Sequence[str]) -> None:
     args = parse(PrepareArgs, argv, "prepare")
     options = asdict(args.corpus)
     if args.name is None and not any(options.values()):
@@ -108,7 +107,7 @@ def prepare(argv: Sequence[str]) -> int:
     cached = Path(corpus.splits["train"].ids.filename).parent  # pyright: ignore[reportAttributeAccessIssue]
     if args.json:
         print_json({"corpus": corpus.name, "encoded_in": str(cached), **corpus.provenance})
-        return 0
+        return
     origin = {name.replace("_", " "): value for name, value in corpus.provenance["origin"].items()}
     report = {name: value for name, value in origin.items() if isinstance(value, (str, int, float))}
     print_values({"corpus": corpus.name, "encoded in": str(cached), **report, "vocabulary": len(corpus.vocabulary)})
@@ -117,7 +116,6 @@ def prepare(argv: Sequence[str]) -> int:
         for name, split in corpus.provenance["splits"].items()
     ]
     print_table(("split", "lines", "words with <eos>", "unknown", "sha256 of the text"), rows)
-    return 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """The corpus `builtin`: real English that every Python brings along, for a first run without a network.
 
-It is made of the reference topics and docstrings of Python's standard library. Their English sentences are written as
-plain words, a sentence a line, in the order of the units' names and of the source, and each only once. A unit is a
-topic or a whole top-level module or package. It goes to one split, by the sha256 of its name: about eight tenths to
-train, one each to valid and test. The text depends on the Python release and on these rules alone.
+It is made of the reference topics and docstrings of Python's standard library: their English sentences as plain words,
+a sentence a line, each once. A unit, which is a topic or a top-level module or package, goes to one split by the sha256
+of its name: about eight tenths to train, one each to valid and test. The text depends on the Python release and on
+these rules alone.
 """
 
 from __future__ import annotations

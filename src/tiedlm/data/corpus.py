@@ -81,17 +81,16 @@ def prepare(
 ) -> Corpus:
     """Return the corpus of a config: its text found or made, its ids from the cache or made.
 
-    `ptb` and `wikitext-2` are looked for in the data folder under the names in `sources`, else downloaded there. The
-    provenance of a half has the whole training text's sha256 and the half's own counts. `builtin` and `synthetic` are
-    built once in the cache folder. Words of `valid` and `test` that the vocabulary lacks become `<unk>`; the provenance
-    says how many there are.
+    `ptb` and `wikitext-2` are looked for in the data folder under the names in `sources`, else downloaded there;
+    `builtin` and `synthetic` are built once in the cache folder. Words that the vocabulary lacks become `<unk>`; the
+    provenance says how many there are. That of a half has the whole training text's sha256 and the half's own counts.
 
     Args:
         config: which corpus.
-        data_dir: the data folder; by default `files.data_dir()`.
-        cache_dir: the cache folder; by default `files.cache_dir()`.
-        progress: called with one line at each step that takes time, and for damaged files that are made again; by
-            default these lines are logged, the latter as warnings.
+        data_dir: by default `files.data_dir()`.
+        cache_dir: by default `files.cache_dir()`.
+        progress: called with a line at each step that takes time and for damaged files that are made again; by default
+            these lines are logged, the latter as warnings.
 
     Raises:
         CorpusError: a text that is missing, not as published, or unusable; a download that failed; no room.

@@ -33,8 +33,8 @@ class Streams:
         left over   w21 w22                                    (at most B - 1 words: neither read nor predicted)
 
     Column b of a window continues column b of the window before, so a model carries its state from window to window.
-    Every word of the streams is a target once. Memory does not grow with the split: of a memory-mapped array a window
-    copies its own words only, and the pages are released.
+    Every word of the streams is a target once. Of a memory-mapped array a window copies its own words only, and the
+    pages are released.
 
     Args:
         ids: all ids of a split in order, `<eos>` included: a one-dimensional array of integers [words].
@@ -65,11 +65,7 @@ class Streams:
         self._table = ids[: self.words].reshape(streams, self.length)  # a view, also of a memory-mapped array
 
     def window_count(self, steps: int, first: int | None = None) -> int:
-        """Return the number of windows of `steps` words a stream, the last and perhaps shorter one included.
-
-        Args:
-            steps: T, 1 or more.
-            first: words of the first window, from 1 to T; None means T.
+        """Return the number of windows of `windows`, the last and perhaps shorter one included.
 
         Raises:
             CorpusError: a stream is shorter than one window.

@@ -27,7 +27,7 @@ from functools import cached_property
 from io import BufferedReader
 from itertools import repeat
 from pathlib import Path
-from typing import IO, Any, NamedTuple, final
+from typing import IO, Any, final
 
 import numpy as np
 
@@ -43,13 +43,6 @@ VOCABULARY_VERSION = 1
 _BLANKS = (b" ", b"\n", b"\r", b"\t", b"\v", b"\f")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _END_OF_LINE = f" {END} ".encode()
-
-
-class Chunk(NamedTuple):
-    """Some words of a text in order, as UTF-8 bytes, `<eos>` after each line; and the lines that end among them."""
-
-    words: list[bytes]
-    lines: int
 
 
 @contextmanager
@@ -81,8 +74,8 @@ def text_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_chunks(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """Yield the text of `path` in chunks; where a chunk ends depends on `chunk_bytes`, the words do not.
+def read_chunks(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[list[bytes], int]]:
+    """Yield a text in chunks: words in order, as UTF-8 bytes, `<eos>` after each line; and the lines that end in it.
 
     Raises:
         CorpusError: as `open_text`; or, when the reading gets there, a content that is not text as defined above.
@@ -100,20 +93,20 @@ def read_chunks(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
                 _check_length(path, rest, line)
                 continue
             whole, rest = rest + block[:cut], block[cut:]
-            chunk = _chunk(path, whole, line, offset)
-            line, offset = line + chunk.lines, offset + len(whole)
-            yield chunk
+            words, lines = _chunk(path, whole, line, offset)
+            line, offset = line + lines, offset + len(whole)
+            yield words, lines
         if last != b"\n":
             yield _chunk(path, rest + b"\n", line, offset)
 
 
-def _chunk(path: Path, whole: bytes, line: int, offset: int) -> Chunk:
+def _chunk(path: Path, whole: bytes, line: int, offset: int) -> tuple[list[bytes], int]:
     _check_characters(path, whole, line, offset)
     words = whole.replace(b"\n", _END_OF_LINE).split()  # bytes.split() knows the six ASCII blanks and no others
     if len(whole) > MAX_WORD_BYTES and words:
         longest = max(words, key=len)
         _check_length(path, longest, line + whole.count(b"\n", 0, whole.find(longest)))
-    return Chunk(words, whole.count(b"\n"))
+    return words, whole.count(b"\n")
 
 
 def _check_characters(path: Path, whole: bytes, line: int, offset: int) -> None:

@@ -103,7 +103,7 @@ def unseen_as_unk(corpus: Corpus, split: str) -> np.ndarray[Any, Any]:
     """Return the ids of a split [words], `<unk>` in the place of every word that the training text lacks.
 
     Raises:
-        CorpusError: there is no such word in the split, so that nothing would be read otherwise.
+        CorpusError: there is no such word in the split.
     """
     ids = corpus.splits[split].ids
     seen = np.zeros(len(corpus.vocabulary), dtype=bool)
@@ -130,11 +130,7 @@ def run_corpus(folder: RunFolder, data_dir: Path | None = None, cache_dir: Path 
 
 
 def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
-    """Refuse a corpus that is not the one that a run was trained on.
-
-    Raises:
-        RunError: a text or what is made of it is another one now, or the folder does not say which it was.
-    """
+    """Raise a RunError where a corpus is not the one that a run was trained on: another text, or other ids of it."""
     before, now = folder.record.corpus, corpus.provenance
     for split in SPLITS:
         expected, sha256 = (provenance["splits"][split]["text_sha256"] for provenance in (before, now))

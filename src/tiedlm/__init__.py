@@ -64,28 +64,21 @@ __all__ = [
     "vocabulary_parallel_augmented_cross_entropy",
 ]
 
-_HOMES = {
-    "AugmentedLoss": "tiedlm.losses.augmented",
-    "CorpusConfig": "tiedlm.data.sources",
-    "GRUConfig": "tiedlm.nn.config",
-    "LSTMConfig": "tiedlm.nn.config",
-    "LanguageModel": "tiedlm.nn.model",
-    "LossConfig": "tiedlm.runs.config",
-    "RHNConfig": "tiedlm.nn.config",
-    "RunConfig": "tiedlm.runs.config",
-    "TiedTable": "tiedlm.nn.tables",
-    "TrainingConfig": "tiedlm.runs.config",
-    "UntiedTables": "tiedlm.nn.tables",
-    "Vocabulary": "tiedlm.data.text",
-    "augmented_cross_entropy": "tiedlm.losses.augmented",
-    "linear_augmented_cross_entropy": "tiedlm.losses.augmented",
-    "load_run": "tiedlm.runs.load",
-    "perplexity": "tiedlm.evaluation.perplexity",
-    "prepare": "tiedlm.data.corpus",
-    "shard_of": "tiedlm.losses.vocabulary_parallel",
-    "train": "tiedlm.training.loop",
-    "vocabulary_parallel_augmented_cross_entropy": "tiedlm.losses.vocabulary_parallel",
+_NAMES = {
+    "data.corpus": ["prepare"],
+    "data.sources": ["CorpusConfig"],
+    "data.text": ["Vocabulary"],
+    "evaluation.perplexity": ["perplexity"],
+    "losses.augmented": ["AugmentedLoss", "augmented_cross_entropy", "linear_augmented_cross_entropy"],
+    "losses.vocabulary_parallel": ["shard_of", "vocabulary_parallel_augmented_cross_entropy"],
+    "nn.config": ["GRUConfig", "LSTMConfig", "RHNConfig"],
+    "nn.model": ["LanguageModel"],
+    "nn.tables": ["TiedTable", "UntiedTables"],
+    "runs.config": ["LossConfig", "RunConfig", "TrainingConfig"],
+    "runs.load": ["load_run"],
+    "training.loop": ["train"],
 }
+_MODULE_OF = {name: f"tiedlm.{module}" for module, names in _NAMES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # a type checker that saw this function would let every misspelled name pass
@@ -97,8 +90,8 @@ if not TYPE_CHECKING:  # a type checker that saw this function would let every m
             from importlib.metadata import version
 
             value = version("tiedlm")
-        elif name in _HOMES:
-            value = getattr(import_module(_HOMES[name]), name)
+        elif name in _MODULE_OF:
+            value = getattr(import_module(_MODULE_OF[name]), name)
         else:
             from tiedlm.errors import suggestion
 

@@ -106,9 +106,8 @@ def is_temp(path: Path) -> bool:
 def remove_partial_folders(path: Path) -> None:
     """Delete what killed processes left of making this folder."""
     for folder in path.parent.iterdir():
-        left = folder.name.startswith(f"{path.name}{PARTIAL}-") and is_temp(folder)
-        if left and folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.name.startswith(f"{path.name}{PARTIAL}-") and is_temp(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # leaves files and links
 
 
 def flush(path: Path) -> None:

@@ -32,7 +32,7 @@ class Built(NamedTuple):
 
     def words(self, split: str) -> list[str]:
         """The words as a reader of the file finds them."""
-        return [word.decode() for piece in read_chunks(self.folder / f"{split}.txt") for word in piece.words]
+        return [word.decode() for words, _ in read_chunks(self.folder / f"{split}.txt") for word in words]
 
 
 @pytest.fixture(scope="module")

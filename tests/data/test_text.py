@@ -40,7 +40,7 @@ def write(folder: Path, content: bytes) -> Path:
 
 def read(path: Path, chunk_bytes: int = text.CHUNK_BYTES) -> tuple[list[str], int]:
     chunks = list(read_chunks(path, chunk_bytes))
-    return [word.decode() for chunk in chunks for word in chunk.words], sum(chunk.lines for chunk in chunks)
+    return [word.decode() for words, _ in chunks for word in words], sum(lines for _, lines in chunks)
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,6 @@ def test_what_has_no_mean_or_no_error():
     assert only(means([1, 2], blocks=1).estimates()) == Estimate(mean=1.5, standard_error=math.inf, words=2)
 
 
-def test_other_words_or_measures_do_not_compare():
-    for other in (means([1, 2], [True, False]), means([1, 2, 3]), means([1, 2], name="y")):
-        with pytest.raises(ArgumentError, match="different measures or words"):
-            means([1, 2]).differences(other)
-
-
 def test_words_on_a_circle():
     """Angles 0, 10, 30, 180 degrees at any length: nearness is a matter of direction."""
     angles = torch.deg2rad(torch.tensor([0.0, 10.0, 30.0, 180.0]))

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.ngram import NGram
 
 WORDS, EOS, UNK = 6, 0, 5
@@ -88,14 +87,3 @@ def test_a_long_text_is_scored_in_pieces(monkeypatch):
     whole = model.score(OTHER, unknown_id=UNK)
     monkeypatch.setattr("tiedlm.evaluation.ngram.SCORED_AT_ONCE", 7)
     assert model.score(OTHER, unknown_id=UNK).nll_nats == pytest.approx(whole.nll_nats, rel=1e-12)
-
-
-@pytest.mark.parametrize(("words", "order"), [(6, 0), (40_000, 5)])
-def test_an_order_that_cannot_be_counted_is_refused(words, order):
-    with pytest.raises(ArgumentError, match=f"order is {order}"):
-        NGram(TEXT, words, order=order, end_id=EOS)
-
-
-def test_a_text_without_a_word_is_refused():
-    with pytest.raises(ArgumentError, match="no word to count"):
-        NGram(np.zeros(0, dtype=np.int64), WORDS, end_id=EOS)

@@ -246,13 +246,7 @@ class BlockMeans:
         return self._estimates(*self._linear())
 
     def differences(self, other: BlockMeans) -> dict[str, Estimate | None]:
-        """Return the mean of each measure less that of `other`, by name.
-
-        Raises:
-            ArgumentError: the two are of other measures, or did not count the same words.
-        """
-        if self._names != other._names or not torch.equal(self._counts, other._counts):
-            raise ArgumentError("The means are of different measures or words. Take both over the same text.")
+        """Return the mean of each measure less that of `other`, which are the same measures over the same text."""
         (means, shares), (others, other_shares) = self._linear(), other._linear()
         return self._estimates(means - others, shares - other_shares)
 

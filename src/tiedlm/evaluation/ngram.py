@@ -17,7 +17,6 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from tiedlm.errors import ArgumentError
 from tiedlm.evaluation.perplexity import Score, ScoreSum
 
 Ids = np.ndarray[Any, Any]
@@ -32,15 +31,11 @@ class NGram:
     Args:
         ids: word ids of the training text in order, `<eos>` at the end of every line [words].
         words: V, the number of words in the vocabulary.
-        order: n; 1 counts words, 3 looks at the two words before.
+        order: n; 1 counts words, 3 looks at the two words before. V to the power n must be below 2^63.
         end_id: the id of `<eos>`, which stands before the text n-1 times; the words before a line are its context, too.
     """
 
     def __init__(self, ids: Ids, words: int, *, order: int = 3, end_id: int) -> None:
-        if not order >= 1 or words**order >= 1 << 63:
-            raise ArgumentError(f"order is {order}, but must be 1 or more, and V to its power below 2^63.")
-        if len(ids) == 0:
-            raise ArgumentError("There is no word to count. Give a text with at least one line.")
         self.words, self.order, self._end_id = words, order, end_id
         self._levels: list[_Level] = []
         # each n-gram as one number, its last word as the last digit to the base V

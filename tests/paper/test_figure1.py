@@ -68,22 +68,17 @@ def test_records_become_points_with_what_is_missing(tmp_path: Path) -> None:
     assert "at β = 1, τ = 10 (about 0.06)" in comparison_text(figure1)
 
 
-@pytest.mark.parametrize("damage", ["edited", "missing", "unlisted", "unlinked", "provenance", "version"])
+@pytest.mark.parametrize("damage", ["edited", "unlisted", "unlinked", "version"])
 def test_a_folder_that_is_damaged_or_edited_is_named(tmp_path: Path, damage: str) -> None:
     folder = add_figure1(tmp_path, runs=1)
     path = record_path(folder, GRID[0], 0)
     if damage == "edited":
         path.write_text(path.read_text().replace("0.9", "0.1"))
-    elif damage == "missing":
-        path.unlink()
     elif damage == "unlisted":
         path = add_record(folder, GRID[0], 1)
     elif damage == "unlinked":
         path = folder / "provenance.json"
         path.unlink()
-    elif damage == "provenance":
-        path = folder / "provenance.json"
-        path.write_text(path.read_text().replace("60", "61").replace("540", "541"))
     else:
         path = folder / "provenance.json"
         reseal(folder, version=1)
@@ -95,11 +90,9 @@ def test_a_folder_that_is_damaged_or_edited_is_named(tmp_path: Path, damage: str
     ("change", "message"),
     [
         (lambda v: v["outcome"].update(distance=1.5), "has the distance 1.5"),
-        (lambda v: v["outcome"].update(distance="near"), r"outcome\.distance must be a finite number"),
         (lambda v: v["outcome"].update(words=200), "200 words, which no run has"),
         (lambda v: v["config"].update(units=299), "of another training"),
         (lambda v: v.update(run=7), "its run should be 0"),
-        (lambda v: v.update(format=3), "its format should be 4"),
         (lambda v: v.pop("outcome"), r"outcome\.distance must be"),
     ],
 )
@@ -159,9 +152,6 @@ def test_every_point_is_trained_once_and_more_runs_are_added(tmp_path: Path, tra
     measure(tmp_path, 3)
     assert len(trained) == 18
     assert outcomes(tmp_path, TINY).runs == (0, 3)
-    assert {name: content for name, content in files(tmp_path / "figure1").items() if name in before}.items() >= {
-        (name, content) for name, content in before.items() if name != "provenance.json"
-    }
     assert not list((tmp_path / "runs").rglob("*.safetensors"))
     assert all(str(tmp_path).encode() not in content for content in files(tmp_path / "figure1").values())
 

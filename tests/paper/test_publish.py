@@ -122,7 +122,6 @@ def test_a_damaged_result_is_named_and_made_again_on_demand(tmp_path: Path, meas
     target = publish(run.path, tmp_path / "results")
     before = files(target)
     (target / "analysis.json").write_text((target / "analysis.json").read_text().replace("0.3", "0.4"))
-    (target / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match=r"analysis\.json is damaged or was edited"):
         publish(run.path, tmp_path / "results")
     assert publish(run.path, tmp_path / "results", replace=True) == target
@@ -141,9 +140,8 @@ def test_the_first_training_must_be_where_it_was_with_the_weights_of_then(tmp_pa
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"name": "ptb-small-real"}])
-def test_both_trainings_are_of_one_recipe_and_seed(tmp_path: Path, measured: Any, other: Any) -> None:
-    first = make_run(tmp_path / "1", weights=b"1", config=to_json(recipe_config(**other)))
+def test_both_trainings_are_of_one_recipe_and_seed(tmp_path: Path, measured: Any) -> None:
+    first = make_run(tmp_path / "1", weights=b"1", config=to_json(recipe_config(seed=1)))
     second = make_run(tmp_path / "2", weights=b"2", parent=first)
     with pytest.raises(RunError, match="its training started from the weights"):
         publish(second.path, tmp_path / "results")
@@ -156,14 +154,8 @@ def test_runs_that_are_unfinished_changed_foreign_or_contradict_themselves_are_r
     changed = to_json(replace(whole, training=replace(whole.training, epochs=2)))
     with pytest.raises(RunError, match=r"is not finished: .* Resume it: `tiedlm train --resume .*unfinished`"):
         publish(write_run(tmp_path / "unfinished", whole).path, tmp_path / "results")
-    with pytest.raises(RunError, match="There is no run folder"):
-        publish(tmp_path / "nowhere", tmp_path / "results")
     with pytest.raises(ConfigError, match=rf"not one of the recipe '{RECIPE}': training.epochs is 2"):
         publish(make_run(tmp_path / "changed", config=changed, records=journal(2)).path, tmp_path / "results")
-    with pytest.raises(ConfigError, match=f"Did you mean '{RECIPE}'"):
-        publish(
-            make_run(tmp_path / "name", config=to_json(whole) | {"recipe": "ptb-smal-re"}).path, tmp_path / "results"
-        )
     with pytest.raises(RunError, match=rf"metrics\.jsonl must have each of {EPOCHS} epochs"):
         publish(make_run(tmp_path / "short", records=journal(EPOCHS - 1)).path, tmp_path / "results")
     monkeypatch.setattr(module, "measure", lambda *_: analysis(scores(test=99.0)))

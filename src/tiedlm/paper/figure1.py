@@ -120,7 +120,6 @@ class TheoryConfig:
 
     @property
     def epochs(self) -> int:
-        """Return the passes over the stretch, of both phases."""
         return self.apart.epochs + self.together.epochs
 
     def phase(self, epoch: int) -> tuple[TheoryPhase, float]:
@@ -135,8 +134,6 @@ TRAINING = TheoryConfig(temperature=1.0, beta=1.0)
 
 
 class Setting(NamedTuple):
-    """A point of the grid."""
-
     tau: float
     beta: float
 
@@ -225,8 +222,6 @@ def read_outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1 |
     contents = read_verified(folder, FORMAT, VERSION)
     listed = {folder / name: content for name, content in contents.items() if name != PROVENANCE}
     records = dict(_record(folder, path, content, training) for path, content in listed.items())
-    if not records:
-        return None
     words = {run: record.words for (_, run), record in records.items()}
 
     def point(setting: Setting) -> Point:

@@ -74,8 +74,6 @@ def select(targets: Sequence[str], only: Sequence[str] = ()) -> list[str]:
     known = [*TARGETS, *ROWS]
     names: set[str] = set() if targets else {name for name, row in ROWS.items() if row.table != CONTROLS}
     for target in targets:
-        if target == FIGURE_1:
-            raise ArgumentError(f"{FIGURE_1} is made of runs of its own, and of no rows: name it alone.")
         if target not in known:
             raise ArgumentError(
                 f"There is no table, figure or row {target!r}.{suggestion(target, [*known, FIGURE_1])} Tables and "
@@ -189,8 +187,6 @@ def flops_per_word(config: RunConfig) -> float:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """A training that a row lacks."""
-
     recipe: str
     seed: int
     training: int
@@ -252,7 +248,7 @@ class Training:
         return shlex.join(words + [word for name in sorted(runtime) for word in (f"--runtime.{name}", runtime[name])])
 
     def job(self, runtime: Mapping[str, Any], results: Path, data_dir: Path | None, *, publish: bool) -> Job:
-        """Return the job that does what is left and may publish the run; a run that exists must be the recipe's."""
+        """Return the job that does what is left; a run that exists must be the recipe's."""
         config = replace(self.config, runtime=replace(self.config.runtime, **runtime))
         if self.run_dir.exists():
             config = RunFolder.open(self.run_dir).config()
@@ -266,8 +262,7 @@ class Training:
 def trainings(lacking: Iterable[Missing]) -> list[Training]:
     """Return the trainings that supply what is missing, in the same order.
 
-    A second training needs the weights of the first, which results do not hold: where that run is not on this machine,
-    it comes before, although its result is there.
+    Results hold no weights: where the run of a first training is not on this machine, it comes before its second one.
 
     Raises:
         RunError: what stands in the place of a run folder is none, or is damaged.

@@ -38,7 +38,6 @@ from tiedlm.runs.folder import RunFolder
 OMITTED_EVENTS = ("window",)
 """Events of the journal that are not published: many, and no figure is made of them."""
 NEIGHBOURS, NEXT_WORDS = 10, 10
-"""Words that count as near to a word; words that are published after a phrase, as in the paper."""
 DIGITS = 7
 """Decimals of a block's sum: below its error by rounding in float32, and nothing that any figure shows."""
 SAME_TEXT = 1e-4

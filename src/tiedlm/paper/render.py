@@ -87,7 +87,6 @@ def write(project: Path) -> list[Path]:
 
 
 def readme_part(rows: Mapping[str, Row], figure1: Figure1 | None) -> str:
-    """Return the README's table, every row of which there is a figure, and what Figure 1 came to."""
     tests = (row.test() for row in rows.values() if row.published.table != CONTROLS)
     spread = pooled_sd(test for test in tests if test is not None)
     table = readme_table(rows, spread)
@@ -103,7 +102,6 @@ def readme_part(rows: Mapping[str, Row], figure1: Figure1 | None) -> str:
 
 
 def page_part(rows: Mapping[str, Row], figure1: Figure1 | None, tables: list[Table]) -> str:
-    """Return the page's tables and figures, with how to read them."""
     parts = [rows_text(rows), TABLE_NOTES]
     for table in tables:
         if table.name == "figure1":
@@ -127,11 +125,7 @@ def _figure1_part(figure1: Figure1, table: Table) -> str:
 
 
 def replace_between_markers(page: Path, part: str) -> str:
-    """Return a page's text with `part` between its markers, which stand on lines of their own.
-
-    Raises:
-        RunError: the page is missing, or does not have each marker once, in order.
-    """
+    """Return a page's text with `part` between its two marker lines; RunError where these are not there, in order."""
     if not page.is_file():
         raise RunError(f"{page} is missing. Name the folder of the project, with its README and docs: --project DIR.")
     lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -294,7 +288,7 @@ def _mean(seeds: list[Epochs]) -> Epochs:
 
 
 def _segments(epochs: Epochs) -> list[tuple[list[int], list[float], str]]:
-    """Return epochs, perplexities and line style of each training; a later one begins where the one before ended."""
+    """Return epochs, perplexities and line style of each training, end to end."""
     segments, before = [], 0
     for number, training in enumerate(epochs):
         segments.append((list(range(before + 1, before + len(training) + 1)), training, "--" if number else "-"))

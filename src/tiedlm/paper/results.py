@@ -161,11 +161,9 @@ class Result:
 
     @property
     def trainings(self) -> int:
-        """Return 1, or 2 where the training started from the weights of a first one."""
         return 1 if self.first is None else self.first.trainings + 1
 
     def trainings_in_order(self) -> list[Result]:
-        """Return the results of all trainings behind this one, the first training's first."""
         return [*([] if self.first is None else self.first.trainings_in_order()), self]
 
 
@@ -181,7 +179,7 @@ class Row:
     """Seed → result, seeds ascending; empty where nothing was run."""
 
     def trainings(self) -> list[int]:
-        """Return after how many trainings there are figures, ascending."""
+        """Return after how many trainings there are figures."""
         return sorted({each.trainings for result in self.results.values() for each in result.trainings_in_order()})
 
     def after(self, trainings: int) -> dict[int, Result]:
@@ -448,11 +446,9 @@ def as_type(path: Path, name: str, value: Any, kind: Any) -> Any:
             raise RunError(f"{path}: {prefix}{error}. {NOT_USED}") from error
     if base is dict and parts:
         return {key: as_type(path, prefix + key, item, parts[1]) for key, item in value.items()}
-    if base is list and parts:
-        return [as_type(path, f"{name}[{k}]", item, parts[0]) for k, item in enumerate(value)]
-    if base is tuple:
-        kinds = parts[:1] * len(value) if parts[-1] is ... else parts
+    if base in (list, tuple) and parts:
+        kinds = parts[:1] * len(value) if base is list or parts[-1] is ... else parts
         if len(kinds) != len(value):
             raise RunError(f"{path}: {name} must have {len(kinds)} values, but is {str(value)[:200]!r}. {NOT_USED}")
-        return tuple(as_type(path, f"{name}[{k}]", item, kinds[k]) for k, item in enumerate(value))
+        return base(as_type(path, f"{name}[{k}]", item, kinds[k]) for k, item in enumerate(value))
     return value

@@ -23,10 +23,9 @@ RESAMPLES = 10_000
 @final
 @dataclass(frozen=True)
 class Sample:
-    """A figure of several runs of one recipe that differ in their seed."""
+    """A figure of one or more runs of one recipe that differ in their seed."""
 
     by_seed: dict[int, float]
-    """Seed → figure, one or more."""
 
     @property
     def n(self) -> int:
@@ -51,8 +50,6 @@ class Sample:
 
 
 class Paired(NamedTuple):
-    """What the differences of two models over shared seeds come to."""
-
     n: int
     mean: float
     half_width: float | None
@@ -131,8 +128,6 @@ def pooled_sd(samples: Iterable[Sample]) -> Spread | None:
 
 
 class Ratio(NamedTuple):
-    """A ratio and its interval of 95 %."""
-
     value: float
     low: float
     high: float
@@ -141,9 +136,8 @@ class Ratio(NamedTuple):
 def block_bootstrap_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio:
     """Return the ratio of two models' sums over one text, with the interval of a bootstrap over blocks of the text.
 
-    Words near each other are alike, so contiguous blocks are drawn, not words: as many as there are, with replacement,
-    the same blocks for both models, so that what both find hard in a block cancels. The interval reflects variation
-    over texts like this one, not over seeds.
+    Words near each other are alike, so contiguous blocks are drawn, the same for both models, so that what both find
+    hard cancels. The interval reflects variation over texts like this one, not over seeds.
 
     Args:
         numerator, denominator: a sum for each block of the text, in the same order [B].

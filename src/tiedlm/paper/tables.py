@@ -42,8 +42,6 @@ LATEX = {
 
 
 class Cell(NamedTuple):
-    """A place in a row."""
-
     text: str
     """What a reader sees."""
     values: Sequence[object] = ()
@@ -53,8 +51,6 @@ class Cell(NamedTuple):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of cells, to read as Markdown or LaTeX and to compute with as CSV."""
-
     name: str
     title: str
     headings: Sequence[str]
@@ -522,7 +518,7 @@ def order_tables(rows: Mapping[str, Row]) -> list[Table]:
 
 
 def _step(differences: Sequence[float]) -> list[Cell]:
-    """Return mean, interval, seeds, p-value and sign of differences, worse minus better; without any, none was run."""
+    """Return mean, interval, seeds, p-value and sign of differences, worse minus better."""
     if not differences:
         return [Cell(NOT_RUN, [None, None]), _cell(None), _cell(None), _verdict(None, UNKNOWN)]
     n, mean, width, p = paired_t_test(differences)

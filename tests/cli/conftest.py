@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from support.runs import train_tiny_run
 from support.small_text import write_texts
-from support.tiny_run import train_tiny_run
 from tiedlm.cli.main import main
 from tiedlm.training import loop
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.run_folders import SCORE, write_run
+from support.runs import SCORE, Silence, quick_config, write_run
 from support.small_text import small_config
-from support.tiny_run import Silence, quick_config
 from tiedlm.cli import compare
 from tiedlm.cli.compare import is_changed, summarize
 from tiedlm.evaluation.perplexity import PROTOCOL

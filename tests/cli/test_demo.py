@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.launch_here import launch_here
-from support.tiny_run import quick_config
+from support.runs import launch_here, quick_config
 from tiedlm import recipes
 from tiedlm.cli import demo
 from tiedlm.cli.main import INTERRUPTED

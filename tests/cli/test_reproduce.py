@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from support.finished_run import EPOCHS, RECIPE, journal, make_run, recipe_config, scores
 from support.results import add_figure1, add_group, add_result, instead_of_measuring
-from support.run_folders import write_run
+from support.runs import EPOCHS, RECIPE, journal, make_run, recipe_config, scores, write_run
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import to_json
 from tiedlm.native import device as native_device

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from support.runs import train_tiny_run
 from support.small_text import small_config
-from support.tiny_run import train_tiny_run
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.train import run_config
 from tiedlm.config import to_json

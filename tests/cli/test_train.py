@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.finished_run import make_run
-from support.launch_here import launch_here
+from support.runs import launch_here, make_run
 from support.small_text import SMALL, small_config
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json, to_json

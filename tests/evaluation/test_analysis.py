@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from support.stub_model import BigramModel
+from support.layers import BigramModel
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError, CorpusError
 from tiedlm.evaluation import analysis as analysis_module

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 import torch
 
-from support.stub_model import BigramModel, UniformModel
+from support.layers import BigramModel, UniformModel
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError, CorpusError
 from tiedlm.evaluation.next_words import (

@@ -11,8 +11,8 @@ import torch
 
 from support.compare import assert_close
 from support.gpu import NEEDS_GPU
-from support.run_folders import write_run
-from support.stub_model import BigramModel
+from support.layers import BigramModel
+from support.runs import write_run
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import exp, perplexity, predict_windows, word_nlls
 from tiedlm.recipes import recipe

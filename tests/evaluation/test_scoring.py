@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from support.run_folders import write_run
+from support.layers import BigramModel
+from support.runs import write_run
 from support.small_text import write_texts
-from support.stub_model import BigramModel
 from tiedlm.data.corpus import Corpus, Split, prepare
 from tiedlm.data.sources import HALVES
 from tiedlm.data.text import Vocabulary

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.finished_run import EPOCHS, journal, make_run, recipe_config
 from support.results import add_group, add_result, move_to
-from support.run_folders import write_run
+from support.runs import EPOCHS, journal, make_run, recipe_config, write_run
 from tiedlm.config import to_json
 from tiedlm.errors import ArgumentError
 from tiedlm.paper.plan import (

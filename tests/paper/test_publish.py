@@ -16,11 +16,9 @@ from typing import Any
 import pytest
 
 from support.files import files
-from support.finished_run import EPOCHS, RECIPE, environment, journal, make_run, recipe_config, scores
 from support.results import analysis, instead_of_measuring, move_to
-from support.run_folders import write_run
+from support.runs import EPOCHS, RECIPE, Silence, environment, journal, make_run, recipe_config, scores, write_run
 from support.small_text import small_config
-from support.tiny_run import Silence
 from tiedlm.cli import train
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError, RunError

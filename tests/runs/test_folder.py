@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.run_folders import ENVIRONMENT, SCORES, VOCABULARY, write_run
+from support.runs import ENVIRONMENT, SCORES, VOCABULARY, write_run
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, ConfigError, RunError
 from tiedlm.files import json_bytes

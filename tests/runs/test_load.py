@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from support.run_folders import write_run
+from support.runs import write_run
 from tiedlm.config import to_json
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError, RunError

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.run_folders import SCORES, write_run
+from support.runs import SCORES, write_run
 from tiedlm import files
 from tiedlm.errors import RunError
 from tiedlm.runs.folder import Progress, RunFolder
@@ -189,7 +189,7 @@ import os, shutil, sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from support.run_folders import write_run
+from support.runs import write_run
 from tiedlm.runs.folder import Progress, RunFolder
 
 def fork_and_die(act, step):

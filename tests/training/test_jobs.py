@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.finished_run import make_run, recipe_config
-from support.run_folders import CORPUS, write_run
+from support.runs import CORPUS, make_run, recipe_config, write_run
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, CorpusError, RunError
 from tiedlm.runs.folder import Progress

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from support.finished_run import make_run
-from support.tiny_run import Silence
+from support.runs import Silence, make_run
 from tiedlm.config import to_json
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, RunError

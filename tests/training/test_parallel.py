@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from support import processes, rank_trainings
+from support import processes
 from support.compare import assert_close, error
 from support.small_text import small_config
 from tiedlm.config import to_json
@@ -128,8 +128,8 @@ def test_two_processes_train_stop_together_and_say_once_how_to_go_on(tmp_path: P
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes have done their work."""
     folder = tmp_path_factory.mktemp("ranks")
-    rank_trainings.write_config(folder)
-    processes.run(rank_trainings.work, 2, folder)
+    processes.write_config(folder)
+    processes.run(processes.train_together, 2, folder)
     return folder
 
 
@@ -141,7 +141,7 @@ def refusals(folder: Path, name: str) -> list[str]:
     ("kind", "relative", "least"), [("float32", 1e-5, 0.05), ("float64", 1e-12, 0.05), ("untied", 1e-12, 0.005)]
 )
 def test_fifty_steps_of_two_processes_are_those_of_one(folder: Path, kind: str, relative: float, least: float) -> None:
-    alone = rank_trainings.weights_after_steps(folder, f"alone-{kind}", kind, SINGLE)
+    alone = processes.weights_after_steps(folder, f"alone-{kind}", kind, SINGLE)
     start = read_tensors(RunFolder.open(folder / f"alone-{kind}"), "state")
     both = [np.load(folder / f"{kind}-{rank}.npz", allow_pickle=False) for rank in range(2)]
     for name, truth in alone.items():
@@ -194,17 +194,17 @@ def test_a_run_of_two_processes_goes_on_in_one(folder: Path, tmp_path: Path) -> 
     state = read_tensors(RunFolder.open(folder / "whole"), "state")
     assert state["carried.0"].shape[1] == 4
     assert [record["processes"] for record in RunFolder.open(folder / "whole").journal()[:1]] == [2]
-    again = rank_trainings.resume(folder, "whole", SINGLE)
+    again = processes.resume(folder, "whole", SINGLE)
     assert again.read("weights") == RunFolder.open(folder / "whole").read("weights")
 
 
 def test_a_rank_that_is_killed_ends_the_training_and_it_goes_on_to_the_same_bits(folder: Path, tmp_path: Path) -> None:
-    rank_trainings.write_config(tmp_path)
+    processes.write_config(tmp_path)
     with pytest.raises(ProcessExitedException, match="SIGKILL"):
-        processes.run(rank_trainings.killed, 2, tmp_path)
+        processes.run(processes.killed, 2, tmp_path)
     assert json.loads((tmp_path / "refusals-0.json").read_text()).startswith("RanksError: Rank 0 of 2 has lost another")
     (tmp_path / "meeting").unlink()
-    processes.run(rank_trainings.go_on, 2, tmp_path)
+    processes.run(processes.go_on, 2, tmp_path)
     killed, whole = RunFolder.open(tmp_path / "killed"), RunFolder.open(folder / "whole")
     assert killed.read("weights") == whole.read("weights")
     assert killed.record.scores == whole.record.scores

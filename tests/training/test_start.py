@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from support.run_folders import SCORES
+from support.runs import SCORES
 from support.small_text import small_config
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError

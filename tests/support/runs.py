@@ -1,19 +1,57 @@
-"""Run folders as a finished training leaves them, put together by hand: nothing is trained."""
+"""Runs: folders put together by hand, others trained in a moment, and launches in this process."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from support.run_folders import write_run
-from tiedlm.config import to_json
+from support.small_text import small_config
+from tiedlm.config import from_json, to_json
 from tiedlm.data.sources import PTB
+from tiedlm.data.text import Vocabulary
+from tiedlm.errors import TiedlmError
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
-from tiedlm.runs.folder import RunFolder
+from tiedlm.runs.folder import Progress, RunFolder, RunRecord, Session
+from tiedlm.training.display import PlainDisplay
+from tiedlm.training.jobs import Job, JobResult, JobState, check_jobs
+
+ENVIRONMENT = {"processor": "a processor", "device": "cpu", "threads": 1}
+CORPUS = {
+    "name": "ptb",
+    "splits": {split: {"text_sha256": "ab" * 32} for split in ("train", "valid", "test")},
+    "vocabulary": {"size": 4, "sha256": "ab" * 32},
+}
+SCORE = {"perplexity": 80.0, "nll_nats": 4.0, "words": 3}
+SCORES = {"valid": SCORE, "test": SCORE, "protocol": "every word once"}
+VOCABULARY = Vocabulary.from_counts({"<eos>": 3, "the": 2})
+
+
+def write_run(
+    path: Path,
+    config: RunConfig | dict[str, Any] | None = None,
+    *,
+    vocabulary: Vocabulary = VOCABULARY,
+    environment: dict[str, Any] = ENVIRONMENT,
+    corpus: dict[str, Any] = CORPUS,
+    progress: Progress | None = None,
+    state: bytes = b"state",
+    weights: bytes | None = None,
+    events: Iterable[dict[str, Any]] = (),
+    **fields: Any,
+) -> RunFolder:
+    """A run folder of the config (of a recipe, by default); `fields` are further ones of its record, such as scores."""
+    whole = from_json(RunConfig, config) if isinstance(config, dict) else config or recipe("ptb-small-re")
+    session = Session(epoch=1, window=0, runtime=whole.runtime, environment=environment)
+    fields = {"progress": progress or Progress(), "sessions": (session,), "corpus": corpus, **fields}
+    return RunFolder.create(path, whole, vocabulary, RunRecord(**fields), state=state, weights=weights, events=events)
+
+
+# ---- as a finished training leaves them
 
 RECIPE = "ptb-small-re"
 EPOCHS = recipe(RECIPE).training.epochs
@@ -100,3 +138,51 @@ def origin(parent: RunFolder) -> dict[str, Any]:
         "seed": config.seed,
         "weights_sha256": hashlib.sha256(parent.read("weights")).hexdigest(),
     }
+
+
+# ---- trained in a moment
+
+
+class Silence(PlainDisplay):
+    """Shows nothing."""
+
+    def message(self, text: str) -> None:
+        pass
+
+
+def quick_config(folder: Path) -> RunConfig:
+    """The small config with two epochs, saved after each and not in between."""
+    config = small_config(folder).with_epochs(2)
+    return replace(config, runtime=replace(config.runtime, save_seconds=300.0))
+
+
+def train_tiny_run(folder: Path) -> RunFolder:
+    """A finished run in `folder/run`, its texts and cache beside it; the last line of the test has an unknown word."""
+    from tiedlm.training import loop  # here, since it loads torch, which most of these folders do without
+
+    config = quick_config(folder)
+    with (folder / "test.txt").open("a") as file:
+        file.write("the dog zigzags\n")
+    return loop.train(config, folder / "run", cache_dir=folder / "cache", display=Silence())
+
+
+# ---- a launch in this process
+
+
+def launch_here(jobs: Sequence[Job], **options: Any) -> list[JobResult]:
+    """What `launch` does with jobs."""
+    check_jobs(jobs)
+    return [_result(job) for job in jobs]
+
+
+def _result(job: Job) -> JobResult:
+    from tiedlm.training import loop
+
+    try:
+        if not job.is_begun():
+            loop.train(job.config, job.run_dir)
+        elif not job.is_finished():
+            loop.resume(job.run_dir)
+    except TiedlmError as error:
+        return JobResult(job=job, state=JobState.FAILED, reason=str(error), log=job.log)
+    return JobResult(job=job, state=JobState.FINISHED)

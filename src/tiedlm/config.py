@@ -44,25 +44,19 @@ def to_json(config: Any) -> dict[str, Any]:
     return values if name is None else {KIND: name, **values}
 
 
-@typing.overload
-def from_json(kind: type[Config], value: Any, path: str = "config") -> Config: ...
-@typing.overload
-def from_json(kind: types.UnionType, value: Any, path: str = "config") -> Any: ...
-def from_json(kind: Any, value: Any, path: str = "config") -> Any:
-    """Return the config of class `kind`, or of one of several (`A | B`), that `to_json` turned into `value`.
+def from_json(kind: type[Config], value: Any, path: str = "config") -> Config:
+    """Return the config of class `kind` that `to_json` turned into `value`.
 
     Raises:
         ConfigError: an unknown or missing field, a value of another type, or one that the class refuses.
     """
-    if isinstance(kind, types.UnionType):
-        return _value_from_json(kind, value, path)
     if not isinstance(value, dict):
         raise ConfigError(f"{path} must be an object with the fields of {kind.__name__}, but is {value!r}.")
     if _kind(kind) is not None:
         _of_kind([kind], value, path)
         value = {name: item for name, item in value.items() if name != KIND}
     hints = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
     for name in value:
         if name not in fields:
             raise ConfigError(f"{path} has no field {name!r}.{suggestion(name, fields)} Fields: {', '.join(fields)}.")

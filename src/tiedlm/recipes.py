@@ -154,10 +154,10 @@ def _rows() -> list[RunConfig]:
 
 
 def _with_bias(row: RunConfig, *, unigram: bool = False) -> RunConfig:
-    """A tied row that keeps its output bias, which the paper drops (W = L^T and b = 0, section 4).
+    """A tied row with an output bias, which the paper drops (section 4), at first 0 or the log unigrams.
 
-    Those V numbers say how common each word is; without them the norms of the shared vectors must. With `unigram` the
-    bias starts at the log unigrams. The augmented loss has no bias either way (equation 3.1).
+    Those V numbers say how common each word is; without them the norms of the shared vectors must. The augmented loss
+    has no bias either way (equation 3.1).
     """
     suffix = "unigram" if unigram else "bias"
     model = replace(row.model, tied_bias=True, unigram_bias=unigram)

@@ -144,11 +144,10 @@ def predict(argv: Sequence[str]) -> None:
     from tiedlm.runs.load import load_run
 
     run = load_run(args.run, device=args.device)
-    count = min(10, len(run.vocabulary)) if args.count is None else args.count
     for number, context in enumerate(_contexts(args)):
         words = context_words(context)
         unknown = unknown_words(run.vocabulary, words)
-        best = next_words(run.model, run.vocabulary, words, count)
+        best = next_words(run.model, run.vocabulary, words, args.count)
         if args.json:
             rows = [{"word": word, "probability": probability} for word, probability in best]
             print_json({"context": " ".join(words), "unknown": unknown, "next": rows}, indent=None)

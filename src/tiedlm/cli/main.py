@@ -85,18 +85,13 @@ def _run(arguments: list[str]) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: tiedlm COMMAND [OPTIONS]",
-            "",
-            "Word-level language models with tied embeddings and the augmented loss (Inan, Khosravi & Socher 2017).",
-            "",
-            *lines,
-            "",
-            "tiedlm COMMAND --help lists a command's options; tiedlm --version prints the version.",
-            "TIEDLM_DATA_DIR, TIEDLM_CACHE_DIR and TIEDLM_RUNS_DIR set the folders of corpora, caches and runs.",
-        ]
+    commands = "\n".join(f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items())
+    return (
+        "usage: tiedlm COMMAND [OPTIONS]\n\n"
+        "Word-level language models with tied embeddings and the augmented loss (Inan, Khosravi & Socher 2017).\n\n"
+        f"{commands}\n\n"
+        "tiedlm COMMAND --help lists a command's options; tiedlm --version prints the version.\n"
+        "TIEDLM_DATA_DIR, TIEDLM_CACHE_DIR and TIEDLM_RUNS_DIR set the folders of corpora, caches and runs."
     )
 
 

@@ -76,7 +76,7 @@ class TrainArgs:
     overrides: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
 
 
-def train(argv: Sequence[str]) -> int:
+def train(argv: Sequence[str]) -> int | None:
     args = _parse(argv)
     if not args.recipes and args.resume is None:
         raise ConfigError(f"Name the recipe to train: `tiedlm train RECIPE`. Recipes: {', '.join(recipe_names())}.")
@@ -108,7 +108,7 @@ def _parse(argv: Sequence[str]) -> TrainArgs:
     return parse(kind, argv, command)
 
 
-def _start(args: TrainArgs) -> int:
+def _start(args: TrainArgs) -> None:
     config = with_overrides(base_config(args.recipes[0]), args.overrides)
     if args.seed is not None:
         config = replace(config, seed=args.seed)
@@ -127,10 +127,9 @@ def _start(args: TrainArgs) -> int:
         from tiedlm.training import loop
 
         loop.train(config, run, start_from=args.start_from, data_dir=args.data_dir, display=display, ranks=ranks)
-    return 0
 
 
-def _resume(args: TrainArgs, run: Path) -> int:
+def _resume(args: TrainArgs, run: Path) -> None:
     """Resume a run where it stopped, perhaps with another runtime, or train a copy of it for more epochs."""
     config = run_config(run)
     _check_resumable(args, run, config)
@@ -147,7 +146,7 @@ def _resume(args: TrainArgs, run: Path) -> int:
         if resumed.runtime != config.runtime:
             raise RunError(f"{run} is finished: there is nothing left to train. Leave --runtime options out.")
         _say_once(f"{run} is finished already: `tiedlm compare {shlex.quote(str(run))}` shows its scores.")
-        return 0
+        return
     runtime = None if resumed.runtime == config.runtime else resumed.runtime
     is_new = target != run or runtime is not None
     with _training(resumed, target, args.data_dir, is_new=is_new) as (ranks, display):
@@ -157,11 +156,9 @@ def _resume(args: TrainArgs, run: Path) -> int:
         if target != run:
             ranks.on_rank0(lambda: extend_run(run, epochs, target))
         loop.resume(target, runtime=runtime, data_dir=args.data_dir, display=display, ranks=ranks)
-    return 0
 
 
 def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
-    """Refuse what cannot be changed in a run: all but its runtime and a larger number of epochs."""
     fields = [f"{section}.{name}" for section, values in args.overrides.items() for name in values]
     fixed = [name for name, value in (("seed", args.seed), ("from", args.start_from)) if value is not None]
     fixed += [name for name in fields if not name.startswith("runtime.") and name != "training.epochs"]
@@ -183,7 +180,6 @@ def _check_resumable(args: TrainArgs, run: Path, config: RunConfig) -> None:
 
 
 def _train_seeds(args: TrainArgs) -> int:
-    """Train every recipe with every seed, several at once, then print mean and spread of the validation perplexity."""
     from tiedlm.training.jobs import Job, JobState
     from tiedlm.training.launcher import launch
 

@@ -46,9 +46,8 @@ class Score:
     nll_nats: float
     """Negative log likelihood of the whole text, in nats."""
     words: int
-    """Words that were scored, `<eos>` included."""
+    """Words that were scored, `<eos>` included; `unknown` of them are `<unk>`."""
     unknown: int
-    """Of them `<unk>`."""
     perplexity_without_unknown: float | None
     """Perplexity over the words that are not `<unk>` (they still stand in the context); None where there are none."""
 

@@ -90,8 +90,7 @@ def test_a_row_lists_published_ours_seeds_missing_and_cost(tiedlm, listed):
         assert text in rows[RE]
     assert "87.00 ± 0.00" in rows["ptb-small-vd"]
     assert rows["ptb-small-vd"].split()[-1] == "-"
-    for text in ("not run", "0, 1, 2", "(small network)"):
-        assert text in rows["ptb-large-vd"]
+    assert "(small network)" in rows["ptb-large-vd"]
     add_result(listed / "results", "ptb-small-al", 0, 84.0)
     assert "84.00 after 1" in lines(tiedlm, listed)["ptb-small-al"]
     assert list(lines(tiedlm, listed, "table2", "--only", "half1", "vd")) == ["wikitext2-half1-small-vd"]
@@ -145,7 +144,6 @@ def test_the_summary_and_figure_1_stand_below_and_figure_1_alone(tiedlm, listed)
     line = ("reproduce", "--list", "figure1", "--json", "--project", listed)
     assert json.loads(tiedlm(*line).output) == {"figure1": None}
     add_figure1(listed / "results")
-    assert "Figure 1: not run." not in tiedlm("reproduce", "--list", "--project", listed).output
     report = json.loads(tiedlm(*line).output)["figure1"]
     assert report["missing"] == []
     assert report["chance"] > 0

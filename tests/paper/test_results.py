@@ -61,17 +61,6 @@ def test_epochs_count_where_they_ended(tmp_path: Path) -> None:
     ]
 
 
-def test_rows_hold_figures_by_seed_after_each_number_of_trainings(results: Path) -> None:
-    row = read_rows(results)[NAME]
-    assert row.trainings() == [1, 2]
-    after_one, after_two = row.perplexity("test", 1), row.perplexity("test", 2)
-    assert after_one is not None
-    assert after_two is not None
-    assert (after_one.by_seed, after_two.by_seed) == (pytest.approx({0: 88.0, 1: 87.0}), pytest.approx({0: 85.0}))
-    assert row.test() == after_two
-    assert read_rows(results)["ptb-small-real"].test() is None
-
-
 def test_what_a_killed_process_left_and_results_of_no_row_are_left_out(results: Path) -> None:
     shutil.copytree(results / NAME / "seed-0", results / NAME / f"seed-0.partial-{'0' * 32}")
     config = replace(recipe("demo-real"), seed=0)

@@ -214,7 +214,7 @@ def read_outcomes(results: Path, training: TheoryConfig = TRAINING) -> Figure1 |
     """Return the points below the folder of all results; None where Figure 1 was not run.
 
     Raises:
-        RunError: a record is missing, damaged, edited, not listed, or of another training than `training`.
+        RunError: a record is missing, damaged, edited, not listed, or of another training.
     """
     folder = results / FOLDER
     if not (folder / PROVENANCE).exists() and not any((folder / "runs").glob("*.json")):

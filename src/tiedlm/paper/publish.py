@@ -35,8 +35,6 @@ from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import RunFolder
 
-OMITTED_EVENTS = ("window",)
-"""Events of the journal that are not published: many, and no figure is made of them."""
 NEIGHBOURS, NEXT_WORDS = 10, 10
 DIGITS = 7
 """Decimals of a block's sum: below its error by rounding in float32, and nothing that any figure shows."""
@@ -49,9 +47,9 @@ def publish(
 ) -> Path:
     """Write the result of a finished run and return its folder, `results/<recipe>/seed-<seed>`.
 
-    The folder is replaced in one step. A run that is published already changes nothing. A second training takes the
-    place of the result of its first training, and carries it along; where that one is not published yet, its run folder
-    must still be where it was. The weights are measured in one pass over the test text.
+    The folder is replaced in one step; a run that is published already changes nothing. A second training takes the
+    place of its first one's result, and carries it along; where that is not published yet, its run folder must still be
+    where it was. The weights are measured in one pass over the test text.
 
     Args:
         run: the run folder.
@@ -96,7 +94,7 @@ def _made(
 ) -> tuple[dict[str, bytes], Result]:
     """Return name → content of a run's result, and the result; a first training is copied from `existing` if there."""
     config, analysis, environment = _recipe_config(folder), measure(folder.path, data_dir, device), folder.environment()
-    records = [record for record in folder.journal() if record["event"] not in OMITTED_EVENTS]
+    records = [record for record in folder.journal() if record["event"] != "window"]  # no figure is made of those
     try:
         inner, first = _first_training(folder, environment["parent"], existing, data_dir, device)
         corpus, public = environment["corpus"], dict(environment)

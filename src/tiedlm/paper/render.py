@@ -67,11 +67,9 @@ def rendered(project: Path) -> Outputs:
 
 def changes(project: Path) -> Outputs:
     """Return what of `rendered` is otherwise, or missing, in the project's folder; raises as `rendered`."""
-
-    def content(path: Path) -> bytes | None:
-        return path.read_bytes() if path.is_file() else None
-
-    return {path: made for path, made in rendered(project).items() if content(project / path) != made}
+    outputs = rendered(project)
+    files = {path: (project / path).read_bytes() for path in outputs if (project / path).is_file()}
+    return {path: content for path, content in outputs.items() if content != files.get(path)}
 
 
 def write(project: Path) -> list[Path]:

@@ -329,25 +329,17 @@ class Claim(NamedTuple):
     by_seed: dict[int, float]
 
 
-class Pair(NamedTuple):
-    """VD-LSTM and REAL of one size on one corpus, each after so many trainings, over the seeds that both have."""
-
-    group: str
-    trainings: tuple[int, int]
-    seeds: tuple[int, ...]
-    claims: dict[str, Claim]
-    """Measure → comparison; a word that the vocabulary lacks has none."""
+Pair = tuple[str, tuple[int, int], list[int], dict[str, Claim]]
+"""Common part of two names, trainings of VD-LSTM and REAL, shared seeds, measure → claim if the vocabulary has it."""
 
 
 def claims_tables(rows: Mapping[str, Row]) -> list[Table]:
     """Return both tables of Table 4's claims: everywhere, and where another word comes.
 
-    Every pair is in them after as many trainings as the paper's figures, and with REAL after any other number.
-
-    Raises:
-        RunError: the two models of a seed were measured on different texts.
+    Every pair is in them after as many trainings as the paper's figures, and with REAL after any other number. RunError
+    where the two models of a seed were measured on different texts.
     """
-    pairs = []
+    pairs: list[Pair] = []
     for name, real in rows.items():
         group = name.removesuffix("-real")
         if group == name or (vd := rows.get(f"{group}-vd")) is None:
@@ -357,7 +349,7 @@ def claims_tables(rows: Mapping[str, Row]) -> list[Table]:
             both = {seed: (baseline[seed], augmented[seed]) for seed in baseline if seed in augmented}
             names = (*EVERYWHERE, *FREQUENT_WORDS, NEAR, TARGET)
             claims = {measure: claim for measure in names if (claim := _claim(measure, both)) is not None}
-            pairs.append(Pair(group, (vd.published.trainings, trainings), tuple(both), claims))
+            pairs.append((group, (vd.published.trainings, trainings), list(both), claims))
     title = "Table 4: probability under REAL divided by that under VD-LSTM, mean over the whole test text"
     elsewhere = "Table 4: the same ratio where another word comes, and near what comes"
     others = (*FREQUENT_WORDS, NEAR, TARGET)
@@ -393,20 +385,20 @@ def _claims_table(
 ) -> Table:
     """Return a table with a column a measure; `less` are those of which the paper says that they fall."""
     lines, csv_rows = [], []
-    for pair in pairs:
-        cells = [_code(pair.group), _cell(" / ".join(map(str, pair.trainings))), _seeds(pair.seeds)]
+    for group, trainings, seeds, claims in pairs:
+        cells = [_code(group), _cell(" / ".join(map(str, trainings))), _seeds(seeds)]
         for measure in measures:
-            if (claim := pair.claims.get(measure)) is None:
-                cells.append(_cell(NOTHING if pair.seeds else NOT_RUN))
+            if (claim := claims.get(measure)) is None:
+                cells.append(_cell(NOTHING if seeds else NOT_RUN))
                 continue
             cells.append(_cell("{:.3f} [{:.3f}, {:.3f}]".format(*claim.ratio)))
             figures = [f"{number:.6g}" for number in (claim.vd, claim.real, *claim.ratio)]
             by_seed = " ".join(f"{ratio:.6g}" for ratio in claim.by_seed.values())
-            csv_rows.append([pair.group, *pair.trainings, " ".join(map(str, pair.seeds)), measure, *figures, by_seed])
+            csv_rows.append([group, *trainings, " ".join(map(str, seeds)), measure, *figures, by_seed])
         words = zip(less, FREQUENT_WORDS, strict=True)
-        below = [f"`{word}`" for measure, word in words if (c := pair.claims.get(measure)) and c.ratio.high < 1]
+        below = [f"`{word}`" for measure, word in words if (c := claims.get(measure)) and c.ratio.high < 1]
         verdict = "all four" if len(below) == len(less) else ", ".join(below) or "none"
-        lines.append([*cells, _cell(verdict if pair.claims else UNKNOWN)])
+        lines.append([*cells, _cell(verdict if claims else UNKNOWN)])
     headings = [{NEAR: "near", TARGET: "the word itself"}.get(m, f"`{m.partition(',')[0]}`") for m in measures]
     figures = ("vd", "real", "ratio", "low", "high", "ratio_of_each_seed")
     return Table(
@@ -569,7 +561,6 @@ trained, so it tells which trainings had farther to go, and is no result."""
 
 
 def rate_limit_table(rows: Mapping[str, Row]) -> Table:
-    """Return, for each row and training of so many epochs under a falling rate, where its line in the rate meets 0."""
     lines = []
     for row in rows.values():
         for training in row.trainings() if row.published.table != CONTROLS else ():
@@ -601,11 +592,7 @@ def rate_limit_table(rows: Mapping[str, Row]) -> Table:
 
 
 def all_tables(rows: Mapping[str, Row], figure1: Figure1 | None) -> list[Table]:
-    """Return every table, in the order of the page.
-
-    Raises:
-        RunError: models that were measured on different texts.
-    """
+    """Return every table, in the order of the page; raises as `claims_tables`."""
     return [
         perplexity_table("table1", rows),
         perplexity_table("table2", rows),

@@ -202,8 +202,7 @@ def _all() -> dict[str, RunConfig]:
     configs = {config.recipe: config for config in _rows()}
     small = {variant: configs[f"ptb-small-{variant}"] for variant in VARIANTS}
     others = [_with_bias(small["re"]), _with_bias(small["real"]), *_controls(*small.values()), *_examples()]
-    # The paper's small network for text files of one's own, in the current folder until others are named. Keep 0.7
-    # suits about a million words; more text needs a higher keep probability or more units.
+    # for text files of one's own; keep 0.7 suits about a million words, more text needs more of it or more units
     files = CorpusConfig(name="text", train="train.txt", valid="valid.txt", test="test.txt")
     others += [replace(row, recipe=f"text-small-{variant}", corpus=files) for variant, row in small.items()]
     return configs | {config.recipe: config for config in others}

@@ -24,6 +24,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from tiedlm.config import from_json, to_json
+from tiedlm.data.sources import SPLITS
 from tiedlm.errors import ArgumentError, ConfigError, printable
 from tiedlm.files import expanded, read_json
 from tiedlm.recipes import recipe, recipe_names
@@ -34,14 +35,13 @@ Overrides = dict[str, dict[str, Any]]
 """Section of a run's config → field → value, as given on the command line."""
 
 SECTIONS = ("corpus", "model", "loss", "training", "runtime")
-SPLITS = ("train", "valid", "test")
 MIN_BUDGET_SECONDS = 60
 NO_DEFAULT = tyro.conf.arg(help_behavior_hint="")
 """For arguments whose help says in words what holds without them."""
 
 
 def _value(convert: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpec[Any]:
-    """Return how tyro reads an option that is None without a value; a ValueError of `convert` is what it prints."""
+    """Return how tyro reads an option that may be None; it prints a ValueError of `convert`."""
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,

@@ -177,18 +177,17 @@ def _download(source: Source, missing: dict[str, Path], data_dir: Path) -> None:
             for split, path in missing.items():
                 files.write_bytes(path, members.read(str(source.files[split].member)))
         archive.unlink()
-    except requests.RequestException as error:
+    except (requests.RequestException, TimeoutError) as error:
         if isinstance(error, requests.HTTPError) and error.response is not None:
             reason = f"the server answers {error.response.status_code} {error.response.reason}"
         elif isinstance(error, requests.Timeout):
             reason = f"no answer within {TIMEOUT_SECONDS} seconds"
         elif isinstance(error, requests.exceptions.ChunkedEncodingError):
             reason = "it was cut before its end"
+        elif isinstance(error, TimeoutError):
+            reason = f"it was not complete after {MAX_SECONDS} seconds or {MAX_BYTES:,} bytes"
         else:
             reason = "the server cannot be reached, or there is no network"
-        raise CorpusError(f"The download of {url} failed: {reason}. Try again later. {hint}") from error
-    except TimeoutError as error:
-        reason = f"it was not complete after {MAX_SECONDS} seconds or {MAX_BYTES:,} bytes"
         raise CorpusError(f"The download of {url} failed: {reason}. Try again later. {hint}") from error
     except ValueError as error:  # of pooch
         raise CorpusError(f"{url} no longer has the published content (its sha256 differs). {hint}") from error

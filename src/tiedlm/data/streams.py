@@ -37,7 +37,7 @@ class Streams:
     pages are released.
 
     Args:
-        ids: all ids of a split in order, `<eos>` included: a one-dimensional array of integers [words].
+        ids: all ids of a split in order, `<eos>` included: integers [words].
         streams: B, 1 or more.
         end_id: the id of `<eos>`.
 
@@ -119,10 +119,7 @@ class Streams:
 
 
 def _release(ids: np.ndarray[Any, Any]) -> None:
-    """Release the file pages that `ids` maps, by which a process would seem to grow; reading maps them again.
-
-    An array that can be written to is left alone: of a private copy the changes would be lost.
-    """
+    """Release the pages that `ids` maps, by which a process would seem to grow; a private copy would lose its changes."""
     base: object = ids
     while isinstance(base, np.ndarray) and not base.flags.writeable:
         base = base.base

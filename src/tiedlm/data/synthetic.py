@@ -6,9 +6,9 @@ its class:
 
     P(word | topic, previous class) = P(class of word | topic, previous class) P(word | topic, class of word)
 
-So a state of the source is the topic with the class of the previous word; to reach the true perplexity a model has to
-remember the first word of a line to its end. The tables are drawn from small whole numbers and the text by comparing
-random numbers with sums of their ratios, so nothing depends on a machine's mathematics.
+To reach the true perplexity a model has to remember the first word of a line to its end. The tables are drawn from
+small whole numbers and the text by comparing random numbers with sums of their ratios, so nothing depends on a
+machine's mathematics.
 """
 
 from __future__ import annotations

@@ -2,12 +2,10 @@
 
 How a text is read, which is the published counting of PTB and WikiText-2:
 
-* A text is UTF-8; a byte-order mark at its start is skipped. A NUL or an invalid byte is an error that names line
-  and offset.
+* A text is UTF-8 without NUL; a byte-order mark at its start is skipped.
 * Words are separated by space, tab, line feed, carriage return, vertical tab and form feed (ASCII only; a no-break
   space is part of its word).
-* A line ends at a line feed, so CRLF reads like LF; a carriage return alone is a blank. A missing last line feed reads
-  as if it were there.
+* A line ends at a line feed, so CRLF reads like LF; a missing last line feed reads as if it were there.
 * Every line gives its words and then `<eos>`; a blank line gives `<eos>` alone. `<eos>` or `<unk>` written out in the
   text is that same word.
 * A word has at most 1 MB.

@@ -2,7 +2,7 @@
 
     w_t ~ softmax(logits / temperature), restricted to the `top_k` most probable words; temperature 0 takes the best
 
-`<unk>` is no word that anybody could read: unless it is allowed, it is left out and the others share its probability.
+Unless `<unk>` is allowed, it is left out and the others share its probability.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A run and a text → scores: of every line, of every word, and of a split as the training text's words would read it.
 
-The windows of `word_nlls` are regrouped, one window in memory at a time. The vocabulary of a half of WikiText-2 is made
-of the whole training text, so its valid and test text have words that no training saw, and a model gives them next to
-nothing; `unseen_as_unk` reads them as `<unk>`.
+The vocabulary of a half of WikiText-2 is made of the whole training text, so its valid and test text have words that no
+training saw, and a model gives them next to nothing; `unseen_as_unk` reads them as `<unk>`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.folder import RunFolder
 
 Windows = Iterable[tuple[Tensor, Tensor]]
-"""Word ids and their -log p in nats, window by window, as `word_nlls` yields them."""
+"""As `word_nlls` yields them."""
 
 
 class WordScore(NamedTuple):

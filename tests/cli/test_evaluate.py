@@ -11,12 +11,11 @@ from dataclasses import replace
 import pytest
 
 from support.small_text import SMALL
-from tiedlm.evaluation import scoring
 from tiedlm.evaluation.next_words import Sampling, as_text, generate, next_words
 from tiedlm.evaluation.perplexity import PROTOCOL
 from tiedlm.evaluation.scoring import unseen_as_unk_score
 from tiedlm.runs.folder import RunFolder
-from tiedlm.runs.load import load_run
+from tiedlm.runs.load import load_run, run_corpus
 
 
 def test_the_score_is_that_of_the_end_of_training_to_the_last_digit(tiedlm, tiny):
@@ -88,10 +87,10 @@ def test_words_of_a_text_file_are_spelled_as_there_and_escaped(tiedlm, tiny, tmp
 
 def test_a_part_of_a_corpus_is_scored_with_its_own_words(tiedlm, tiny, monkeypatch):
     run = load_run(tiny / "run")
-    whole = scoring.run_corpus(run.folder)
+    whole = run_corpus(run.folder)
     train = whole.splits["train"]
     part = replace(whole, splits=whole.splits | {"train": replace(train, ids=train.ids[:40])})
-    monkeypatch.setattr(scoring, "run_corpus", lambda folder, data_dir: part)
+    monkeypatch.setattr("tiedlm.runs.load.run_corpus", lambda folder, data_dir: part)
     expected = unseen_as_unk_score(run.model, part, "valid").to_json()
     report = json.loads(tiedlm("score", tiny / "run", "--split", "valid", "--own-words", "--json").output)
     assert report["text"] == "valid split of text, words that its training text lacks as <unk>"

@@ -20,15 +20,14 @@ from tiedlm.data.text import Vocabulary
 from tiedlm.errors import CorpusError, RunError
 from tiedlm.evaluation.perplexity import perplexity, word_nlls
 from tiedlm.evaluation.scoring import (
-    check_same_corpus,
     line_scores,
-    run_corpus,
     split_words,
     unseen_as_unk,
     unseen_as_unk_score,
     word_scores,
 )
 from tiedlm.recipes import recipe
+from tiedlm.runs.load import check_same_corpus, run_corpus
 
 EOS, UNK = 0, 6
 IDS = np.array([3, 0, 0, 1, 6, 2, 0, 5, 6, 6, 0, 0])

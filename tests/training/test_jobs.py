@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.runs import CORPUS, make_run, recipe_config, write_run
+from support.runs import CORPUS, make_run, write_run
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, CorpusError, RunError
 from tiedlm.runs.folder import Progress
@@ -60,17 +60,6 @@ def test_something_else_than_a_run_folder_is_refused_and_kept(make_job):
     with pytest.raises(RunError):
         check_jobs([job])
     assert [path.name for path in job.run_dir.iterdir()] == ["mine"]
-
-
-def test_new_jobs_and_their_own_runs_pass(make_job):
-    jobs = [make_job("a"), make_job("b", seed=1), make_job("c", start_from="a")]
-    begun(jobs[1])
-    check_jobs(jobs)
-    begun(jobs[2], parent={"path": "a"})
-    check_jobs(jobs)
-    finished = replace(make_job("d"), config=recipe_config())
-    make_run(finished.run_dir)
-    check_jobs([finished])
 
 
 def test_no_job_and_two_of_one_folder_are_refused(make_job):

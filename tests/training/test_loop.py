@@ -223,13 +223,6 @@ def test_every_length_of_a_first_window_comes_up_and_depends_on_seed_training_an
     assert drawn != [first_window(replace(config, seed=1), 1, epoch) for epoch in range(1, 101)]
 
 
-def test_resuming_a_finished_training_changes_nothing(config: RunConfig, tmp_path: Path) -> None:
-    folder = run(config.with_epochs(1), tmp_path, "run")
-    before = folder.record
-    again = resume(folder.path, cache_dir=tmp_path / "cache", display=Recorder())
-    assert again.record == before
-
-
 def failing_the_fifth_time(fail: Callable[[LanguageModel], NoReturn]) -> Callable[..., Any]:
     """`training_step`, in whose fifth call `fail` is called with the model instead."""
     calls = []

@@ -51,15 +51,6 @@ def restore(folder: RunFolder) -> TrainerState:
     return restore_run(folder, None, folder.path.parent / "cache")
 
 
-def test_a_new_run_folder_holds_the_state_before_the_first_window(config: RunConfig, tmp_path: Path) -> None:
-    folder = create(config, tmp_path / "run")
-    progress, state = folder.record.progress, restore(folder)
-    assert (progress.generation, progress.epoch, progress.window) == (1, 1, 0)
-    assert state.config == config
-    assert len(state.corpus.vocabulary) == state.model.classifier.shape[0]
-    assert float(state.model.classifier.abs().max().detach()) <= config.model.init_range
-
-
 def test_initial_weights_depend_on_the_seed_alone(config: RunConfig, tmp_path: Path) -> None:
     torch.manual_seed(1)
     first = create(config, tmp_path / "first").read("state")

@@ -248,7 +248,7 @@ def test_an_epoch_of_replays_is_an_epoch_of_passes(monkeypatch: pytest.MonkeyPat
 
     def passes(model: LanguageModel, *arguments: Any) -> WindowResult:
         capture = partial(into_the_same_gradients, model)
-        monkeypatch.setattr("tiedlm.training.step.CudaGraph", partial(CudaGraph, capture=capture))
+        monkeypatch.setattr("tiedlm.native.cuda_graph.CudaGraph", partial(CudaGraph, capture=capture))
         return graphed(model, *arguments)
 
     truth = an_epoch(config, "cpu", forward_backward)

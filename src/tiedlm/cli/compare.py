@@ -171,8 +171,7 @@ def analyze(argv: Sequence[str]) -> None:
     from tiedlm.evaluation import analysis
     from tiedlm.evaluation.analysis import nearest_words
     from tiedlm.evaluation.perplexity import PROTOCOL
-    from tiedlm.evaluation.scoring import run_corpus
-    from tiedlm.runs.load import load_run
+    from tiedlm.runs.load import load_run, run_corpus
 
     runs = [load_run(path) for path in args.runs]
     corpora = [run_corpus(run.folder, args.data_dir) for run in runs]

@@ -52,8 +52,7 @@ def demo(argv: Sequence[str]) -> int:
     from tiedlm.evaluation.next_words import next_words
     from tiedlm.evaluation.ngram import NGram
     from tiedlm.evaluation.perplexity import PROTOCOL
-    from tiedlm.evaluation.scoring import run_corpus
-    from tiedlm.runs.load import load_run
+    from tiedlm.runs.load import load_run, run_corpus
     from tiedlm.training.display import duration
 
     runs = [load_run(folder) for folder in folders.values()]

@@ -95,13 +95,14 @@ def _scored_text(args: ScoreArgs, run: Run) -> Iterator[tuple[str, np.ndarray[An
     """Yield the name of the text, its ids, and its words as it spells them."""
     from tiedlm.data.text import ids_of_file
     from tiedlm.evaluation import scoring
+    from tiedlm.runs.load import run_corpus
 
     if args.text is not None:
         with ids_of_file(args.text, run.vocabulary) as ids:
             yield str(args.text), ids, scoring.file_words(args.text)
         return
     split = args.split or "test"
-    corpus = scoring.run_corpus(run.folder, args.data_dir)
+    corpus = run_corpus(run.folder, args.data_dir)
     name, ids = f"{split} split of {corpus.name}", corpus.splits[split].ids
     if args.own_words:
         name, ids = f"{name}, words that its training text lacks as <unk>", scoring.unseen_as_unk(corpus, split)

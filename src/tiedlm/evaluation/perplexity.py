@@ -23,7 +23,6 @@ from torch import Tensor
 
 from tiedlm.data.streams import Streams
 from tiedlm.errors import CorpusError
-from tiedlm.native.cuda_graph import CudaGraph
 from tiedlm.native.device import exact_float32_rnn
 from tiedlm.nn.model import LanguageModel
 
@@ -79,8 +78,11 @@ def predict_windows(
         return features[:, 0], model.logits(features[:, 0]).float(), *after
 
     state = model.initial_state(1)
-    replay = device.type == "cuda" and len(ids) >= MIN_REPLAYS * steps
-    predict_whole = CudaGraph(predict, device) if replay else predict
+    predict_whole = predict
+    if device.type == "cuda" and len(ids) >= MIN_REPLAYS * steps:
+        from tiedlm.native.cuda_graph import CudaGraph  # here, since a CPU needs none
+
+        predict_whole = CudaGraph(predict, device)
     for inputs, targets in Streams(ids, 1, end_id=end_id).windows(steps):
         with torch.inference_mode(), exact_float32_rnn(device):
             run = predict_whole if len(inputs) == steps else predict

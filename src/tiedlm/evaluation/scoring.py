@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from tiedlm.data.corpus import Corpus, prepare
-from tiedlm.data.sources import HALVES, SPLITS, source_of
+from tiedlm.data.corpus import Corpus
+from tiedlm.data.sources import HALVES
 from tiedlm.data.text import Vocabulary, read_chunks
-from tiedlm.errors import CorpusError, RunError
+from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import Score, exp, perplexity
 from tiedlm.nn.model import LanguageModel
-from tiedlm.runs.folder import RunFolder
 
 Windows = Iterable[tuple[Tensor, Tensor]]
 """As `word_nlls` yields them."""
@@ -119,38 +118,3 @@ def unseen_as_unk(corpus: Corpus, split: str) -> np.ndarray[Any, Any]:
 def unseen_as_unk_score(model: LanguageModel, corpus: Corpus, split: str) -> Score:
     vocabulary = corpus.vocabulary
     return perplexity(model, unseen_as_unk(corpus, split), end_id=vocabulary.end_id, unknown_id=vocabulary.unknown_id)
-
-
-def run_corpus(folder: RunFolder, data_dir: Path | None = None, cache_dir: Path | None = None) -> Corpus:
-    """Return the corpus that a run was trained on; raises as `prepare` and `check_same_corpus`."""
-    corpus = prepare(folder.config().corpus, data_dir=data_dir, cache_dir=cache_dir)
-    check_same_corpus(folder, corpus)
-    return corpus
-
-
-def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
-    """Raise a RunError where a corpus is not the one that a run was trained on: another text, or other ids of it."""
-    before, now = folder.record.corpus, corpus.provenance
-    for split in SPLITS:
-        expected, sha256 = (provenance["splits"][split]["text_sha256"] for provenance in (before, now))
-        if sha256 != expected:
-            if source_of(corpus.name) is not None:
-                advice = "Name the folder with the text of then: --data-dir DIR."
-            elif corpus.name == "text":
-                advice = (
-                    "Put the text of then back, or train on this one in another run folder (`tiedlm score RUN --text "
-                    "FILE` scores a run on any text)."
-                )
-            else:
-                advice = "It is made here: use the versions of Python and tiedlm that run.json of the run names."
-            raise RunError(
-                f"The {split} text of the corpus {corpus.name!r}, {corpus.texts[split]}, has changed since "
-                f"{folder.path} was trained: its sha256 was {expected} and is now {sha256}. {advice}"
-            )
-    for part in ("vocabulary", "splits"):
-        if now[part] != before.get(part):
-            raise RunError(
-                f"The corpus {corpus.name!r} is read in another way than when {folder.path} was trained, so that its "
-                f"ids may mean other words ({part}: {before.get(part)} then, {now[part]} now). Use the version of "
-                "tiedlm that trained the run."
-            )

@@ -26,9 +26,6 @@ from torch import Tensor, nn
 from tiedlm.errors import ArgumentError
 from tiedlm.nn.config import GRUConfig, LSTMConfig, ModelConfig, RHNConfig
 from tiedlm.nn.dropout import Masks, MaskSpec, apply_mask, check_masks, draw_masks
-from tiedlm.nn.gru import GRULayer
-from tiedlm.nn.lstm import LSTMLayer
-from tiedlm.nn.rhn import RHNLayer
 from tiedlm.nn.tables import TiedTable, UntiedTables
 
 State = tuple[Tensor, ...]
@@ -65,9 +62,9 @@ class LanguageModel(nn.Module):
         """Draw every parameter anew, in the order of definition; `generator` None takes PyTorch's global one."""
         for parameter in self.parameters():
             parameter.uniform_(-self.config.init_range, self.config.init_range, generator=generator)
-        for layer in self.layers:
-            if isinstance(self.config, RHNConfig) and isinstance(layer, RHNLayer):
-                layer.bias[:, self.config.units :] = self.config.transform_bias
+        if isinstance(self.config, RHNConfig):
+            for layer in self.layers:
+                layer.get_parameter("bias")[:, self.config.units :] = self.config.transform_bias
 
     def initial_state(self, streams: int) -> State:
         """Return the state before the first word: zeros [K, B, H], one tensor for each of `state_names`."""
@@ -148,10 +145,19 @@ class LanguageModel(nn.Module):
 
 
 def _layer(config: ModelConfig, index: int) -> nn.Module:
+    # imported here, so that a model loads its own cell alone
     if isinstance(config, RHNConfig):
+        from tiedlm.nn.rhn import RHNLayer
+
         return RHNLayer(config.units, config.depth)
-    kind = LSTMLayer if isinstance(config, LSTMConfig) else GRULayer
-    return kind(config.width if index == 0 else config.units, config.units)
+    inputs = config.width if index == 0 else config.units
+    if isinstance(config, GRUConfig):
+        from tiedlm.nn.gru import GRULayer
+
+        return GRULayer(inputs, config.units)
+    from tiedlm.nn.lstm import LSTMLayer
+
+    return LSTMLayer(inputs, config.units)
 
 
 def _mask_specs(config: ModelConfig, vocab_size: int) -> list[MaskSpec]:

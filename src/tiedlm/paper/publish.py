@@ -249,8 +249,8 @@ def measure(run: Path, data_dir: Path | None = None, device: str = "cpu") -> dic
     from tiedlm.evaluation.analysis import analyze, nearest_words
     from tiedlm.evaluation.next_words import next_words, unknown_words
     from tiedlm.evaluation.perplexity import PROTOCOL
-    from tiedlm.evaluation.scoring import run_corpus, unseen_as_unk_score
-    from tiedlm.runs.load import load_run
+    from tiedlm.evaluation.scoring import unseen_as_unk_score
+    from tiedlm.runs.load import load_run, run_corpus
 
     loaded = load_run(run, device=device)
     corpus = run_corpus(loaded.folder, data_dir)

@@ -140,7 +140,8 @@ class RunConfig:
     """Which machine."""
 
     def __post_init__(self) -> None:
-        if not _is_plain_name(self.recipe):
+        name = self.recipe
+        if PurePath(name).name != name or name in ("", "..") or not name.isprintable():
             raise ConfigError(
                 f"recipe is {self.recipe!r}, but run folders are named after it: give a plain file name, without "
                 "slashes and characters that cannot be printed."
@@ -151,7 +152,3 @@ class RunConfig:
     def with_epochs(self, epochs: int) -> RunConfig:
         """Return the config of a training of another length; a ConfigError where that is out of range."""
         return replace(self, training=replace(self.training, epochs=epochs))
-
-
-def _is_plain_name(name: str) -> bool:
-    return PurePath(name).name == name and name not in ("", "..") and name.isprintable()

@@ -1,4 +1,4 @@
-"""From the bytes of a run folder to tensors, and from the folder to its trained model."""
+"""From the bytes of a run folder to tensors, and from the folder to its trained model and to its corpus."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tiedlm.config import to_json
+from tiedlm.data.corpus import Corpus, prepare
+from tiedlm.data.sources import SPLITS, source_of
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.native.device import resolve_device
@@ -144,3 +146,38 @@ def load_run(path: Path | str, *, device: str = "cpu") -> Run:
         vocabulary=vocabulary,
         model=model.eval().to(place),
     )
+
+
+def run_corpus(folder: RunFolder, data_dir: Path | None = None, cache_dir: Path | None = None) -> Corpus:
+    """Return the corpus that a run was trained on; raises as `prepare` and `check_same_corpus`."""
+    corpus = prepare(folder.config().corpus, data_dir=data_dir, cache_dir=cache_dir)
+    check_same_corpus(folder, corpus)
+    return corpus
+
+
+def check_same_corpus(folder: RunFolder, corpus: Corpus) -> None:
+    """Raise a RunError where a corpus is not the one that a run was trained on: another text, or other ids of it."""
+    before, now = folder.record.corpus, corpus.provenance
+    for split in SPLITS:
+        expected, sha256 = (provenance["splits"][split]["text_sha256"] for provenance in (before, now))
+        if sha256 != expected:
+            if source_of(corpus.name) is not None:
+                advice = "Name the folder with the text of then: --data-dir DIR."
+            elif corpus.name == "text":
+                advice = (
+                    "Put the text of then back, or train on this one in another run folder (`tiedlm score RUN --text "
+                    "FILE` scores a run on any text)."
+                )
+            else:
+                advice = "It is made here: use the versions of Python and tiedlm that run.json of the run names."
+            raise RunError(
+                f"The {split} text of the corpus {corpus.name!r}, {corpus.texts[split]}, has changed since "
+                f"{folder.path} was trained: its sha256 was {expected} and is now {sha256}. {advice}"
+            )
+    for part in ("vocabulary", "splits"):
+        if now[part] != before.get(part):
+            raise RunError(
+                f"The corpus {corpus.name!r} is read in another way than when {folder.path} was trained, so that its "
+                f"ids may mean other words ({part}: {before.get(part)} then, {now[part]} now). Use the version of "
+                "tiedlm that trained the run."
+            )

@@ -58,7 +58,7 @@ class Job:
         return self.log.with_suffix(".json")
 
     def is_begun(self) -> bool:
-        return self.run_dir.exists() and not (self.run_dir.is_dir() and not any(self.run_dir.iterdir()))
+        return any(self.run_dir.iterdir()) if self.run_dir.is_dir() else self.run_dir.exists()
 
     def is_finished(self) -> bool:
         """Return whether the run is trained to its end and scored; a RunError as `RunFolder.open`."""
@@ -188,7 +188,7 @@ def prepare_corpora(jobs: Sequence[Job], progress: Callable[[str], None]) -> Non
         RunError: a run was trained on another text.
     """
     from tiedlm.data.corpus import prepare  # here, since it loads numpy
-    from tiedlm.evaluation.scoring import check_same_corpus
+    from tiedlm.runs.load import check_same_corpus
 
     for source in dict.fromkeys((job.config.corpus, job.data_dir) for job in jobs):
         corpus = prepare(source[0], data_dir=source[1], progress=progress)

@@ -130,13 +130,8 @@ def first_window(config: RunConfig, generation: int, epoch: int) -> int | None:
 
 
 class Trainer:
-    """One training in progress: the loop and what it acts on.
-
-    Args:
-        folder: the run folder, which the first rank has locked.
-        state: of all streams.
-        display: where to report to.
-        ranks: the processes that train together.
+    """One training in progress: the loop, and what it acts on; the first rank has locked the folder, `state` is of all
+    streams.
     """
 
     def __init__(self, folder: RunFolder, state: TrainerState, display: Display, ranks: Ranks = SINGLE) -> None:
@@ -150,7 +145,6 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def run(self) -> None:
-        """Train the epochs that are missing, then score."""
         progress = self.state.progress
         is_new = (progress.epoch, progress.window) == (1, 0)
         self.log("start" if is_new else "resume", processes=self.ranks.world_size)
@@ -162,7 +156,6 @@ class Trainer:
                 self.ranks.on_rank0(lambda: self.score_best(interrupt))
 
     def train_epoch(self, interrupt: Interrupt) -> None:
-        """Train the windows of the epoch that are missing."""
         progress, training = self.state.progress, self.config.training
         start = replace(progress)
         first = first_window(self.config, progress.generation, progress.epoch)
@@ -235,11 +228,7 @@ class Trainer:
         self.display.epoch(report)
 
     def validate(self, interrupt: Interrupt) -> float:
-        """Return the perplexity of the validation text.
-
-        Raises:
-            KeyboardInterrupt: after a request to stop, or a second one; the epoch is saved as it was trained.
-        """
+        """Return the perplexity of the validation text; upon a request to stop, the epoch is saved as trained."""
         try:
             return self.ranks.broadcast_scalar(lambda: self.score("valid", interrupt).perplexity)
         except KeyboardInterrupt:
@@ -248,7 +237,6 @@ class Trainer:
             raise
 
     def score_best(self, interrupt: Interrupt) -> None:
-        """Score the best weights and keep the scores; KeyboardInterrupt as for `score`, and then nothing is kept."""
         self.state.model.load_state_dict(read_tensors(self.folder, "weights"))
         scores = {split: self.score(split, interrupt) for split in ("valid", "test")}
         values = {split: score.to_json() for split, score in scores.items()}
@@ -258,11 +246,7 @@ class Trainer:
             self.display.message(f"{split} perplexity {score.perplexity:.2f} over {score.words:,} words ({PROTOCOL})")
 
     def score(self, split: str, interrupt: Interrupt) -> Score:
-        """Return the score of the model as it is on a split.
-
-        Raises:
-            KeyboardInterrupt: after a window of the split, where it was requested and no other rank waits for this one.
-        """
+        """Return the score of the model as it is; an interrupt ends it after a window, unless other ranks wait."""
         vocabulary, tally = self.corpus.vocabulary, ScoreSum(self.corpus.vocabulary.unknown_id)
         windows = word_nlls(self.state.model, self.corpus.splits[split].ids, end_id=vocabulary.end_id)
         for _ in tally.over(windows):
@@ -273,12 +257,12 @@ class Trainer:
     def save(self, weights: bytes | None = None) -> None:
         """Save the state of all streams, in one step with new best weights; all ranks must do so together."""
         state = replace(self.state, carried=tuple(map(self.shard.gather, self.state.carried)))
-        progress = replace(state.progress)
-        self.ranks.on_rank0(lambda: self.folder.save(state=state.to_bytes(), weights=weights, progress=progress))
+        self.ranks.on_rank0(
+            lambda: self.folder.save(state=state.to_bytes(), weights=weights, progress=replace(state.progress))
+        )
         self._saved_at = time.monotonic()
 
     def log(self, event: str, **values: Any) -> None:
-        """Write a line into the journal; it counts from the next save on."""
         if self.ranks.is_main:
             self.folder.log(event, self.state.progress, **values)
 

@@ -23,7 +23,6 @@ from tiedlm.config import differing, to_json
 from tiedlm.data.corpus import Corpus, prepare
 from tiedlm.data.streams import Streams
 from tiedlm.errors import RunError
-from tiedlm.evaluation.scoring import run_corpus
 from tiedlm.losses.augmented import select_implementation
 from tiedlm.native.build import native_library
 from tiedlm.native.device import device_name, processor, resolve_device
@@ -32,7 +31,7 @@ from tiedlm.nn.config import GRUConfig, RHNConfig
 from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig, RuntimeConfig
 from tiedlm.runs.folder import Progress, RunFolder, RunRecord, Session, check_free
-from tiedlm.runs.load import Run, load_run, model_of, read_tensors, tensors_to_bytes
+from tiedlm.runs.load import Run, load_run, model_of, read_tensors, run_corpus, tensors_to_bytes
 from tiedlm.seeding import generator
 from tiedlm.training.display import Display
 
@@ -45,7 +44,7 @@ CONDITIONS = (
 
 @dataclass(kw_only=True)
 class TrainerState:
-    """All that a training is at one instant."""
+    """A training at one instant."""
 
     config: RunConfig
     corpus: Corpus
@@ -55,12 +54,10 @@ class TrainerState:
     progress: Progress
 
     def to_bytes(self) -> bytes:
-        """Return `state` of the run folder: the parameters and the carried state."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         return tensors_to_bytes(tensors | {f"carried.{index}": part for index, part in enumerate(self.carried)})
 
     def weights(self) -> bytes:
-        """Return `weights` of the run folder: the parameters alone."""
         return tensors_to_bytes(self.model.state_dict())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +17,14 @@ from torch import Tensor
 
 from tiedlm.errors import TrainingError
 from tiedlm.losses.augmented import linear_augmented_terms
-from tiedlm.native.cuda_graph import CudaGraph, Function
 from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.nn.dropout import Masks
 from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig
 from tiedlm.training.parallel import sum_gradients
+
+if TYPE_CHECKING:
+    from tiedlm.native.cuda_graph import CudaGraph, Function
 
 
 class WindowResult(NamedTuple):
@@ -45,7 +47,6 @@ class StepResult(NamedTuple):
 
 
 ForwardBackward = Callable[[LanguageModel, Tensor, Tensor, State, Masks | None, RunConfig], WindowResult]
-"""Called as `forward_backward`, and does the same."""
 
 
 def forward_backward(
@@ -126,22 +127,21 @@ class GraphedForwardBackward:
             return forward_backward(model, inputs, targets, state, masks, config)
         parameters = list(model.parameters())
         if self._graph is None:
+            from tiedlm.native.cuda_graph import CudaGraph  # here, since a CPU needs none
+
             self._graph = CudaGraph(
                 _of_tensors_alone(model, len(state), masks, config),
                 inputs.device,
                 lambda: [parameter.grad.to_dense() for parameter in parameters if parameter.grad is not None],
             )
-        loss_sum, cross_entropy_sum, *new_state = self._graph(inputs, targets, *state, *_drawn(masks))
+        drawn = [mask for mask in masks or [] if mask is not None]
+        loss_sum, cross_entropy_sum, *new_state = self._graph(inputs, targets, *state, *drawn)
         if self._graph.is_graph:
             # back where the graph writes them: windows of other lengths have put gradients of their own there
             self._gradients = self._gradients or [parameter.grad for parameter in parameters]
             for parameter, gradient in zip(parameters, self._gradients, strict=True):
                 parameter.grad = gradient
         return WindowResult(loss_sum, cross_entropy_sum, tuple(new_state))
-
-
-def _drawn(masks: Masks | None) -> list[Tensor]:
-    return [mask for mask in masks or [] if mask is not None]
 
 
 def _of_tensors_alone(model: LanguageModel, state_parts: int, masks: Masks | None, config: RunConfig) -> Function:

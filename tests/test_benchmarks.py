@@ -34,17 +34,6 @@ def rows_of(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     return rows
 
 
-def test_timing_is_in_turns_and_ratios_are_of_the_same_round() -> None:
-    calls: list[tuple[str, int]] = []
-    variants = {name: lambda number, name=name: calls.append((name, number)) for name in "ab"}
-    seconds = harness.time_in_turns(variants, rounds=5)
-    assert {name: len(times) for name, times in seconds.items()} == {"a": 5, "b": 5}
-    rounds = [calls[index : index + 2] for index in range(0, len(calls), 2)]
-    assert [sorted(one) for one in rounds] == [[("a", number), ("b", number)] for number in range(5 + harness.WARM_UP)]
-    assert len({tuple(name for name, _ in one) for one in rounds}) == 2
-    assert harness.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == 2.0
-
-
 def test_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = benchmark("step")
     monkeypatch.setattr(harness, "json_of_process", lambda script, arguments: (100.0, 150.4))
@@ -87,15 +76,6 @@ def test_losses_that_are_compared_are_equal(tmp_path: Path, monkeypatch: pytest.
     losses.main(["--rounds", "1", "--sizes", "1", "--output", str(tmp_path / "losses.csv")])
     rows = rows_of(tmp_path / "losses.csv", losses.COLUMNS)
     assert (rows[0]["ratio_to_stock"], rows[0]["extra_memory_mib"]) == ("1.000", "12")
-
-
-def test_memory_of_a_loss_is_what_it_holds_beyond_inputs_and_gradients() -> None:
-    losses = benchmark("losses")
-    case, variants = losses.make_case((1000, 20_000, 64)), losses.variants("cpu")
-    stock, chunked = (losses.extra_memory_mib(variants[f"{name}/plain"], case) for name in ("cross_entropy", "chunked"))
-    logits = 1000 * 20_000 * 4 / 2**20
-    assert 2 * logits - 5 < stock < 5 * logits
-    assert chunked < stock
 
 
 def test_the_table_of_losses_in_the_readme_is_that_of_the_csv(capsys: pytest.CaptureFixture[str]) -> None:

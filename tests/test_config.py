@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiedlm.config import ABSENT, differing, from_json, later, to_json
+from tiedlm.config import differing, from_json, later, to_json
 from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import ConfigError
 from tiedlm.nn.config import GRUConfig, LSTMConfig, RHNConfig
@@ -195,9 +195,3 @@ def test_fields_that_differ_are_told_with_both_values() -> None:
     one, other = Outer(count=1, flag=True), Outer(count=1, inner=Inner(rate=0.25))
     assert differing(one, one) == {}
     assert differing(one, other) == {"flag": (True, False), "inner.rate": (0.5, 0.25)}
-
-
-def test_fields_that_one_kind_alone_has_are_told_as_absent() -> None:
-    found = differing(RHNConfig(depth=3), LSTMConfig())
-    assert (found["kind"], found["depth"], found["keep_hidden"]) == (("rhn", ABSENT), (3, ABSENT), (ABSENT, 1.0))
-    assert "tied" not in found

@@ -13,12 +13,6 @@ from tiedlm import files
 from tiedlm.errors import RunError
 
 
-def test_a_published_file_is_there_and_nothing_else(tmp_path: Path) -> None:
-    files.write_bytes(tmp_path / "new" / "file", b"content")
-    assert (tmp_path / "new" / "file").read_bytes() == b"content"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
-
-
 def test_a_block_that_fails_leaves_the_old_file_and_no_partial_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     files.write_bytes(path, b"old")
@@ -51,18 +45,6 @@ def test_a_file_is_flushed_before_it_gets_its_name(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "replace", lambda *paths: (happened.append("rename"), real_replace(*paths)))
     files.write_bytes(tmp_path / "file", b"content")
     assert happened == ["flush .partial", "rename", "flush "]
-
-
-def test_json_is_written_in_the_order_that_is_asked_for() -> None:
-    value = {"b": 1, "a": "é"}
-    assert files.json_bytes(value) == '{\n  "a": "é",\n  "b": 1\n}\n'.encode()
-    assert files.json_bytes(value, sort_keys=False) == '{\n  "b": 1,\n  "a": "é"\n}\n'.encode()
-
-
-def test_a_file_name_that_is_not_utf8_survives_json(tmp_path: Path) -> None:
-    name = os.fsdecode(b"tr\xff.txt")
-    files.write_json(tmp_path / "value.json", {"train": name, "a": "é"})
-    assert files.read_json(tmp_path / "value.json") == {"train": name, "a": "é"}
 
 
 def test_json_round_trip_and_its_refusals(tmp_path: Path) -> None:
@@ -101,11 +83,6 @@ def test_environment_variables_decide(
     assert function() == Path.home() / "there"
     monkeypatch.setenv(variable, "~nobodyx/there")
     assert function() == Path("~nobodyx/there")
-
-
-@pytest.mark.parametrize("path", ["~lock.txt", "~nobodyx/runs", "a/~/b"])
-def test_a_path_that_names_no_home_stays(path: str) -> None:
-    assert files.expanded(path) == Path(path)
 
 
 def test_without_variables(monkeypatch: pytest.MonkeyPatch) -> None:

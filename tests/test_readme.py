@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from support.small_text import write_texts
 from tiedlm.cli.main import COMMANDS, main
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -73,21 +72,3 @@ def test_python_runs() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", blocks("python")[0]], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"loss \d+\.\d+, of which cross-entropy \d+\.\d+", done.stdout)
-
-
-def test_own_text_is_trained_scored_asked_and_continued(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("TIEDLM_RUNS_DIR", raising=False)
-    write_texts(tmp_path)
-    for split, name in (("train", "a"), ("valid", "b"), ("test", "c")):
-        (tmp_path / f"{split}.txt").rename(tmp_path / f"{name}.txt")
-    own = next(words for words in commands() if "--corpus.train" in words)
-    assert main([*own[: own.index("--training.epochs")], *SMALL]) == 0
-    run = "runs/text-small-real-seed-0"
-    for name in ("score", "predict", "generate"):
-        assert main([word if not word.startswith("runs/") else run for word in command(name)]) == 0
-    assert main(["compare", run]) == 0
-    assert "text-small-real" in capsys.readouterr().out

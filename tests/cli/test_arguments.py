@@ -54,17 +54,6 @@ def test_mistakes_are_printed_and_end_with_status_2(capsys, argv, message):
     assert "\x1b" not in error
 
 
-def test_the_help_is_no_wider_than_the_terminal(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    with pytest.raises(SystemExit) as end:
-        parse(Args, ["--help"], "x", more="many words " * 20)
-    output, error = capsys.readouterr()
-    assert (end.value.code, error) == (0, "")
-    assert max(map(len, output.splitlines())) <= 60
-    for text in ("usage: tiedlm x", "What the command is for.", "--data-dir DIR", "A folder.", "many words"):
-        assert text in output
-
-
 @pytest.mark.parametrize("name", ["mine.json", "mine"])
 def test_a_config_file_is_named_with_or_without_its_ending(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)

@@ -97,14 +97,6 @@ def test_a_part_of_a_corpus_is_scored_with_its_own_words(tiedlm, tiny, monkeypat
     assert {name: report[name] for name in expected} == expected
 
 
-def test_a_file_that_is_no_text_is_refused(tiedlm, tiny, tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"a \xff")
-    answer = tiedlm("score", tiny / "run", "--text", tmp_path / "a.txt")
-    assert answer.status == 2
-    assert answer.error.startswith("tiedlm: error: ")
-    assert "not UTF-8" in answer.error
-
-
 @pytest.mark.parametrize("command", ["score", "predict", "generate"])
 def test_a_device_that_is_not_here_is_refused(tiedlm, tiny, command):
     context = ["the"] if command == "predict" else []

@@ -42,13 +42,6 @@ def test_help_and_version(tiedlm):
     assert tiedlm("--version").output == f"tiedlm {__version__}\n"
 
 
-def test_an_unknown_command_or_option_is_answered_with_the_nearest(tiedlm):
-    answer = tiedlm("scroe", "x")
-    assert answer.status == 2
-    assert answer.error.startswith("tiedlm: error: There is no command 'scroe'. Did you mean 'score'?")
-    assert "no option '--hepl'. Did you mean '--help'?" in tiedlm("--hepl").error
-
-
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
@@ -65,23 +58,9 @@ def test_an_error_is_one_message_and_a_status(tiedlm, command, error, status, me
     assert (answer.status, answer.output, answer.error) == (status, "", message)
 
 
-def test_a_lack_of_memory_is_told_with_what_to_make_smaller(tiedlm, command):
-    command(raising(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
-    answer = tiedlm("recipes")
-    assert (answer.status, answer.output) == (2, "")
-    assert answer.error.startswith("tiedlm: error: Memory ran out")
-    assert "--model.units" in answer.error
-
-
-def test_an_error_of_ours_is_not_hidden(tiedlm, command):
-    command(raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        tiedlm("recipes")
-
-
 @pytest.mark.parametrize(
     ("closed", "arguments", "status"),
-    [(">&-", ["recipes"], 0), ("<&-", ["recipes"], 0), ("2>&-", ["scroe"], 2), ("<&- >&- 2>&-", ["scroe"], 2)],
+    [(">&-", ["recipes", "--help"], 0), ("<&- 2>&-", ["scroe"], 2)],
 )
 def test_a_stream_that_is_closed_is_no_error(closed, arguments, status):
     done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments], capture_output=True)
@@ -99,8 +78,8 @@ def test_a_closed_standard_input_reads_as_an_empty_one():
     assert (done.stdout, done.stderr) == (b"False b''\n", b"")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "--help"]])
-def test_a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one(arguments):
+def test_a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one():
+    arguments = ["recipes", "--help"]
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run([*COMMAND, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, env=BUFFERED)

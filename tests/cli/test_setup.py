@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,15 +77,6 @@ def test_progress_is_on_stderr_and_only_where_there_is_work(tiedlm, tiny, own_te
     assert (second.output, second.error) == (first.output, "")
 
 
-def test_a_file_that_is_no_text_is_named(tiedlm, own_texts, tmp_path):
-    path = tmp_path / "train.txt"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n\0")
-    answer = tiedlm("prepare", *own_texts, "--corpus.train", path)
-    assert (answer.status, answer.output) == (2, "")
-    assert str(path) in answer.error
-    assert "binary" in answer.error
-
-
 def test_doctor_reports_what_is_here(tiedlm, tiny, tmp_path, monkeypatch):
     rates = {torch.float32: 80.4, torch.bfloat16: 8.6}
     monkeypatch.setattr(device, "matmul_gflops", rates.__getitem__)
@@ -130,16 +120,6 @@ def test_a_folder_is_usable_where_it_can_be_written_or_made(tmp_path):
     (tmp_path / "file").chmod(0o700)
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         assert Folder("runs", path, "").state() == "cannot be written"
-
-
-def test_folders_follow_options_and_variables(monkeypatch, tmp_path):
-    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path))
-    monkeypatch.delenv("TIEDLM_RUNS_DIR", raising=False)
-    assert setup.folders(Path("mine")) == [
-        ("data", Path("mine"), "--data-dir"),
-        ("cache", tmp_path, "TIEDLM_CACHE_DIR"),
-        ("runs", Path("runs"), "default; TIEDLM_RUNS_DIR sets it"),
-    ]
 
 
 def test_corpora_are_found_whole_in_part_or_changed(monkeypatch, tmp_path, data_dir):

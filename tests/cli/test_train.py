@@ -131,15 +131,14 @@ def test_another_kind_of_model_is_trained_resumed_and_scored_from_a_config_file(
     assert float(tiedlm("score", "run").values()["perplexity"]) < 20
 
 
-@pytest.mark.parametrize(("precision", "count"), [("bfloat16", 1), ("float32", 0)])
-@pytest.mark.parametrize("slowdown", [9.8, 1.4])
-def test_a_slow_precision_is_named_once(tiedlm, trainings, launched, monkeypatch, tmp_path, precision, count, slowdown):
+@pytest.mark.parametrize(("slowdown", "count"), [(9.8, 1), (1.4, 0)])
+def test_a_slow_precision_is_named_once(tiedlm, trainings, launched, monkeypatch, tmp_path, slowdown, count):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(device, "matmul_slowdown", lambda dtype: slowdown)
     for line in (["--seeds", "0-2"], ["--seed", "0"]):
-        answer = tiedlm("train", "ptb-small-re", *line, "--runtime.precision", precision)
+        answer = tiedlm("train", "ptb-small-re", *line, "--runtime.precision", "bfloat16")
         message = "bfloat16 products take about 10 times as long as float32 ones on this processor."
-        assert answer.error.count(message) == (count if slowdown > 2 else 0)
+        assert answer.error.count(message) == count
     assert (len(trainings), len(launched)) == (1, 1)
 
 

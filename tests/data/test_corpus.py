@@ -85,7 +85,7 @@ def test_the_cache_is_used_for_the_same_texts_and_size_only(config: CorpusConfig
     assert words(prepare(config, cache_dir=tmp_path / "cache"), "test") == ["dog", END]
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", ["train", "test"])
 def test_a_text_without_words_is_named_and_leaves_nothing_in_the_cache(
     config: CorpusConfig, tmp_path: Path, split: str
 ) -> None:
@@ -274,6 +274,6 @@ assert cached_dir(Path(sys.argv[1]), build, print) == {"words": 1}
 
 
 def test_processes_that_ask_at_once_build_it_once(tmp_path: Path) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", BUILD_SLOWLY, str(tmp_path / "y")]) for _ in range(3)]
-    assert [process.wait() for process in processes] == [0] * 3
+    processes = [subprocess.Popen([sys.executable, "-c", BUILD_SLOWLY, str(tmp_path / "y")]) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0] * 2
     assert (tmp_path / "built").read_text() == "x"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiedlm.data import streams as streams_module
@@ -29,6 +29,7 @@ def test_the_picture_in_the_docstring() -> None:
     ]
 
 
+@settings(max_examples=40)
 @given(SIZES, st.integers(1, 30), st.integers(0, 30))
 def test_every_word_is_a_target_once_and_follows_its_input_from_any_first_or_later_window(
     sizes: tuple[int, int, int, int], first: int, start: int
@@ -50,7 +51,7 @@ def test_every_word_is_a_target_once_and_follows_its_input_from_any_first_or_lat
     assert tail == [(inputs.tolist(), targets.tolist()) for inputs, targets in windows[start:]]
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32])
 def test_windows_are_int64_tensors_of_steps_by_streams(dtype: type[np.integer]) -> None:
     streams = Streams(np.full(40, 65_000 if dtype is np.uint16 else 70_000, dtype=dtype), 4, end_id=1)
     inputs, targets = next(iter(streams.windows(5)))
@@ -59,10 +60,6 @@ def test_windows_are_int64_tensors_of_steps_by_streams(dtype: type[np.integer]) 
     assert inputs.is_contiguous()
     assert targets.is_contiguous()
     assert targets.unique().tolist() == [65_000 if dtype is np.uint16 else 70_000]
-
-
-def test_ptb_has_1328_windows_of_20_by_35() -> None:
-    assert Streams(np.zeros(929_589, dtype=np.uint16), end_id=0).window_count(35) == 1_328
 
 
 def resident_mib(kind: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +11,8 @@ import torch
 from support.compare import assert_close
 from support.gpu import NEEDS_GPU
 from support.layers import BigramModel
-from support.runs import write_run
 from tiedlm.errors import CorpusError
 from tiedlm.evaluation.perplexity import exp, perplexity, predict_windows, word_nlls
-from tiedlm.recipes import recipe
-from tiedlm.runs.load import load_run, tensors_to_bytes
 
 EOS, UNK, A, B = 0, 1, 2, 3
 BIGRAMS = torch.tensor(
@@ -56,7 +52,7 @@ def test_a_text_of_unknown_words_alone_has_no_other_perplexity():
     assert score([UNK, UNK]).perplexity_without_unknown is None
 
 
-@pytest.mark.parametrize("window_steps", [1, 3, 50, 99, 100, 1000])
+@pytest.mark.parametrize("window_steps", [1, 3, 99, 1000])
 def test_the_state_is_carried_and_no_word_is_left_out_or_scored_twice(window_steps):
     ids = np.random.default_rng(0).integers(0, 4, 100)
     model = BigramModel(BIGRAMS)
@@ -67,7 +63,7 @@ def test_the_state_is_carried_and_no_word_is_left_out_or_scored_twice(window_ste
     assert model.calls == list(range(0, 100, window_steps))
 
 
-@pytest.mark.parametrize("window_steps", [1, 7, 299, 5000])
+@pytest.mark.parametrize("window_steps", [7, 5000])
 def test_the_figure_of_a_recurrent_model_does_not_depend_on_the_window(lstm, window_steps):
     ids = np.random.default_rng(1).integers(0, 7, 300)
     truth = perplexity(lstm, ids, end_id=0, unknown_id=6, window_steps=33)
@@ -110,28 +106,8 @@ def test_weights_that_are_not_numbers_give_no_number_and_too_large_losses_infini
     assert exp(1e6) == math.inf
 
 
-def test_a_run_that_is_saved_and_loaded_has_the_same_score_to_the_last_digit(tmp_path, lstm, vocabulary):
-    config = replace(recipe("ptb-small-re"), model=lstm.config)
-    write_run(tmp_path / "run", config, vocabulary=vocabulary, weights=tensors_to_bytes(lstm.state_dict()))
-    ids = np.random.default_rng(1).integers(0, 7, 300)
-    loaded = load_run(tmp_path / "run").model
-    assert perplexity(loaded, ids, end_id=0, unknown_id=6) == perplexity(lstm, ids, end_id=0, unknown_id=6)
-
-
-@pytest.mark.parametrize("window_steps", [1, 3, 4, 100])
-def test_every_word_is_predicted_once_after_all_before_it(lstm, vocabulary, window_steps):
-    ids = np.array([1, 3, 5, 0, 2, 6, 4, 1, 0])
-    windows = list(predict_windows(lstm, ids, end_id=vocabulary.end_id, window_steps=window_steps))
-    assert torch.cat([window.targets for window in windows]).tolist() == ids.tolist()
-    before = torch.tensor([vocabulary.end_id, *ids[:-1]])[:, None]
-    features, _ = lstm(before, lstm.initial_state(1))
-    assert torch.allclose(torch.cat([window.features for window in windows]), features[:, 0], atol=1e-6)
-    logits = torch.cat([window.logits for window in windows])
-    assert torch.allclose(logits, features[:, 0] @ lstm.classifier.T, atol=1e-5)
-
-
 @NEEDS_GPU
-@pytest.mark.parametrize("window_steps", [2, 3, 100])
+@pytest.mark.parametrize("window_steps", [3, 100])
 def test_a_gpu_predicts_the_same(lstm, vocabulary, window_steps):
     ids = np.array([1, 3, 5, 0, 2, 6, 4, 1, 0, 5] * 3)
     truth = list(predict_windows(lstm, ids, end_id=vocabulary.end_id, window_steps=window_steps))

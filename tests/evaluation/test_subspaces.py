@@ -28,13 +28,6 @@ def oracle(first: torch.Tensor, second: torch.Tensor) -> float:
     return math.sqrt(((projectors[0] - projectors[1]) ** 2).sum() / (2 * first.shape[1]))
 
 
-def distance_by_angles(first: torch.Tensor, second: torch.Tensor) -> float:
-    """The definition by principal angles; good to 1e-8."""
-    bases = [np.linalg.qr(x.numpy())[0] for x in (first, second)]
-    cosines = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
-    return max(0.0, float((1 - cosines**2).mean())) ** 0.5
-
-
 def test_the_same_space_is_at_distance_0_and_an_orthogonal_one_at_1():
     x = gaussian(40, 5, 1)
     assert subspace_distance(x, x) < 1e-14
@@ -42,27 +35,14 @@ def test_the_same_space_is_at_distance_0_and_an_orthogonal_one_at_1():
     assert subspace_distance(EYE[:, :3], EYE[:, 3:] @ gaussian(3, 3, 3)) == pytest.approx(1, abs=1e-14)
 
 
-def test_an_angle_by_hand():
-    """Two lines at 30 degrees in a plane: the sine is one half, the cosine is not."""
-    x, y = torch.tensor([[1.0], [0.0]]), torch.tensor([[math.cos(math.pi / 6)], [0.5]], dtype=torch.float64)
-    assert subspace_distance(x, y) == pytest.approx(0.5, abs=1e-14)
-
-
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), words=st.integers(2, 30), share=st.floats(0, 1))
-def test_both_forms_agree_with_the_projectors(seed, words, share):
+def test_the_distance_is_that_of_the_projectors(seed, words, share):
     width = 1 + round(share * (words - 1))
     x, y = gaussian(words, width, seed), gaussian(words, width, seed + 1)
     expected = oracle(x, y)
     assert subspace_distance(x, y) == pytest.approx(expected, abs=1e-6)
-    assert distance_by_angles(x, y) == pytest.approx(expected, abs=1e-6)
     assert subspace_distance(y, x) == pytest.approx(subspace_distance(x, y), abs=1e-9)
-
-
-def test_other_bases_of_the_spaces_change_nothing():
-    x, y = gaussian(50, 7, 4), gaussian(50, 7, 5)
-    distance = subspace_distance(x @ gaussian(7, 7, 6), y @ gaussian(7, 7, 7) * 1e-9)
-    assert distance == pytest.approx(subspace_distance(x, y), rel=1e-10)
 
 
 def test_what_all_words_share_is_a_direction_that_centred_tables_do_not_lose():
@@ -111,17 +91,6 @@ def test_rows_along_the_axes_use_every_direction():
     assert rows.mean_cosine == pytest.approx(cosines)
 
 
-def test_parallel_rows_have_collapsed():
-    rows = spread(torch.ones(7, 4) * torch.arange(1, 8)[:, None])
-    assert rows.mean_cosine == pytest.approx(1)
-    assert rows.effective_directions == pytest.approx(1)
-    assert rows.mean_norm == pytest.approx(2 * 4)
-
-
-def test_a_row_of_zeros_is_no_error():
-    assert math.isfinite(spread(torch.tensor([[0.0, 0.0], [1.0, 0.0]])).mean_cosine)
-
-
 def model(words=40, **options):
     made = LanguageModel(LSTMConfig(units=6, layers=1, **options), words)
     made.reset_parameters(torch.Generator().manual_seed(1))
@@ -141,15 +110,6 @@ def test_untied_tables_are_set_against_each_other():
     angles = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
     assert cosines == pytest.approx(np.quantile(angles, np.linspace(1, 0, 11)).tolist())
     assert geometry.classifier == spread(untied.classifier)
-
-
-def test_a_classifier_that_is_the_vectors_in_another_basis_is_at_no_distance():
-    untied = model()
-    untied.classifier.data = untied.table.data @ torch.randn(6, 6, generator=torch.Generator().manual_seed(2))
-    subspaces = table_geometry(untied).subspaces
-    assert subspaces is not None
-    assert subspaces.distance < 1e-5
-    assert min(subspaces.cosine_deciles) == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize(("options", "words"), [({"tied": True}, 40), ({"embedding_width": 3}, 40), ({}, 6)])

@@ -151,7 +151,7 @@ BROKEN_WORD = re.compile(r"(?<=[a-z]-)\n(?=[a-z])")
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """Yield the paragraphs of a text on a line each, without bullet or label (`timeout` in `timeout -- How long ...`)."""
+    """Yield the paragraphs of a text on a line each, without bullet or label (`timeout` in `timeout -- How long`)."""
     literal_below: int | None = None  # indentation of a line that ended in `::`
     for block in re.split(r"\n\s*\n", text.expandtabs().strip("\n")):
         lines = block.split("\n")

@@ -119,7 +119,7 @@ class Streams:
 
 
 def _release(ids: np.ndarray[Any, Any]) -> None:
-    """Release the pages that `ids` maps, by which a process would seem to grow; a private copy would lose its changes."""
+    """Release the pages that `ids` maps, by which a process would seem to grow; a private copy would lose changes."""
     base: object = ids
     while isinstance(base, np.ndarray) and not base.flags.writeable:
         base = base.base

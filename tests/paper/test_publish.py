@@ -287,7 +287,7 @@ def test_the_command_line_trains_what_the_commands_say(monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "train", lambda config, run, *, start_from, **_: calls.append((config, run, start_from)))
     monkeypatch.setattr(train, "run_config", lambda run: recipe_config(name="demo-real"))
     for line in commands(before=commands(precision="bfloat16")):
-        assert train.train(shlex.split(line)[2:]) == 0
+        assert not train.train(shlex.split(line)[2:])
     first, second = calls
     assert first[0] == replace(recipe_config(3, threads=4), runtime=RuntimeConfig(threads=4, precision="bfloat16"))
     assert second[0] == recipe_config(3, threads=4)

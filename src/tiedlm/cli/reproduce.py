@@ -296,8 +296,7 @@ class PublishArgs:
     """Device to measure the weights on: `cpu`, `cuda`, or another that PyTorch names."""
 
 
-def publish(argv: Sequence[str]) -> int:
-    """Run the command and return the exit status."""
+def publish(argv: Sequence[str]) -> None:
     args = parse(PublishArgs, argv, "publish")
     from tiedlm.paper import publish as publishing
 
@@ -305,4 +304,3 @@ def publish(argv: Sequence[str]) -> int:
         args.run, args.results, replace=args.replace, data_dir=args.data_dir, device=args.device
     )
     say(folder)
-    return 0

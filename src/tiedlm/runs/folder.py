@@ -132,7 +132,6 @@ class Progress:
             raise ConfigError("the progress has a number that is not finite.")
 
     def next_epoch(self, seconds: float) -> None:
-        """Move to the start of the next epoch, after one that took `seconds`."""
         self.total_seconds += seconds
         self.epoch, self.window, self.words = self.epoch + 1, 0, 0
         self.loss_sum = self.cross_entropy_sum = self.seconds = 0.0
@@ -342,7 +341,6 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the training is over and scored."""
         return self.record.scores is not None
 
     @property

@@ -79,10 +79,9 @@ def read_tensors(folder: RunFolder, name: str) -> dict[str, Tensor]:
 
 
 def model_of(config: ModelConfig, vocabulary: Vocabulary, tensors: Mapping[str, Tensor], path: Path) -> LanguageModel:
-    """Return the model of a run's config that has these parameters; its size is compared before it takes any memory.
+    """Return the model of a run's config that has these parameters, a RunError where they are not those of such a one.
 
-    Raises:
-        RunError: the parameters are not those of such a model.
+    Sizes are compared before the model takes any memory.
     """
     with torch.device("meta"):
         expected = {name: (t.shape, t.dtype) for name, t in LanguageModel(config, len(vocabulary)).state_dict().items()}

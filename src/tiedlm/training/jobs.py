@@ -54,7 +54,6 @@ class Job:
 
     @property
     def config_file(self) -> Path:
-        """Return the file that its config is written to before the training begins."""
         return self.log.with_suffix(".json")
 
     def is_begun(self) -> bool:

@@ -112,7 +112,6 @@ def parallel_jobs(jobs: Sequence[Job], max_parallel: int | None = None) -> int:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -221,11 +220,9 @@ class _Pool:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing runs and nothing is left to be started."""
         return not self._processes and (self._stop_reason is not None or not self._ready())
 
     def start(self) -> None:
-        """Start jobs until no place is free."""
         for job in self._ready()[: self._places - len(self._processes)]:
             self._processes[job.run_dir] = _Process(job, self._threads, is_trained=job.run_dir in self._trained)
             self._results[job.run_dir] = JobResult(job=job, state=JobState.TRAINING, log=job.log)
@@ -303,7 +300,7 @@ class LineDisplay:
             self._shown[result.job.run_dir] = news
 
     def close(self) -> None:
-        """Every line has been printed."""
+        pass
 
 
 def _line(result: JobResult) -> str:

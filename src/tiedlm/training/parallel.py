@@ -34,7 +34,6 @@ BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 
 
 def _is_one_of_several() -> bool:
-    """Return whether torchrun has started this process as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 
@@ -91,15 +90,7 @@ def process_group(device: str) -> Iterator[Ranks]:
 
 
 class StreamShard:
-    """The streams of one rank.
-
-    Args:
-        ranks: the processes, with this one's place among them.
-        streams: B, of all ranks together.
-
-    Raises:
-        ConfigError: B does not divide over the ranks.
-    """
+    """The streams of one rank, of B over all ranks together; a ConfigError where B does not divide over them."""
 
     def __init__(self, ranks: Ranks, streams: int) -> None:
         if streams % ranks.world_size:
@@ -121,10 +112,7 @@ class StreamShard:
         return self._ranks.all_gather(tensor, dim=1)
 
     def masks(self, model: LanguageModel, generator: torch.Generator) -> Masks | None:
-        """Return this rank's part of the masks that one process would draw for all streams.
-
-        Every rank draws all of them: a draw costs next to nothing, and the masks do not depend on the number of ranks.
-        """
+        """Return this rank's part of the masks that one process would draw for all streams, as every rank does."""
         masks = model.draw_masks(self.streams, generator)
         return masks and [None if mask is None else mask[self._local] for mask in masks]
 

@@ -192,7 +192,6 @@ def extend_run(run_dir: Path, epochs: int, longer_run_dir: Path) -> RunFolder:
 
 
 def check_longer(run_dir: Path, before: int, epochs: int) -> None:
-    """Raise a RunError unless a training of `before` epochs can become one of `epochs`."""
     if epochs <= before:
         raise RunError(
             f"{run_dir} is a training of {before} epochs, and {epochs} are asked for: it can go on for more of them "
@@ -269,7 +268,6 @@ def describe(device: str) -> dict[str, Any]:
 
 
 def set_threads(threads: int | None) -> None:
-    """Set PyTorch's threads on the CPU; None leaves its choice."""
     if threads is not None and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
 

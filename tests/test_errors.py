@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tiedlm import errors
-from tiedlm.errors import OutOfMemoryError, RanksError, TiedlmError, memory_errors_told, printable, suggestion
+from tiedlm.errors import OutOfMemoryError, RanksError, TiedlmError, printable, suggestion, translate_oom
 
 
 def test_suggests_the_nearest_word_and_only_a_near_one() -> None:
@@ -55,7 +55,7 @@ def raising(error: Exception) -> None:
 def test_a_lack_of_memory_is_told_with_what_makes_less_of_it_do(work: Callable[[], None]) -> None:
     with (
         pytest.raises(OutOfMemoryError, match=r"^Memory ran out.* --runtime\.device\)\. Go on\.$") as raised,
-        memory_errors_told("Go on."),
+        translate_oom("Go on."),
     ):
         work()
     for option in ("--model.units", "--training.streams", "--training.steps", "--device"):
@@ -64,7 +64,7 @@ def test_a_lack_of_memory_is_told_with_what_makes_less_of_it_do(work: Callable[[
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), RanksError("A rank is out of memory.")])
 def test_other_errors_and_those_of_this_family_stay_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, memory_errors_told():
+    with pytest.raises(type(error)) as raised, translate_oom():
         raise error
     assert raised.value is error
 

@@ -54,7 +54,7 @@ MEMORY_WORDS = ("allocate memory", "enough memory", "out of memory", "bad_alloc"
 
 
 @contextmanager
-def memory_errors_told(more: str = "") -> Iterator[None]:
+def translate_oom(more: str = "") -> Iterator[None]:
     """Raise an `OutOfMemoryError` in the place of Python's or PyTorch's own, with `more` to say at its end."""
     try:
         yield

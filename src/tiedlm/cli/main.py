@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 
-from tiedlm.errors import ArgumentError, TiedlmError, memory_errors_told, printable, suggestion
+from tiedlm.errors import ArgumentError, TiedlmError, printable, suggestion, translate_oom
 
 COMMANDS = {
     "demo": ("demo", "train two small models on text of this machine and show the result"),
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _prepare_streams()
     try:
-        with memory_errors_told():
+        with translate_oom():
             status = _run(list(sys.argv[1:] if argv is None else argv))
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 
 from tiedlm.config import differing, from_json
@@ -309,6 +309,8 @@ def read_verified(folder: Path, format: str, version: int) -> dict[str, bytes]:
         raise RunError(f"{path} is damaged or was edited: it does not agree with its own checksum. {RESTORE}")
     listed = get_field(path, provenance, "files", dict[str, str])
     for name, expected in listed.items():
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            raise RunError(f"{path} is damaged: it lists {name!r}, which is outside its folder. {RESTORE}")
         contents[name] = read_file(folder / name)
         if hashlib.sha256(contents[name]).hexdigest() != expected:
             raise RunError(f"{folder / name} is damaged or was edited: its sha256 should be {expected}. {RESTORE}")

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from tiedlm.config import to_json
 from tiedlm.data.streams import Streams
-from tiedlm.errors import RunError, TrainingError, memory_errors_told
+from tiedlm.errors import RunError, TrainingError, translate_oom
 from tiedlm.evaluation.perplexity import PROTOCOL, Score, ScoreSum, exp, word_nlls
 from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.runs.config import RunConfig, RuntimeConfig
@@ -103,7 +103,7 @@ def resume(
     hint = f"tiedlm train --resume {shlex.quote(str(folder.path))}"
     with ExitStack() as stack:
         stack.enter_context(
-            memory_errors_told(f"The state saved last is kept; with more memory, this goes on with it: {hint}")
+            translate_oom(f"The state saved last is kept; with more memory, this goes on with it: {hint}")
         )
         stack.callback(display.close)
         ranks.on_rank0(lambda: stack.enter_context(folder.lock()))

@@ -142,5 +142,6 @@ def test_help_and_configs_load_nothing_heavy(statement: str, arguments: tuple[st
 
 
 def test_a_training_does_not_load_torchs_compiler() -> None:
-    """It takes two seconds; decorators of `torch.compiler` import it."""
-    assert "torch" in _loaded("import tiedlm.training.loop; assert 'torch._dynamo' not in sys.modules")
+    """It takes two seconds; decorators of `torch.compiler`, and operators of `torch.library.custom_op`, import it."""
+    loss = "tiedlm.linear_augmented_cross_entropy(torch.ones(2, 3), torch.ones(4, 3), torch.zeros(2, dtype=torch.long))"
+    assert "torch" in _loaded(f"import torch, tiedlm.training.loop; {loss}; assert 'torch._dynamo' not in sys.modules")

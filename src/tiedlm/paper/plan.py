@@ -27,7 +27,7 @@ from tiedlm.nn.config import LSTMConfig, RHNConfig
 from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, ROWS
 from tiedlm.paper.results import Conditions, Row, check_is_recipe
 from tiedlm.recipes import recipe
-from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
+from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig, runtime_options
 from tiedlm.runs.folder import RunFolder
 from tiedlm.training.jobs import Job
 
@@ -245,7 +245,7 @@ class Training:
             return shlex.join(["tiedlm", "train", "--resume", str(self.run_dir)])
         words = ["tiedlm", "train", self.config.recipe, "--seed", str(self.config.seed), "--run-dir", str(self.run_dir)]
         words += [] if self.start_from is None else ["--from", str(self.start_from)]
-        return shlex.join(words + [word for name in sorted(runtime) for word in (f"--runtime.{name}", runtime[name])])
+        return shlex.join([*words, *runtime_options(runtime)])
 
     def job(self, runtime: Mapping[str, Any], results: Path, data_dir: Path | None, *, publish: bool) -> Job:
         """Return the job that does what is left; a run that exists must be the recipe's."""

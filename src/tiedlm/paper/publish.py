@@ -32,7 +32,7 @@ from tiedlm.paper.results import (
     read_result,
 )
 from tiedlm.recipes import recipe
-from tiedlm.runs.config import RunConfig
+from tiedlm.runs.config import RunConfig, runtime_options
 from tiedlm.runs.folder import RunFolder
 
 NEIGHBOURS, NEXT_WORDS = 10, 10
@@ -209,10 +209,6 @@ def repeat_commands(config: RunConfig, environment: Mapping[str, Any], before: l
     comment says in which epoch to end the one before. `before` has the commands of the training that it started from.
     """
 
-    def options(fields: Mapping[str, Any]) -> list[str]:
-        named = ((f"--runtime.{name.replace('_', '-')}", str(value)) for name, value in sorted(fields.items()))
-        return [word for option in named for word in option]
-
     def with_threads(runtime: dict[str, Any], where: Mapping[str, Any]) -> dict[str, Any]:
         return runtime | ({"threads": where["threads"]} if runtime["device"] == "cpu" else {})
 
@@ -220,7 +216,7 @@ def repeat_commands(config: RunConfig, environment: Mapping[str, Any], before: l
     if runtime["device"] == "cpu":
         del usual["threads"]
     changed = {name: value for name, value in runtime.items() if name not in usual or value != usual[name]}
-    words = ["tiedlm", "train", config.recipe, "--seed", str(config.seed), *options(changed)]
+    words = ["tiedlm", "train", config.recipe, "--seed", str(config.seed), *runtime_options(changed)]
     earlier = [words for words in map(shlex.split, before) if "--run-dir" in words]
     run_dir = f"runs/{config.recipe}-seed-{config.seed}" + (f"-training-{len(earlier) + 1}" if earlier else "")
     words += ["--run-dir", run_dir]
@@ -231,7 +227,7 @@ def repeat_commands(config: RunConfig, environment: Mapping[str, Any], before: l
         here = with_threads(move["runtime"], move["environment"])
         changed = {name: value for name, value in here.items() if value != runtime[name]}
         if changed:  # another machine or other code alone have no option
-            command = shlex.join(["tiedlm", "train", "--resume", run_dir, *options(changed)])
+            command = shlex.join(["tiedlm", "train", "--resume", run_dir, *runtime_options(changed)])
             commands.append(f"{command}  # in epoch {move['epoch']}")
         runtime = here
     return commands

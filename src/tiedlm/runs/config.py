@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal
@@ -118,6 +119,12 @@ class RuntimeConfig:
             raise ConfigError(f"runtime.threads is {self.threads}, but must be 1 to 1,024.")
         if not (math.isfinite(self.save_seconds) and self.save_seconds >= 0):
             raise ConfigError(f"runtime.save_seconds is {self.save_seconds}, but must be finite and 0 or more.")
+
+
+def runtime_options(fields: Mapping[str, object]) -> list[str]:
+    """Return the words of a command line that give these fields of a `RuntimeConfig`."""
+    named = ((f"--runtime.{name.replace('_', '-')}", str(value)) for name, value in sorted(fields.items()))
+    return [word for option in named for word in option]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ this loop side by side; the first one alone validates, scores, shows and writes.
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -33,7 +32,7 @@ from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.runs.load import read_tensors
 from tiedlm.seeding import derive, generator
 from tiedlm.training.display import Display, EpochReport, PlainDisplay, SilentDisplay, WindowReport
-from tiedlm.training.parallel import StreamShard
+from tiedlm.training.parallel import StreamShard, resume_command
 from tiedlm.training.signals import Interrupt, interruptible
 from tiedlm.training.start import TrainerState, create_run, record_session, restore_run
 from tiedlm.training.step import GraphedForwardBackward, forward_backward, training_step
@@ -100,7 +99,7 @@ def resume(
     key = ("resume", run_dir, None if runtime is None else to_json(runtime))
     folder = ranks.check_same(lambda: RunFolder.open(run_dir), key=lambda _: key)
     display = (display or PlainDisplay()) if ranks.is_main else SilentDisplay()
-    hint = f"tiedlm train --resume {shlex.quote(str(folder.path))}"
+    hint = resume_command(folder.path, data_dir)
     with ExitStack() as stack:
         stack.enter_context(
             translate_oom(f"The state saved last is kept; with more memory, this goes on with it: {hint}")

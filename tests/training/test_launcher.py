@@ -32,7 +32,7 @@ from tiedlm.training.launcher import (
     launch,
     parallel_jobs,
 )
-from tiedlm.training.signals import EXIT_VARIABLE
+from tiedlm.training.processes import EXIT_VARIABLE
 
 FINISHED, FAILED, STOPPED, WAITING, TRAINING = map(JobState, ("finished", "failed", "stopped", "waiting", "training"))
 SAVES = """

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from tiedlm.training.signals import EXIT_VARIABLE, exit_with_parent, interruptible
+from tiedlm.training.processes import EXIT_VARIABLE, exit_with_parent, interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -40,7 +40,7 @@ def test_other_threads_leave_signals_alone() -> None:
 
 WATCHES_ITS_INPUT = """
 import signal, sys
-from tiedlm.training.signals import exit_with_parent
+from tiedlm.training.processes import exit_with_parent
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
 exit_with_parent()
 print("ready", flush=True)

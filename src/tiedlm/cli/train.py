@@ -36,7 +36,7 @@ from tiedlm.errors import ConfigError, RanksError, RunError
 from tiedlm.recipes import recipe_names
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import RunFolder
-from tiedlm.training import parallel
+from tiedlm.training import processes
 
 if TYPE_CHECKING:
     from tiedlm.native.ranks import Ranks
@@ -225,7 +225,7 @@ def _training(
     `is_new` says that the precision is a new choice, which is worth a message where it is slow. An interrupt becomes a
     SystemExit, after its message.
     """
-    from tiedlm.training.signals import exit_with_parent
+    from tiedlm.training.processes import exit_with_parent
 
     exit_with_parent()
     if config.runtime.device == "cpu":
@@ -235,19 +235,19 @@ def _training(
     try:
         from tiedlm.training.display import for_stream
 
-        with parallel.process_group(config.runtime.device) as ranks:
+        with processes.process_group(config.runtime.device) as ranks:
             _say_once(f"run: {run}")
             if is_new and ranks.is_main:
                 warn_slow_bfloat16([config], "--runtime.precision")
             yield ranks, for_stream() if ranks.is_main else None
     except KeyboardInterrupt as interrupt:
-        saved = f"interrupted; progress is saved. Resume with: {parallel.resume_command(run, data_dir)}"
+        saved = f"interrupted; progress is saved. Resume with: {processes.resume_command(run, data_dir)}"
         _say_once(f"tiedlm: {saved if run.exists() else 'interrupted before the training began'}", error=True)
         raise SystemExit(INTERRUPTED) from interrupt
     except RanksError as error:
         if not run.exists():
             raise
-        command = parallel.resume_command(run, data_dir)
+        command = processes.resume_command(run, data_dir)
         raise RanksError(f"{error} Resume from the state that was saved last: {command}") from error
 
 
@@ -293,10 +293,10 @@ def _require_absent(run: Path, data_dir: Path | None) -> None:
         raise RunError(f"{run} exists and is not a run folder: {other}") from error
     if holder is not None:
         raise RunError(f"{run} is being trained by {holder}. Wait until it has ended, or {other}")
-    command = parallel.resume_command(run, data_dir)
+    command = processes.resume_command(run, data_dir)
     raise RunError(f"{run} exists already. Resume it with `{command}`, or {other}")
 
 
 def _say_once(text: str, *, error: bool = False) -> None:
-    if parallel.is_main_process():
+    if processes.is_main_process():
         say(text, sys.stderr if error else None)

@@ -22,7 +22,7 @@ from tiedlm.errors import ArgumentError, RunError, printable
 from tiedlm.files import disk_errors_as_run_errors, write_json
 from tiedlm.training.display import duration
 from tiedlm.training.jobs import EpochSummary, Job, JobResult, JobState, check_jobs, prepare_corpora
-from tiedlm.training.signals import EXIT_VARIABLE, interruptible
+from tiedlm.training.processes import EXIT_VARIABLE, interruptible
 
 MAX_ON_ONE_GPU = 4
 """Trainings at once on a GPU: a small model leaves most of it idle. Large ones may want fewer (`max_parallel`)."""

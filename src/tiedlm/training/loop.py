@@ -7,7 +7,7 @@
 Everything random is drawn from (seed, purpose, counter), so the state on the disk is parameters, carried state and
 a few numbers, and a resumed training ends with the bits of one never interrupted (on a GPU, up to the order of sums).
 
-Several processes may train together, each with its shard of the streams (`training.parallel`). All of them go through
+Several processes may train together, each with its shard of the streams (`training.processes`). All of them go through
 this loop side by side; the first one alone validates, scores, shows and writes.
 """
 
@@ -32,8 +32,7 @@ from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.runs.load import read_tensors
 from tiedlm.seeding import derive, generator
 from tiedlm.training.display import Display, EpochReport, PlainDisplay, SilentDisplay, WindowReport
-from tiedlm.training.parallel import StreamShard, resume_command
-from tiedlm.training.signals import Interrupt, interruptible
+from tiedlm.training.processes import Interrupt, StreamShard, interruptible, resume_command
 from tiedlm.training.start import TrainerState, create_run, record_session, restore_run
 from tiedlm.training.step import GraphedForwardBackward, forward_backward, training_step
 

@@ -21,7 +21,7 @@ from tiedlm.native.ranks import SINGLE, Ranks
 from tiedlm.nn.dropout import Masks
 from tiedlm.nn.model import LanguageModel, State
 from tiedlm.runs.config import RunConfig
-from tiedlm.training.parallel import sum_gradients
+from tiedlm.training.processes import sum_gradients
 
 if TYPE_CHECKING:
     from tiedlm.native.cuda_graph import CudaGraph, Function

@@ -26,8 +26,7 @@ from tiedlm.nn.config import LSTMConfig
 from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.folder import RunFolder
 from tiedlm.runs.load import read_tensors
-from tiedlm.training import parallel
-from tiedlm.training.parallel import StreamShard
+from tiedlm.training.processes import StreamShard, is_main_process, process_group, resume_command
 
 SHARDS = [StreamShard(Ranks(None, rank, 3), 6) for rank in range(3)]
 PLACE = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
@@ -68,19 +67,19 @@ def test_without_torchrun_or_with_one_process_a_training_is_alone(monkeypatch: p
             monkeypatch.delenv(name, raising=False)
         for name, value in places.items():
             monkeypatch.setenv(name, value)
-        assert parallel.is_main_process()
-        assert parallel.resume_command(Path("my run")) == "tiedlm train --resume 'my run'"
-        with parallel.process_group("anything") as group:
+        assert is_main_process()
+        assert resume_command(Path("my run")) == "tiedlm train --resume 'my run'"
+        with process_group("anything") as group:
             assert group is SINGLE
 
 
 @pytest.mark.usefixtures("one_of_four")
 def test_of_several_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     command = "torchrun --nproc-per-node 2 -m tiedlm train --resume run --data-dir texts"
-    assert parallel.resume_command(Path("run"), Path("texts")) == command
-    assert not parallel.is_main_process()
+    assert resume_command(Path("run"), Path("texts")) == command
+    assert not is_main_process()
     monkeypatch.setenv("RANK", "0")
-    assert parallel.is_main_process()
+    assert is_main_process()
 
 
 @pytest.mark.usefixtures("one_of_four")
@@ -94,7 +93,7 @@ def test_of_several_the_first_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_devices_that_cannot_be(device: str, gpus: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    with pytest.raises(ConfigError, match=message), parallel.process_group(device):
+    with pytest.raises(ConfigError, match=message), process_group(device):
         pass
 
 

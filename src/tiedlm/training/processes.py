@@ -1,21 +1,27 @@
-"""One training in several processes: how they find each other, and which streams each of them trains.
+"""The processes of a training: how several share one training, and how each is asked to end.
 
     torchrun --nproc-per-node 2 -m tiedlm train ptb-small-real
 
 With B streams over R ranks, rank r trains the streams r·B/R … (r + 1)·B/R - 1 of every window, with its own part of
 the carried state and of the masks. The gradients are summed over the ranks before they are clipped, so that every rank
-makes the update that one process with all B streams would make, up to rounding. Imports no torch by itself.
+makes the update that one process with all B streams would make, up to rounding.
+
+A request to end, by a signal or by the death of the launcher, waits until the window in progress is done, so that what
+is saved is never half an update. Imports no torch by itself.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import signal
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from tiedlm.errors import ConfigError
 
@@ -31,6 +37,8 @@ PATIENCE = timedelta(days=1)
 """How long ranks wait for one another: the first scores long texts alone. A rank that dies is noticed at once."""
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 """On GPUs the gradients go over NCCL, and what ranks tell each other over gloo."""
+EXIT_VARIABLE = "TIEDLM_STOPS_WITH_STDIN"
+"""Environment variable by which a launcher asks for `exit_with_parent`; elsewhere standard input may end any time."""
 
 
 def _is_one_of_several() -> bool:
@@ -124,3 +132,52 @@ def sum_gradients(parameters: Iterable[Tensor], ranks: Ranks) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     for gradient, total in zip(gradients, ranks.all_reduce_sum(*gradients), strict=True):
         gradient.copy_(total)
+
+
+class Interrupt:
+    """Whether somebody asked to stop."""
+
+    requested = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note the first signal; a second one stops at once, and the training resumes from its last save."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Yield what notes an interrupt (control-C) or a request to end; outside the main thread nothing is noted."""
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_with_parent() -> None:
+    """End as on SIGTERM when the launcher dies, where it asked for that by `EXIT_VARIABLE`; else do nothing.
+
+    The launcher holds the only writing end of a pipe that is this process's standard input, and never writes. However
+    it dies, the system closes that end. (Linux's death signal is bound to the thread that started the process, and
+    other systems have none.)
+    """
+    if os.environ.pop(EXIT_VARIABLE, None):  # removed, since processes that this one starts have another launcher
+        threading.Thread(target=_terminate_at_end_of_input, name="exit with parent", daemon=True).start()
+
+
+def _terminate_at_end_of_input() -> None:
+    with suppress(OSError):
+        while os.read(0, 1):
+            pass
+    main = threading.main_thread().ident
+    if main is not None:  # to that thread, which handles signals: one that this thread got would not wake it up
+        signal.pthread_kill(main, signal.SIGTERM)

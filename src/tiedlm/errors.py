@@ -1,4 +1,4 @@
-"""The errors a user can cause, and the words they are told in.
+"""The errors that a user can cause, and how their messages are written.
 
 Every message says what was asked, what arrived, what is allowed and what to do next. The command line prints a
 `TiedlmError` on its own, without a traceback, and ends with status 2; from Python each is also the built-in exception

@@ -22,13 +22,14 @@ from support.small_text import small_config
 from tiedlm.cli import train
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ConfigError, RunError
+from tiedlm.evaluation import FREQUENT_WORDS, TARGET
 from tiedlm.evaluation.next_words import next_words
 from tiedlm.files import replace_dir
 from tiedlm.paper import publish as module
 from tiedlm.paper import results as results_module
 from tiedlm.paper.publish import check_result, measure, publish, repeat_commands
-from tiedlm.paper.published import FREQUENT_WORDS, PREDICTIONS
-from tiedlm.paper.results import NEAR, TARGET, read_result
+from tiedlm.paper.published import PREDICTIONS
+from tiedlm.paper.results import NEAR, read_result
 from tiedlm.runs.config import RuntimeConfig
 from tiedlm.runs.folder import RunFolder, Session
 from tiedlm.runs.load import load_run

@@ -14,11 +14,12 @@ import pytest
 
 from tiedlm.config import to_json
 from tiedlm.data.sources import HALVES, source_of
+from tiedlm.evaluation import FREQUENT_WORDS, TARGET
 from tiedlm.files import json_bytes
 from tiedlm.paper import publish
 from tiedlm.paper.figure1 import GRID, TRAINING, Setting, TheoryConfig, record_path, write_provenance, write_record
 from tiedlm.paper.publish import repeat_commands
-from tiedlm.paper.published import FREQUENT_WORDS, PREDICTIONS
+from tiedlm.paper.published import PREDICTIONS
 from tiedlm.paper.results import (
     ANALYSIS_FORMAT,
     FILES,
@@ -27,7 +28,6 @@ from tiedlm.paper.results import (
     NEAR,
     PROVENANCE,
     SPLITS,
-    TARGET,
     VERSION,
     checksum,
 )

@@ -41,16 +41,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tiedlm.data.text import UNKNOWN, Vocabulary
+from tiedlm.data.text import Vocabulary
 from tiedlm.errors import ArgumentError
+from tiedlm.evaluation import EVERYWHERE, FREQUENT_WORDS, TARGET
 from tiedlm.evaluation.perplexity import Score, ScoreSum, Window, predict_windows
 from tiedlm.nn.model import LanguageModel
 
 LAST_RANKS = (10, 100, 1_000, 3_000)
 """The last rank of every band of frequency but the last one."""
 
-FREQUENT_WORDS = (UNKNOWN, "a", "an", "the")
-TARGET = "target"
 BLOCKS = 100
 """Blocks that a text is cut into: some hundred words each on the published test texts, and more."""
 NORMAL_95 = 1.96
@@ -334,7 +333,7 @@ def analyze(
         ArgumentError: a table that is not finite or spans too few directions.
     """
     present = [word for word in FREQUENT_WORDS if word in vocabulary.id_of]
-    everywhere = [f"{word}, everywhere" for word in present]  # no word has a blank in it
+    everywhere = [name for word, name in zip(FREQUENT_WORDS, EVERYWHERE, strict=True) if word in present]
     mass, frequent = BlockMeans([*present, *everywhere, *neighbours, TARGET], len(ids)), vocabulary.ids(present)
     total, squared_norms = ScoreSum(vocabulary.unknown_id), 0.0
     last = torch.tensor([*(rank for rank in LAST_RANKS if rank < len(vocabulary)), len(vocabulary)])

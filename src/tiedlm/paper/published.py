@@ -184,9 +184,6 @@ CITATIONS = (
 )
 """In the order of the paper."""
 
-FREQUENT_WORDS = ("<unk>", "a", "an", "the")
-"""Words of which Table 4 says that they receive less probability under the augmented loss."""
-
 Words = tuple[tuple[str, float], ...]
 """Words with their probabilities, most probable first."""
 

@@ -39,8 +39,8 @@ ANALYSIS, PROVENANCE, FIRST_TRAINING = "analysis.json", "provenance.json", "firs
 FILES = (CONFIG, ENVIRONMENT, METRICS, SCORES, ANALYSIS)
 """What the provenance of a first training lists."""
 SPLITS = ("valid", "test")
-NEAR, TARGET = "nearest by its own vectors", "target"
-"""Measures: probability of the words nearest to the one that came, by the model's own vectors; of that one itself."""
+NEAR = "nearest by its own vectors"
+"""Measure: probability of the words nearest to the one that came, by the model's own vectors."""
 
 MAX_PERPLEXITY = 1e9
 NOT_USED = "Nothing of it was used."

@@ -16,10 +16,11 @@ from itertools import pairwise
 from typing import NamedTuple, final
 
 from tiedlm.errors import RunError
+from tiedlm.evaluation import EVERYWHERE, FREQUENT_WORDS, TARGET
 from tiedlm.paper.figure1 import Figure1
 from tiedlm.paper.plan import stands
-from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, FREQUENT_WORDS, PREDICTIONS, Words
-from tiedlm.paper.results import ANALYSIS, NEAR, NOT_USED, SPLITS, TARGET, Result, Row
+from tiedlm.paper.published import AUGMENTED, BASELINE, BESIDE, CITATIONS, CONTROLS, PREDICTIONS, Words
+from tiedlm.paper.results import ANALYSIS, NEAR, NOT_USED, SPLITS, Result, Row
 from tiedlm.paper.statistics import MIN_SEEDS, RESAMPLES, Ratio, Sample, Spread, block_bootstrap_ratio, paired_t_test
 
 NOT_RUN, NOTHING, UNKNOWN = "not run", "–", "not known"
@@ -309,8 +310,6 @@ def controls_table(rows: Mapping[str, Row]) -> Table:
 # Table 4: the paper shows four contexts of the large models and says that `<unk>`, "a", "an" and "the" receive less
 # probability under REAL, and words near the target more. Here each is a mean over the test text.
 
-EVERYWHERE = tuple(f"{word}, everywhere" for word in FREQUENT_WORDS)
-"""Measures of the frequent words over every word of the text; those of the plain names leave out where they come."""
 CLAIMS_NOTES = f"""\
 A ratio below 1 is what the paper claims of `<unk>`, "a", "an" and "the", of its large models. Brackets hold the
 interval of 95 %: a bootstrap over contiguous blocks of the test text, {RESAMPLES:,} draws of a fixed seed, the same

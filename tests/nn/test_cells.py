@@ -116,14 +116,6 @@ def test_what_asks_for_no_gradient_gets_none_and_changes_no_other(form: Form) ->
                 assert_close(leaf.grad, truth[f"gradient of {name}"], 1e-12, name)
 
 
-@forms.every_form
-def test_it_leaves_its_arguments_as_they_were(form: Form) -> None:
-    case = make(form, 6)
-    before = {name: leaf.detach().clone() for name, leaf in case.leaves.items()}
-    case.everything(form)
-    assert all(torch.equal(leaf, before[name]) for name, leaf in case.leaves.items())
-
-
 @forms.own_backward_forms
 def test_results_may_be_changed_in_place_before_the_backward_pass(form: Form) -> None:
     """What the backward pass needs is its own: a mask on the output, in place, does not spoil it."""
@@ -293,9 +285,7 @@ def test_other_derivatives_are_right_or_refused(form: Form, derivative: Any, dty
         ({"inputs": torch.zeros(0, 3, 5)}, r"inputs have the shape \[0, 3, 5\], .* with at least one step"),
         ({"inputs": torch.zeros(4, 5)}, r"inputs have the shape \[4, 5\], but must be \[steps, streams, 5\]"),
         ({"state": torch.zeros(2, 6)}, r"state [hs] has the shape \[2, 6\], but must be \[3, 6\]: \[streams, units\]"),
-        ({"state": torch.zeros(1, 3, 6)}, r"state [hs] has the shape \[1, 3, 6\], but must be \[3, 6\]"),
         ({"mask": torch.ones(6)}, r"mask has the shape \[6\], but must be \[3, 6\]"),
-        ({"mask": torch.ones(4, 3, 6)}, r"mask has the shape \[4, 3, 6\], but must be \[3, 6\]"),
         ({"input": torch.zeros(6, 5)}, r"weights input has the shape \[6, 5\], but must be \[\d+, 5\], as its layer's"),
         ({"hidden": torch.zeros(3, 6)}, r"weights \w+ has the shape \[.*\], but must be"),
         ({"hidden": torch.zeros(3, 24, 7)}, r"weights \w+ has the shape \[.*\], but must be"),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -22,7 +19,6 @@ from support.layers import (
     LOOPS,
     RHN_COMPILED,
     STOCK,
-    Case,
     Form,
     check,
     check_is_the_loop,
@@ -30,8 +26,6 @@ from support.layers import (
 )
 from tiedlm.errors import ArgumentError
 from tiedlm.nn import cells
-from tiedlm.nn.gru import GRUWeights, gru_stock
-from tiedlm.nn.lstm import LSTMWeights, lstm_stock
 
 LOOP = LOOPS["lstm"]
 
@@ -79,7 +73,7 @@ def test_where_the_cpu_has_no_kernel_for_autocast_the_layer_runs_in_its_own_type
     truth = case.everything(STOCK)
     rounded = case._replace(inputs=case.inputs.detach().bfloat16().requires_grad_())
     monkeypatch.setattr(cells, "has_lstm_kernel", lambda dtype: False)
-    exact, near = case.everything(under_autocast), _with_inputs_of(rounded, case).everything(under_autocast)
+    exact, near = case.everything(under_autocast), rounded.everything(under_autocast)
     for name, value in truth.items():
         assert torch.equal(exact[name], value), name
         assert_close(near[name], value, 0.05, name)
@@ -87,87 +81,47 @@ def test_where_the_cpu_has_no_kernel_for_autocast_the_layer_runs_in_its_own_type
     assert not torch.equal(near["outputs"], truth["outputs"])
 
 
-def _with_inputs_of(rounded: Case, case: Case) -> Case:
-    return case._replace(inputs=rounded.inputs)
+STOCK_CASES = pytest.mark.parametrize(("form", "keep"), [(STOCK, 0.5), (STOCK, None), (GRU_STOCK, None)])
 
 
-@contextmanager
-def bfloat16_kernel() -> Iterator[None]:
-    """Within, autocast is on, and `torch.lstm` rounds its results to bfloat16, as some CPUs' kernels answer."""
-    kernel = torch.lstm
+@STOCK_CASES
+def test_the_state_of_a_low_precision_kernel_has_the_weights_type(
+    monkeypatch: pytest.MonkeyPatch, form: Form, keep: float | None
+) -> None:
+    case, kernel = make(form, keep=keep).to(torch.float32), getattr(torch, form.cell)
 
     def rounding(*arguments: Any) -> tuple[Tensor, ...]:
+        """The kernel with results in bfloat16, as some CPUs' kernels give under autocast."""
         with torch.autocast("cpu", enabled=False):
             return tuple(result.bfloat16() for result in kernel(*arguments))
 
-    with mock.patch.object(torch, "lstm", rounding), torch.autocast("cpu", torch.bfloat16):
-        yield
-
-
-@pytest.mark.parametrize("keep", [0.5, None])
-def test_the_state_of_a_low_precision_kernel_has_the_weights_type(
-    monkeypatch: pytest.MonkeyPatch, keep: float | None
-) -> None:
-    case = make(STOCK, keep=keep).to(torch.float32)
     monkeypatch.setattr(cells, "has_lstm_kernel", lambda dtype: True)
-    with bfloat16_kernel():
-        outputs, state = case.run(STOCK)
+    monkeypatch.setattr(torch, form.cell, rounding)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, state = case.run(form)
     assert outputs.dtype == torch.bfloat16
     assert {part.dtype for part in state} == {torch.float32}
-    case._replace(state=state).run(LOOP)
+    case._replace(state=state).run(LOOPS[form.cell])
 
 
 @NEEDS_GPU
-@pytest.mark.parametrize("masked", [True, False])
+@STOCK_CASES
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16, None])
-def test_on_a_gpu_it_gives_no_warning_and_keeps_its_types(masked: bool, low: torch.dtype | None) -> None:
-    inputs, state = torch.randn(5, 3, 6, device="cuda"), torch.zeros(3, 8, device="cuda")
-    weights = LSTMWeights(*(torch.randn(size, device="cuda") / 4 for size in ((32, 6), (32, 8), (32,))))
-    mask = (torch.rand(3, 8, device="cuda") < 0.5).float() * 2 if masked else None
+def test_on_a_gpu_it_gives_no_warning_and_keeps_its_types(
+    form: Form, keep: float | None, low: torch.dtype | None
+) -> None:
+    case = make(form, inputs=6, units=6, keep=keep).to(torch.float32)
+    case = case.with_leaves(lambda _, leaf: leaf.detach().cuda())
+    case = case._replace(mask=None if case.mask is None else case.mask.cuda())
     with warnings.catch_warnings(), torch.autocast("cuda", low or torch.bfloat16, enabled=low is not None):
         warnings.simplefilter("error")
-        outputs, after = lstm_stock(inputs, (state, state), weights, mask)
-        lstm_stock(outputs[..., :6].contiguous(), (state, state), weights, mask)
-    assert [part.dtype for part in after] == [torch.float32] * 2
+        outputs, after = case.run(form)
+        case._replace(inputs=outputs).run(form)
+    assert {part.dtype for part in after} == {torch.float32}
     assert outputs.dtype in (torch.float32, low if low == torch.float16 else torch.float32)
 
 
-# ---- the GRU and the recurrent highway layer
-
-
-def test_memory_is_not_masked() -> None:
-    """With the update gate wide open every unit keeps what it had, dropped or not, and no factor grows."""
-    case = make(LOOPS["gru"], 7, steps=9)
-    bias = case.weights.input_bias.detach().clone()
-    bias[6:12] = 800.0
-    outputs, (state,) = case.with_weights(input_bias=bias).run(LOOPS["gru"])
-    assert_close(state, case.state[0], 1e-15)
-    assert case.mask is not None
-    assert_close(outputs, (case.state[0] * case.mask).expand_as(outputs), 1e-15)
-
-
-def test_the_state_of_a_low_precision_gru_kernel_has_the_weights_type() -> None:
-    case = make(GRU_STOCK).to(torch.float32)
-    kernel = torch.gru
-
-    def rounding(*arguments: Any) -> tuple[Tensor, ...]:
-        return tuple(result.bfloat16() for result in kernel(*arguments))
-
-    with mock.patch.object(torch, "gru", rounding):
-        outputs, state = case.run(GRU_STOCK)
-    assert (outputs.dtype, state[0].dtype) == (torch.bfloat16, torch.float32)
-    case._replace(state=state).run(LOOPS["gru"])
-
-
-@NEEDS_GPU
-def test_on_a_gpu_a_gru_gives_no_warning_and_keeps_its_types() -> None:
-    inputs, state = torch.randn(5, 3, 6, device="cuda"), torch.zeros(3, 8, device="cuda")
-    sizes = ((24, 6), (24, 8), (24,), (24,))
-    weights = GRUWeights(*(torch.randn(size, device="cuda") / 4 for size in sizes))
-    with warnings.catch_warnings(), torch.autocast("cuda", torch.bfloat16):
-        warnings.simplefilter("error")
-        outputs, after = gru_stock(inputs, state, weights)
-    assert (outputs.dtype, after.dtype) == (torch.float32, torch.float32)
+# ---- the recurrent highway layer
 
 
 @forms.forms_of(LOOPS["rhn"], BATCHED, RHN_COMPILED)

@@ -13,11 +13,6 @@ from tiedlm.losses.augmented import linear_augmented_cross_entropy
 from tiedlm.nn.tables import TiedTable, UntiedTables
 
 TOKENS = torch.tensor([[3, 0], [6, 3], [1, 1]])
-every_kind = pytest.mark.parametrize(
-    "tables",
-    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 4)],
-    ids=["tied", "tied with a bias", "untied"],
-)
 
 
 def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
@@ -37,58 +32,6 @@ def test_a_tied_table_is_one_parameter_under_two_names_and_untied_ones_are_two()
     assert [name for name, _ in TiedTable(7, 4, bias=True).named_parameters()] == ["weight", "output_bias"]
     assert untied.loss_table is untied.vectors
     assert [tuple(parameter.shape) for parameter in untied.parameters()] == [(7, 4), (7, 5), (7,)]
-
-
-@pytest.mark.parametrize(
-    "tables",
-    [TiedTable(7, 4), TiedTable(7, 4, bias=True), UntiedTables(7, 4, 5)],
-    ids=["tied", "tied with a bias", "untied"],
-)
-def test_embedding_looks_vectors_up_and_classifying_multiplies_with_the_classifier(tables) -> None:
-    tables = drawn(tables)
-    assert torch.equal(tables.embed(TOKENS), tables.vectors[TOKENS])
-    features = torch.randn(3, 2, tables.classifier.shape[1], dtype=torch.float64)
-    bias = 0 if tables.bias is None else tables.bias
-    assert_close(tables.classify(features), features @ tables.classifier.T + bias, 1e-14)
-
-
-def test_both_uses_of_a_tied_table_send_their_gradient_to_the_one_parameter() -> None:
-    """The classifier's gradient is a part of the table's, so either half alone has to be told from the whole."""
-    tables = drawn(TiedTable(7, 4))
-    weight = tables.classifier.detach()
-
-    def gradient(embed: bool, classify: bool) -> torch.Tensor:
-        leaf = weight.clone().requires_grad_()
-        vectors = F.embedding(TOKENS[:-1], leaf if embed else weight)
-        logits = vectors.tanh() @ (leaf if classify else weight).T
-        loss = F.cross_entropy(logits.flatten(0, 1), TOKENS[1:].flatten())
-        return torch.autograd.grad(loss, leaf)[0] if embed or classify else torch.zeros_like(weight)
-
-    logits = tables.classify(tables.embed(TOKENS[:-1]).tanh())
-    F.cross_entropy(logits.flatten(0, 1), TOKENS[1:].flatten()).backward()
-    found = tables.classifier.grad
-    assert_close(found, gradient(True, True), 1e-13)
-    assert_close(found, gradient(True, False) + gradient(False, True), 1e-13)
-
-
-@pytest.mark.parametrize("gamma", [0.0, 0.7])
-@every_kind
-def test_the_fused_gradient_is_the_gradient(tables, gamma: float) -> None:
-    tables = drawn(tables)
-    inputs, targets = TOKENS[:-1], TOKENS[1:]
-
-    def gradients() -> tuple[torch.Tensor, ...]:
-        features = tables.embed(inputs).tanh() + tables.embed(inputs[:1]).sum(0)
-        loss = linear_augmented_cross_entropy(
-            features, tables.classifier, targets, table=tables.loss_table, bias=tables.bias, gamma=gamma
-        )
-        return torch.autograd.grad(loss, list(tables.parameters()))
-
-    truth = gradients()
-    with tables.fused_embedding_grad():
-        found = gradients()
-    for own, other in zip(found, truth, strict=True):
-        assert_close(own, other, 1e-13)
 
 
 @pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
@@ -120,23 +63,6 @@ def test_the_fused_gradient_ends_with_its_block() -> None:
         with pytest.raises(KeyError), tables.fused_embedding_grad():
             raise KeyError
         assert tables.embed(TOKENS).grad_fn.name().startswith("Embedding")  # pyright: ignore[reportOptionalMemberAccess]
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_tables_stay_what_they_are_through_saving_moving_and_casting(tied: bool) -> None:
-    def make() -> TiedTable | UntiedTables:
-        return TiedTable(7, 4) if tied else UntiedTables(7, 4, 5)
-
-    saved, loaded = drawn(make()), make().double()
-    loaded.load_state_dict(saved.state_dict())
-    for tables in (loaded, loaded.float(), loaded.to("meta")):
-        assert (tables.vectors is tables.classifier) == tied
-        assert len(list(tables.parameters())) == (1 if tied else 3)
-        assert len(tables.state_dict()) == (1 if tied else 3)
-    again = make().double()
-    again.load_state_dict(saved.state_dict())
-    assert torch.equal(again.embed(TOKENS), saved.embed(TOKENS))
-    assert torch.equal(again.classifier, saved.classifier)
 
 
 READ = torch.randn(3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))

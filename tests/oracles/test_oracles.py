@@ -68,29 +68,16 @@ def test_a_mean_is_over_the_targets_that_count_and_over_none_it_is_zero() -> Non
 
 
 def test_one_lstm_unit_is_what_one_works_out_on_paper() -> None:
-    gates = np.array([0.3, -0.2, 0.8, 0.5])
-    layer = lstm.Layer(gates[:, None], np.zeros((4, 1)), np.zeros(4), np.array([[2.0]]))
-    state = (np.zeros((1, 1, 1)), np.full((1, 1, 1), 0.7))
+    outer, inner, bias, before = (0.3, -0.2, 0.8, 0.5), (0.4, 0.1, -0.6, 0.9), (0.0, 0.2, -0.1, 0.3), 0.6
+    layer = lstm.Layer(np.array(outer)[:, None], np.array(inner)[:, None], np.array(bias), np.array([[2.0]]))
+    state = (np.full((1, 1, 1), before), np.full((1, 1, 1), 0.7))
     outputs, (h, c) = lstm.network([layer], np.ones((1, 1, 1)), state)
-    enter, forget, leave = (1 / (1 + np.exp(-gate)) for gate in (0.3, -0.2, 0.5))
-    memory = forget * 0.7 + enter * np.tanh(0.8)
+    gates = [out + 2.0 * before * own + shift for out, own, shift in zip(outer, inner, bias, strict=True)]
+    enter, forget, leave = (1 / (1 + np.exp(-gates[number])) for number in (0, 1, 3))
+    memory = forget * 0.7 + enter * np.tanh(gates[2])
     assert_close(c, [[[memory]]], 1e-15)
     assert_close(h, [[[leave * np.tanh(memory)]]], 1e-15)
     assert_close(outputs, 2.0 * h, 1e-15)
-
-
-def test_a_masked_unit_is_fed_neither_back_nor_up_yet_carried() -> None:
-    draw = np.random.default_rng(0)
-    weights = [draw.normal(size=(8, 2)), draw.normal(size=(8, 2)), draw.normal(size=8)]
-    inputs, state = draw.normal(size=(3, 1, 2)), (np.zeros((1, 1, 2)), np.zeros((1, 1, 2)))
-    outputs, (h, _) = lstm.network(
-        [lstm.Layer(weights[0], weights[1], weights[2], np.array([[0.0, 2.0]]))], inputs, state
-    )
-    assert (outputs[:, :, 0] == 0).all()
-    assert h[0, 0, 0] != 0
-    weights[1][:, 0] = 99.0
-    again, _ = lstm.network([lstm.Layer(weights[0], weights[1], weights[2], np.array([[0.0, 2.0]]))], inputs, state)
-    assert_close(again, outputs, 1e-15)
 
 
 def test_one_gru_unit_is_what_one_works_out_on_paper() -> None:

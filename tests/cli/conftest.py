@@ -8,7 +8,8 @@ import pytest
 from support.runs import train_tiny_run
 from support.small_text import write_texts
 from tiedlm.cli.main import main
-from tiedlm.training import loop
+from tiedlm.training import launcher, loop
+from tiedlm.training.jobs import JobResult, JobState
 
 
 @dataclass(frozen=True)
@@ -67,4 +68,18 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append({"config": config, "run_dir": run_dir, **options})
 
     monkeypatch.setattr(loop, "train", train)
+    return calls
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Any], dict[str, Any]]]:
+    """Records what would be launched; jobs whose run folder has scores are finished."""
+    calls: list[tuple[list[Any], dict[str, Any]]] = []
+
+    def launch(jobs: list[Any], **options: Any) -> list[JobResult]:
+        calls.append((jobs, options))
+        states = [JobState.FINISHED if job.is_finished() else JobState.STOPPED for job in jobs]
+        return [JobResult(job=job, state=state, reason="kept") for job, state in zip(jobs, states, strict=True)]
+
+    monkeypatch.setattr(launcher, "launch", launch)
     return calls

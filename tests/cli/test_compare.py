@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from support.runs import SCORE, Silence, quick_config, write_run
+from support.runs import SCORE, quick_config, write_run
 from support.small_text import small_config
 from tiedlm.cli import compare
 from tiedlm.cli.compare import is_changed, summarize
@@ -18,6 +18,7 @@ from tiedlm.recipes import recipe
 from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.runs.load import load_run
 from tiedlm.training import loop
+from tiedlm.training.display import SilentDisplay
 
 
 def scores(run: Path):
@@ -121,7 +122,7 @@ def test_runs_on_different_texts_are_refused(tiedlm, tiny, tmp_path):
     config = quick_config(tmp_path)
     with (tmp_path / "test.txt").open("a") as file:
         file.write("a dog sees the cat\n")
-    other = loop.train(config, tmp_path / "run", cache_dir=tmp_path / "cache", display=Silence()).path
+    other = loop.train(config, tmp_path / "run", cache_dir=tmp_path / "cache", display=SilentDisplay()).path
     answer = tiedlm("analyze", tiny / "run", other)
     assert (answer.status, answer.output) == (2, "")
     assert f"{other} and {tiny / 'run'} were trained on different texts" in answer.error

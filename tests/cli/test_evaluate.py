@@ -97,10 +97,10 @@ def test_a_part_of_a_corpus_is_scored_with_its_own_words(tiedlm, tiny, monkeypat
     assert {name: report[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("command", ["score", "predict", "generate"])
-def test_a_device_that_is_not_here_is_refused(tiedlm, tiny, command):
-    context = ["the"] if command == "predict" else []
-    answer = tiedlm(command, tiny / "run", *context, "--device", "abacus")
+@pytest.mark.parametrize("line", ["score run", "predict run the", "generate run", "reproduce ptb-small-re"])
+def test_a_device_that_is_not_here_is_refused(tiedlm, tiny, monkeypatch, line):
+    monkeypatch.chdir(tiny)
+    answer = tiedlm(*line.split(), "--device", "abacus")
     assert (answer.status, answer.output) == (2, "")
     assert "no kind of device 'abacus'" in answer.error
 

@@ -42,6 +42,13 @@ def test_help_and_version(tiedlm):
     assert tiedlm("--version").output == f"tiedlm {__version__}\n"
 
 
+def test_what_is_wrong_with_a_line_is_printed_without_control_characters(tiedlm):
+    answer = tiedlm("demo", "\x1b[2J")
+    assert (answer.status, answer.output) == (2, "")
+    assert "\\u001b[2J" in answer.error
+    assert "\x1b" not in answer.error
+
+
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [

@@ -12,16 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from support.files import files
 from support.small_text import small_config
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.cli.train import run_config
 from tiedlm.config import to_json
 from tiedlm.runs.folder import RunFolder
-from tiedlm.training.start import create_run
-
-
-def contents(run: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in run.iterdir() if not path.name.startswith(".")}
 
 
 @pytest.fixture
@@ -30,39 +26,24 @@ def run(tiny: Path, tmp_path: Path) -> Path:
 
 
 def test_a_finished_run_stays_as_it_is(tiedlm, tiny):
-    before = contents(tiny / "run")
+    before = files(tiny / "run")
     for same in ((), ("--training.epochs", 2)):
         answer = tiedlm("train", "--resume", tiny / "run", *same)
         assert answer.status == 0
         assert "is finished already" in answer.output
-    assert contents(tiny / "run") == before
+    assert files(tiny / "run") == before
 
 
-def test_a_damaged_run_is_not_called_finished(tiedlm, tiny, tmp_path):
-    shutil.copytree(tiny / "run", tmp_path / "run")
-    (damaged,) = (tmp_path / "run").glob("weights-*")
+def test_a_damaged_run_is_not_called_finished(tiedlm, run):
+    (damaged,) = run.glob("weights-*")
     damaged.write_bytes(damaged.read_bytes()[:-2])
-    answer = tiedlm("train", "--resume", tmp_path / "run")
+    answer = tiedlm("train", "--resume", run)
     assert (answer.status, answer.output) == (2, "")
     assert f"{damaged} is damaged" in answer.error
 
 
-def test_a_run_continues_with_another_runtime_and_keeps_it(tiedlm, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
-    run = create_run(small_config(tmp_path / "text"), tmp_path / "run", None, None, tmp_path / "cache").path
-    answer = tiedlm("train", "--resume", run, "--runtime.precision", "bfloat16")
-    assert answer.status == 0, answer.error
-    folder = RunFolder.open(run)
-    assert folder.is_finished
-    assert run_config(run).runtime.precision == "bfloat16"
-    assert len(folder.record.sessions) == 2
-    assert folder.record.sessions[0].runtime.precision == "float32"
-    assert tiedlm("train", "--resume", run, "--runtime.precision", "bfloat16").status == 0
-    assert "nothing left to train" in tiedlm("train", "--resume", run, "--runtime.precision", "float32").error
-
-
 def test_a_finished_run_is_trained_for_longer_in_a_copy_that_may_have_another_folder_and_runtime(tiedlm, run, tmp_path):
-    before = contents(run)
+    before = files(run)
     answer = tiedlm("train", "--resume", run, "--training.epochs", 3)
     assert answer.status == 0, answer.error
     assert answer.output.startswith(f"run: {run}-3-epochs\n")
@@ -71,7 +52,7 @@ def test_a_finished_run_is_trained_for_longer_in_a_copy_that_may_have_another_fo
     longer = RunFolder.open(Path(f"{run}-3-epochs"))
     assert longer.is_finished
     assert run_config(longer.path).training.epochs == 3
-    assert contents(run) == before
+    assert files(run) == before
     again = tiedlm("train", "--resume", run, "--training.epochs", 3)
     assert (again.status, again.output) == (2, "")
     assert f"{run}-3-epochs exists already. Resume it with `" in again.error

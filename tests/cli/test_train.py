@@ -31,19 +31,6 @@ def valid(run: Path) -> float:
     return RunFolder.open(run).scores()["valid"]["perplexity"]
 
 
-@pytest.fixture
-def launched(monkeypatch):
-    """Records the jobs that would be launched; none is."""
-    calls = []
-
-    def launch(jobs, **options):
-        calls.append((jobs, options))
-        return [JobResult(job=job, state=JobState.STOPPED, reason="kept") for job in jobs]
-
-    monkeypatch.setattr(launcher, "launch", launch)
-    return calls
-
-
 def test_from_text_files_to_a_scored_run(tiedlm, texts, tmp_path):
     answer = tiedlm("train", "text-small-real", *texts, "--seed", 3, *SMALL)
     assert (answer.status, answer.error) == (0, "")

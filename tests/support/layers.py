@@ -62,7 +62,6 @@ def forms_of(*forms: Form) -> Any:
 
 
 fast_forms = forms_of(STOCK, COMPILED, GRU_STOCK, BATCHED, RHN_COMPILED)
-masked_forms = forms_of(*LOOPS.values(), STOCK, COMPILED, BATCHED, RHN_COMPILED)
 own_backward_forms = forms_of(COMPILED, BATCHED, RHN_COMPILED)
 native_forms = forms_of(COMPILED, RHN_COMPILED)
 every_form = forms_of(*LOOPS.values(), STOCK, COMPILED, GRU_STOCK, BATCHED, RHN_COMPILED)
@@ -203,17 +202,3 @@ class BigramModel(LanguageModel):
     def forward(self, tokens: Tensor, state: State, masks: Masks | None = None) -> tuple[Tensor, State]:
         self.calls.append(int(state[0].sum()))
         return self.rows[tokens], (state[0] + len(tokens),)
-
-
-class UniformModel(LanguageModel):
-    """Gives every word the same probability at next to no cost, whatever the number of words: features have width 1."""
-
-    def __init__(self, vocab_size: int) -> None:
-        super().__init__(LSTMConfig(units=1, layers=1, tied=True), vocab_size)
-        self.tables.weight.data = torch.zeros(vocab_size, 1)
-
-    def initial_state(self, streams: int) -> State:
-        return (torch.zeros(1, streams, 1),)
-
-    def forward(self, tokens: Tensor, state: State, masks: Masks | None = None) -> tuple[Tensor, State]:
-        return torch.zeros(*tokens.shape, 1), state

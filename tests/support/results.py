@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from support.runs import environment as machine
+from support.runs import score
 from tiedlm.config import to_json
-from tiedlm.data.sources import HALVES, source_of
+from tiedlm.data.sources import HALVES
 from tiedlm.evaluation import FREQUENT_WORDS, TARGET
 from tiedlm.files import json_bytes
 from tiedlm.paper import publish
@@ -69,8 +71,12 @@ def add_result(
     for number, test in enumerate(tests):
         weights = hashlib.sha256(f"{name} {seed} {number}".encode()).hexdigest()
         first = json.loads(contents[PROVENANCE]) if contents else None
-        scores = {"valid": _score(whole, "valid", test + 5), "test": _score(whole, "test", test), "protocol": protocol}
-        environment = _environment(whole, None if first is None else first["weights_sha256"], processor)
+        values = {"valid": test + 5, "test": test}
+        scores: dict[str, Any] = {split: score(split, value, whole.corpus.name) for split, value in values.items()}
+        scores["protocol"] = protocol
+        origin = first and {"recipe": whole.recipe, "seed": seed, "weights_sha256": first["weights_sha256"]}
+        environment = machine(origin, whole.runtime.threads or 1, whole.corpus.name)
+        environment |= {"processor": processor, "device": whole.runtime.device}
         environment |= {"moves": list(moves)} if moves and number == len(tests) - 1 else {}
         files = {
             "config.json": json_bytes(to_json(whole)),
@@ -187,19 +193,6 @@ def instead_of_measuring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Pat
     return calls
 
 
-def _environment(config: RunConfig, parent: str | None, processor: str) -> dict[str, Any]:
-    source = source_of(config.corpus.name)
-    splits = {} if source is None else {split: {"text_sha256": file.sha256} for split, file in source.files.items()}
-    return {
-        "processor": processor,
-        "device": config.runtime.device,
-        "threads": config.runtime.threads or 1,
-        "commit": "c0ffee",
-        "corpus": {"name": config.corpus.name, "splits": splits, "vocabulary": {"size": 9, "sha256": "ab" * 32}},
-        "parent": parent and {"recipe": config.recipe, "seed": config.seed, "weights_sha256": parent},
-    }
-
-
 def _epochs(config: RunConfig, test: float, seconds: float) -> list[dict[str, Any]]:
     """Perplexities that fall to that of the end."""
     return [
@@ -218,10 +211,3 @@ def _own_words(config: RunConfig, scores: Mapping[str, Any]) -> dict[str, Any]:
         perplexity = math.exp(nll / scores[split]["words"])
         own[split] = {**scores[split], "perplexity": perplexity, "nll_nats": nll, "unknown": 10}
     return {"own_words": own}
-
-
-def _score(config: RunConfig, split: str, perplexity: float) -> dict[str, Any]:
-    source = source_of(config.corpus.name)
-    words = 1_000 if source is None else source.files[split].scored_words
-    nll = math.log(perplexity) * words
-    return {"perplexity": math.exp(nll / words), "nll_nats": nll, "words": words, "unknown": 7}

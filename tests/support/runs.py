@@ -11,13 +11,13 @@ from typing import Any
 
 from support.small_text import small_config
 from tiedlm.config import from_json, to_json
-from tiedlm.data.sources import PTB
+from tiedlm.data.sources import source_of
 from tiedlm.data.text import Vocabulary
 from tiedlm.errors import TiedlmError
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import Progress, RunFolder, RunRecord, Session
-from tiedlm.training.display import PlainDisplay
+from tiedlm.training.display import SilentDisplay
 from tiedlm.training.jobs import Job, JobResult, JobState, check_jobs
 
 ENVIRONMENT = {"processor": "a processor", "device": "cpu", "threads": 1}
@@ -63,12 +63,10 @@ def recipe_config(seed: int = 0, name: str = RECIPE, threads: int | None = 1) ->
     return replace(whole, seed=seed, runtime=replace(whole.runtime, threads=threads))
 
 
-def environment(parent: dict[str, Any] | None = None, threads: int = 1) -> dict[str, Any]:
+def environment(parent: dict[str, Any] | None = None, threads: int = 1, corpus: str = "ptb") -> dict[str, Any]:
     """What a training writes down of the machine and the corpus."""
-    splits = {
-        split: {"text_sha256": file.sha256, "lines": file.lines, "words": file.scored_words, "unknown": 7}
-        for split, file in PTB.files.items()
-    }
+    source = source_of(corpus)
+    splits = {} if source is None else {name: {"text_sha256": file.sha256} for name, file in source.files.items()}
     return {
         "tiedlm": "0.1.0",
         "processor": "a processor",
@@ -77,14 +75,15 @@ def environment(parent: dict[str, Any] | None = None, threads: int = 1) -> dict[
         "commit": "c0ffee",
         "command": "tiedlm train ptb-small-re --run-dir /somebody/runs/it",
         "started_unix": 1.5,
-        "corpus": {"name": "ptb", "splits": splits, "vocabulary": {"size": 10_000, "sha256": "ab" * 32}},
+        "corpus": {"name": corpus, "splits": splits, "vocabulary": {"size": 9, "sha256": "ab" * 32}},
         "parent": parent,
     }
 
 
-def score(split: str, perplexity: float) -> dict[str, Any]:
-    """The score of a whole split of the Penn Treebank."""
-    words = PTB.files[split].scored_words
+def score(split: str, perplexity: float, corpus: str = "ptb") -> dict[str, Any]:
+    """The score of a whole split, of 1,000 words where its text is not a published one."""
+    source = source_of(corpus)
+    words = 1_000 if source is None else source.files[split].scored_words
     nll = math.log(perplexity) * words
     return {"perplexity": math.exp(nll / words), "nll_nats": nll, "words": words, "unknown": 7}
 
@@ -143,13 +142,6 @@ def origin(parent: RunFolder) -> dict[str, Any]:
 # ---- trained in a moment
 
 
-class Silence(PlainDisplay):
-    """Shows nothing."""
-
-    def message(self, text: str) -> None:
-        pass
-
-
 def quick_config(folder: Path) -> RunConfig:
     """The small config with two epochs, saved after each and not in between."""
     config = small_config(folder).with_epochs(2)
@@ -163,7 +155,7 @@ def train_tiny_run(folder: Path) -> RunFolder:
     config = quick_config(folder)
     with (folder / "test.txt").open("a") as file:
         file.write("the dog zigzags\n")
-    return loop.train(config, folder / "run", cache_dir=folder / "cache", display=Silence())
+    return loop.train(config, folder / "run", cache_dir=folder / "cache", display=SilentDisplay())
 
 
 # ---- a launch in this process

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from support.runs import Silence, make_run
+from support.runs import make_run
 from tiedlm.config import to_json
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, RunError
 from tiedlm.files import json_bytes
 from tiedlm.runs.folder import RunFolder
 from tiedlm.training import launcher, loop
+from tiedlm.training.display import SilentDisplay
 from tiedlm.training.jobs import EpochSummary, JobResult, JobState
 from tiedlm.training.launcher import (
     HEADINGS,
@@ -397,7 +398,7 @@ def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_
     assert not jobs[1].is_begun()
     assert states(launch(jobs, max_parallel=2, display=recorder)) == [FINISHED, FINISHED]
     for job in jobs:
-        alone = loop.train(job.config, tmp_path / f"alone-{job.name}", display=Silence())
+        alone = loop.train(job.config, tmp_path / f"alone-{job.name}", display=SilentDisplay())
         launched = RunFolder.open(job.run_dir)
         assert [launched.read(name) for name in ("config", "weights")] == [
             alone.read(name) for name in ("config", "weights")

@@ -258,7 +258,7 @@ STEPS, WORDS = 50, 5
 """So many windows of so many words, which are less than one epoch."""
 KINDS = {"float32": torch.float32, "float64": torch.float64, "untied": torch.float64}
 """What is trained: the config, in float64 with weight decay; and the untied network with cross-entropy, whose words'
-gradient is sparse."""
+gradient is sparse, without a mask on its input."""
 
 
 def write_config(folder: Path) -> RunConfig:
@@ -281,7 +281,7 @@ def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict
     if kind == "float64":
         config = replace(config, training=replace(config.training, weight_decay=1e-2))
     if kind == "untied":
-        config = replace(config, model=replace(config.model, tied=False), loss=LossConfig())
+        config = replace(config, model=replace(config.model, tied=False, keep_input=1.0), loss=LossConfig())
     ranks.on_rank0(lambda: create_run(config, folder / run, None, None, cache))
     run_folder = RunFolder.open(folder / run)
     state = restore_run(run_folder, None, cache)

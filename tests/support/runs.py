@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tiedlm.errors import TiedlmError
 from tiedlm.recipes import recipe
 from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import Progress, RunFolder, RunRecord, Session
-from tiedlm.training.display import SilentDisplay
+from tiedlm.training.display import EpochReport, SilentDisplay, WindowReport
 from tiedlm.training.jobs import Job, JobResult, JobState, check_jobs
 
 ENVIRONMENT = {"processor": "a processor", "device": "cpu", "threads": 1}
@@ -140,6 +140,28 @@ def origin(parent: RunFolder) -> dict[str, Any]:
 
 
 # ---- trained in a moment
+
+
+class Recorder(SilentDisplay):
+    """Keeps what it is shown, in its order; may act on a window."""
+
+    def __init__(self, on_window: Callable[[WindowReport], None] = lambda report: None) -> None:
+        self.shown: list[str | WindowReport | EpochReport] = []
+        self.on_window = on_window
+
+    def message(self, text: str) -> None:
+        self.shown.append(text)
+
+    def window(self, report: WindowReport) -> None:
+        self.shown.append(report)
+        self.on_window(report)
+
+    def epoch(self, report: EpochReport) -> None:
+        self.shown.append(report)
+
+    @property
+    def windows(self) -> list[WindowReport]:
+        return [each for each in self.shown if isinstance(each, WindowReport)]
 
 
 def quick_config(folder: Path) -> RunConfig:

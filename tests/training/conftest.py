@@ -10,10 +10,17 @@ from pathlib import Path
 import pytest
 
 from support.small_text import small_config
+from tiedlm.runs.config import RunConfig
+from tiedlm.training import launcher
 from tiedlm.training.jobs import Job, JobResult
 
 MakeJob = Callable[..., Job]
 Scripts = dict[str, str]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return small_config(tmp_path / "text")
 
 
 @pytest.fixture
@@ -33,6 +40,7 @@ def make_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeJob:
 def scripts(monkeypatch: pytest.MonkeyPatch) -> Scripts:
     """Job's name → Python code that its process runs instead of a training, with the run folder as argument."""
     codes: Scripts = {}
+    monkeypatch.setattr(launcher, "prepare_corpora", lambda jobs, progress: None)
     monkeypatch.setattr(Job, "command", lambda job: [sys.executable, "-S", "-c", codes[job.name], str(job.run_dir)])
     return codes
 

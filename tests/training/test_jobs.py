@@ -51,17 +51,6 @@ def test_a_job_that_is_begun_resumes_and_one_that_is_scored_is_finished(make_job
     assert done.is_finished()
 
 
-def test_something_else_than_a_run_folder_is_refused_and_kept(make_job):
-    job = make_job("a")
-    job.run_dir.mkdir()
-    (job.run_dir / "mine").write_text("x")
-    with pytest.raises(RunError):
-        job.is_finished()
-    with pytest.raises(RunError):
-        check_jobs([job])
-    assert [path.name for path in job.run_dir.iterdir()] == ["mine"]
-
-
 def test_no_job_and_two_of_one_folder_are_refused(make_job):
     with pytest.raises(ArgumentError, match="nothing to train"):
         check_jobs([])

@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from support.small_text import small_config, wide_config
+from support.runs import Recorder
+from support.small_text import wide_config
 from tiedlm import seeding
-from tiedlm.config import to_json
 from tiedlm.errors import OutOfMemoryError, RunError, TrainingError
 from tiedlm.evaluation.perplexity import perplexity
 from tiedlm.nn.config import GRUConfig, ModelConfig, RHNConfig
@@ -31,52 +31,9 @@ from tiedlm.training.loop import Trainer, first_window, resume, train, window_re
 from tiedlm.training.step import StepResult, training_step
 
 
-class Recorder:
-    """Keeps the reports; may act on one of them."""
-
-    def __init__(self, on_window: Any = None) -> None:
-        self.epochs: list[EpochReport] = []
-        self.windows: list[WindowReport] = []
-        self.messages: list[str] = []
-        self.on_window = on_window
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def window(self, report: WindowReport) -> None:
-        self.windows.append(report)
-        if self.on_window:
-            self.on_window(report)
-
-    def epoch(self, report: EpochReport) -> None:
-        self.epochs.append(report)
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> RunConfig:
-    return small_config(tmp_path / "text")
-
-
 def run(config: RunConfig, tmp_path: Path, name: str, **options: Any) -> RunFolder:
     options = {"display": Recorder(), "cache_dir": tmp_path / "cache", **options}
     return train(config, tmp_path / name, **options)
-
-
-def test_a_training_learns_keeps_its_best_weights_and_scores_them(config: RunConfig, tmp_path: Path) -> None:
-    recorder = Recorder()
-    folder = run(config, tmp_path, "run", display=recorder)
-    valid = [report.valid_perplexity for report in recorder.epochs]
-    words = len(load_run(folder.path).vocabulary)
-    assert valid[-1] < words / 2
-    scores = folder.scores()
-    assert scores["valid"]["perplexity"] == min(valid)
-    assert set(scores) == {"valid", "test", "protocol"}
-    assert [report.best for report in recorder.epochs] == [
-        value == min(valid[: i + 1]) for i, value in enumerate(valid)
-    ]
 
 
 def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weights_are_kept_and_scored(
@@ -96,7 +53,10 @@ def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weight
     perplexities = iter([90.0, 80.0, 85.0])
     monkeypatch.setattr(loop, "training_step", step)
     monkeypatch.setattr(Trainer, "validate", lambda *_: next(perplexities))
-    folder = run(config, tmp_path, "run")
+    recorder = Recorder()
+    folder = run(config, tmp_path, "run", display=recorder)
+    reports = [report for report in recorder.shown if isinstance(report, EpochReport)]
+    assert [(report.valid_perplexity, report.best) for report in reports] == [(90.0, True), (80.0, True), (85.0, False)]
     count = len(windows) // 3
     assert count > 1
     assert windows == [(rate, window > 0) for rate in (2.0, 1.0, 0.5) for window in range(count)]
@@ -274,34 +234,6 @@ def test_a_lack_of_memory_keeps_the_state_saved_last_and_says_how_to_go_on(
     monkeypatch.undo()
     folder = resume(tmp_path / "short run", cache_dir=tmp_path / "cache", display=Recorder())
     assert folder.read("weights") == whole.read("weights")
-
-
-def test_second_training_starts_from_the_weights_of_the_first(config: RunConfig, tmp_path: Path) -> None:
-    first = run(config, tmp_path, "first")
-    recorder = Recorder()
-    second = run(config, tmp_path, "second", start_from=first.path, display=recorder)
-    parent = second.record.parent or {}
-    assert (parent["recipe"], parent["seed"]) == ("small", 3)
-    assert second.record.progress.generation == 2
-    reached = torch.tensor(first.scores()["valid"]["perplexity"]).log()
-    untrained = torch.tensor(float(len(load_run(first.path).vocabulary))).log()
-    assert abs(recorder.windows[0].cross_entropy - reached) < abs(recorder.windows[0].cross_entropy - untrained) / 2
-    losses = [folder.journal()[1]["train_loss"] for folder in (first, second)]
-    assert losses[0] != losses[1]  # it draws other masks
-
-
-def test_second_training_refuses_another_model_but_may_keep_other_shares_of_units(
-    config: RunConfig, tmp_path: Path
-) -> None:
-    config = config.with_epochs(1)
-    first = run(config, tmp_path, "first")
-    wider = replace(config, model=replace(config.model, units=9))
-    with pytest.raises(RunError, match="another model"):
-        run(wider, tmp_path, "second", start_from=first.path)
-    assert not (tmp_path / "second").exists()
-    bare = replace(config, model=replace(config.model, keep_input=0.9, keep_hidden=0.6))
-    second = run(bare, tmp_path, "second", start_from=first.path)
-    assert to_json(second.config())["model"]["keep_hidden"] == 0.6
 
 
 def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trainings over several processes: shards of the streams, torchrun, equal to one process, cut, and ended together."""
+"""Trainings over several processes: torchrun, equal to one process, cut, ended together; requests to end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,38 +22,19 @@ from support.compare import assert_close, error
 from support.small_text import small_config
 from tiedlm.config import to_json
 from tiedlm.errors import ConfigError
-from tiedlm.native.ranks import SINGLE, Ranks
-from tiedlm.nn.config import LSTMConfig
-from tiedlm.nn.model import LanguageModel
+from tiedlm.native.ranks import SINGLE
 from tiedlm.runs.folder import RunFolder
 from tiedlm.runs.load import read_tensors
-from tiedlm.training.processes import StreamShard, is_main_process, process_group, resume_command
+from tiedlm.training.processes import (
+    EXIT_VARIABLE,
+    exit_with_parent,
+    interruptible,
+    is_main_process,
+    process_group,
+    resume_command,
+)
 
-SHARDS = [StreamShard(Ranks(None, rank, 3), 6) for rank in range(3)]
 PLACE = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
-
-
-def test_the_shards_side_by_side_are_the_whole() -> None:
-    for whole in (torch.arange(5 * 6).view(5, 6), torch.arange(2 * 6 * 3).view(2, 6, 3)):
-        parts = [shard.local(whole) for shard in SHARDS]
-        assert torch.equal(torch.cat(parts, 1), whole)
-        assert all(part.is_contiguous() for part in parts)
-
-
-def test_masks_are_those_that_one_process_draws_for_the_same_streams() -> None:
-    model = LanguageModel(LSTMConfig(units=5, tied=True, keep_hidden=0.5), 7)
-
-    def masks(shard: StreamShard) -> list[torch.Tensor | None]:
-        return shard.masks(model, torch.Generator().manual_seed(3)) or []
-
-    whole, parts = masks(StreamShard(SINGLE, 6)), [masks(shard) for shard in SHARDS]
-    assert [mask is None for mask in whole] == [True, False, False]
-    for number in (1, 2):
-        mask = whole[number]
-        assert mask is not None
-        assert 0 < float((mask == 0).float().mean()) < 1
-        assert torch.equal(torch.cat([rows for part in parts if (rows := part[number]) is not None]), mask)
-    assert SHARDS[1].masks(LanguageModel(LSTMConfig(units=5, tied=True), 7), torch.Generator()) is None
 
 
 @pytest.fixture
@@ -207,3 +189,61 @@ def test_a_rank_that_is_killed_ends_the_training_and_it_goes_on_to_the_same_bits
     killed, whole = RunFolder.open(tmp_path / "killed"), RunFolder.open(folder / "whole")
     assert killed.read("weights") == whole.read("weights")
     assert killed.record.scores == whole.record.scores
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_the_second_one_stops_and_handlers_are_put_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with interruptible() as interrupt:
+        assert not interrupt.requested
+        os.kill(os.getpid(), number)
+        assert interrupt.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_other_threads_leave_signals_alone() -> None:
+    seen: list[object] = []
+
+    def work() -> None:
+        with interruptible():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+WATCHES_ITS_INPUT = """
+import signal, sys
+from tiedlm.training.processes import exit_with_parent
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+exit_with_parent()
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_a_process_ends_with_its_input_only_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(EXIT_VARIABLE, raising=False)
+    before = threading.enumerate()
+    exit_with_parent()
+    assert threading.enumerate() == before
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHES_ITS_INPUT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {EXIT_VARIABLE: "1"},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write("what is read is not the end\n")
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.stdin.close()
+        assert process.wait(60) == 7

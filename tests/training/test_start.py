@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from support.runs import SCORES
-from support.small_text import small_config
+from support.files import files
+from support.runs import SCORES, Recorder
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ConfigError, CorpusError, RunError
 from tiedlm.nn.model import LanguageModel
@@ -25,13 +26,6 @@ from tiedlm.training import start
 from tiedlm.training.display import SilentDisplay, WindowReport
 from tiedlm.training.loop import resume, train
 from tiedlm.training.start import TrainerState, commit, create_run, describe, extend_run, restore_run
-
-ELSEWHERE = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> RunConfig:
-    return small_config(tmp_path / "text")
 
 
 @pytest.fixture(autouse=True)
@@ -98,23 +92,13 @@ def test_a_training_runs_on_the_threads_of_its_config_and_resumes_with_them(
     assert threads[1:] == [2, 3, 5, 3]
 
 
-def test_starting_from_a_run_with_as_many_words_but_others_is_refused(config: RunConfig, tmp_path: Path) -> None:
-    parent = create(config, tmp_path / "parent")
-    parent.save(weights=restore(parent).weights())
-    for text in (tmp_path / "text").iterdir():
-        text.write_text(text.read_text().replace("cat", "cow"))
-    with pytest.raises(RunError, match=r"another vocabulary \((\d+) words\) than this training's \(\1\)"):
-        create(config, tmp_path / "run", parent.path)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_second_training_names_the_weights_that_it_began_with(
+def test_a_second_training_begins_with_the_weights_of_the_first_and_names_them(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = create(config, tmp_path / "first")
     state = restore(first)
     first.save(weights=state.weights())
-    sha256 = hashlib.sha256(first.read("weights")).hexdigest()
+    before = first.read("weights")
 
     def prepare_while_the_first_goes_on(*arguments: Any, **options: Any) -> Any:
         state.model.reset_parameters(torch.Generator())
@@ -123,8 +107,28 @@ def test_a_second_training_names_the_weights_that_it_began_with(
 
     monkeypatch.setattr(start, "prepare", prepare_while_the_first_goes_on)
     second = create(config, tmp_path / "second", first.path)
-    assert first.record.files["weights"].sha256 != sha256
-    assert (second.record.parent or {})["weights_sha256"] == sha256
+    assert first.read("weights") != before
+    assert restore(second).weights() == before
+    parent = second.record.parent or {}
+    assert parent["weights_sha256"] == hashlib.sha256(before).hexdigest()
+    assert (parent["recipe"], parent["seed"], second.record.progress.generation) == ("small", 3, 2)
+
+
+def test_another_model_or_vocabulary_to_start_from_is_refused_and_other_shares_of_units_are_not(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    parent = create(config, tmp_path / "parent")
+    parent.save(weights=restore(parent).weights())
+    wider = replace(config, model=replace(config.model, units=9))
+    with pytest.raises(RunError, match="another model"):
+        create(wider, tmp_path / "run", parent.path)
+    bare = replace(config, model=replace(config.model, keep_hidden=0.6))
+    assert create(bare, tmp_path / "bare", parent.path).config() == bare
+    for text in (tmp_path / "text").iterdir():
+        text.write_text(text.read_text().replace("cat", "cow"))
+    with pytest.raises(RunError, match=r"another vocabulary \((\d+) words\) than this training's \(\1\)"):
+        create(config, tmp_path / "run", parent.path)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_with_any_damaged_file_does_not_resume(config: RunConfig, tmp_path: Path) -> None:
@@ -161,19 +165,14 @@ def test_a_state_comes_back_to_the_bit(config: RunConfig, tmp_path: Path) -> Non
     assert after.to_bytes() == before.to_bytes()
 
 
-class StopsAt(SilentDisplay):
-    """Ends the training after a window of an epoch, and keeps what is shown."""
+def stop_at(epoch: int, window: int) -> Callable[[WindowReport], None]:
+    """Ends a training after that window."""
 
-    def __init__(self, epoch: int = 0, window: int = 0) -> None:
-        self.stop_at, self.shown = (epoch, window), []
-
-    def message(self, text: str) -> None:
-        self.shown.append(text)
-
-    def window(self, report: WindowReport) -> None:
-        self.shown.append("window")
-        if (report.epoch, report.window) == self.stop_at:
+    def act(report: WindowReport) -> None:
+        if (report.epoch, report.window) == (epoch, window):
             raise KeyboardInterrupt
+
+    return act
 
 
 def trained(config: RunConfig, run_dir: Path) -> RunFolder:
@@ -183,7 +182,7 @@ def trained(config: RunConfig, run_dir: Path) -> RunFolder:
 def stopped(config: RunConfig, run_dir: Path) -> RunFolder:
     """The folder of a training that was stopped in its second epoch."""
     with pytest.raises(KeyboardInterrupt):
-        train(config, run_dir, cache_dir=run_dir.parent / "cache", display=StopsAt(2, 5))
+        train(config, run_dir, cache_dir=run_dir.parent / "cache", display=Recorder(stop_at(2, 5)))
     return RunFolder.open(run_dir)
 
 
@@ -192,45 +191,27 @@ def resumed(run_dir: Path, runtime: RuntimeConfig | None = None, display: Silent
     return resume(run_dir, runtime=runtime, cache_dir=run_dir.parent / "cache", display=display)
 
 
-def test_another_runtime_is_recorded_and_stays(config: RunConfig, tmp_path: Path) -> None:
-    before = stopped(config, tmp_path / "run")
-    with pytest.raises(KeyboardInterrupt):
-        resumed(before.path, ELSEWHERE, StopsAt(2, 6))
-    after = RunFolder.open(before.path)
-    assert before.config() == config
-    assert after.config() == replace(config, runtime=ELSEWHERE)
-    assert after.read("config") == before.read("config")
-    first, second = after.record.sessions
-    assert first == before.record.sessions[0]
-    assert (second.epoch, second.environment["threads"]) == (2, 2)
-    assert "command" not in second.environment
-    assert after.journal()[-1]["event"] == "move"
-    folder = resumed(before.path)  # nothing changes again
-    assert folder.record.sessions == after.record.sessions
-    assert folder.config().runtime == ELSEWHERE
-
-
-def test_with_a_runtime_that_no_sum_depends_on_it_ends_with_the_same_bits(config: RunConfig, tmp_path: Path) -> None:
-    whole = trained(config, tmp_path / "whole")
-    stopped(config, tmp_path / "run")
-    moved = resumed(tmp_path / "run", replace(config.runtime, save_seconds=60.0))
-    assert moved.read("weights") == whole.read("weights")
-    assert moved.record.scores == whole.record.scores
-    assert moved.record.sessions[1].epoch == 2
-
-
-@pytest.mark.parametrize("what", ["processor", "commit"])
-def test_another_place_where_a_training_resumes_is_recorded_once(
+@pytest.mark.parametrize("what", ["runtime", "processor", "commit"])
+def test_another_runtime_or_place_where_a_training_resumes_is_recorded_once(
     what: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped(config, tmp_path / "run")
-    monkeypatch.setattr(start, what, lambda: "another")
+    before, runtime = stopped(config, tmp_path / "run"), None
+    if what == "runtime":
+        runtime = RuntimeConfig(precision="bfloat16", threads=2, save_seconds=60.0)
+    else:
+        monkeypatch.setattr(start, what, lambda: "another")
     with pytest.raises(KeyboardInterrupt):
-        resumed(tmp_path / "run", display=StopsAt(2, 6))
-    folder = resumed(tmp_path / "run")
+        resumed(before.path, runtime, Recorder(stop_at(2, 6)))
+    folder = resumed(before.path)
+    assert before.config() == config
+    assert folder.config() == replace(config, runtime=runtime or config.runtime)
+    assert folder.read("config") == before.read("config")
     first, second = folder.record.sessions
-    assert (second.epoch, second.runtime) == (2, config.runtime)
-    assert second.environment[what] == "another" != first.environment[what]
+    assert first == before.record.sessions[0]
+    assert (second.epoch, second.runtime) == (2, folder.config().runtime)
+    changed = {name for name, value in second.environment.items() if value != first.environment[name]}
+    assert changed - {"started_unix"} == {"threads" if what == "runtime" else what}
+    assert "command" not in second.environment
     events = [event["event"] for event in folder.journal()]
     assert events.count("move") == 1
     assert events.index("move") < events.index("resume")
@@ -243,11 +224,10 @@ def test_what_computes_a_training_is_recorded_and_its_change_is_said_before_it_r
     monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("one", "it is there"), "cells": cells})
     assert stopped(config, tmp_path / "run").record.sessions[0].environment["loss"] == "one"
     monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("other", "no compiler here"), "cells": cells})
-    display = StopsAt()
+    display = Recorder()
     folder = resumed(tmp_path / "run", replace(config.runtime, threads=2), display)
-    assert "loss one before, other now (no compiler here)" in display.shown[0]
-    assert "threads 1 before, 2 now" in display.shown[0]
-    assert "last digits" in display.shown[0]
+    for text in ("loss one before, other now (no compiler here)", "threads 1 before, 2 now", "last digits"):
+        assert text in str(display.shown[0])
     environment = folder.record.sessions[1].environment
     assert (environment["loss"], environment["cells"]) == ("other", cells[0])
 
@@ -274,13 +254,9 @@ def test_a_finished_training_and_a_device_that_is_not_here_are_refused(
     with folder.lock():
         folder.save(scores=SCORES)
     with pytest.raises(RunError, match="is finished"):
-        resumed(folder.path, ELSEWHERE)
+        resumed(folder.path, RuntimeConfig(threads=2))
     monkeypatch.setattr(start, "processor", lambda: "another")
     assert len(resumed(folder.path).record.sessions) == 1  # what is finished does not go on
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
 @pytest.mark.parametrize("cut", [False, True])
@@ -289,12 +265,17 @@ def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
 ) -> None:
     whole = trained(config.with_epochs(4), tmp_path / "whole")
     short = (stopped if cut else trained)(config.with_epochs(2), tmp_path / "short")
-    before = files_of(short.path)
+    if cut:  # it went on with another runtime, on which no sum depends
+        with pytest.raises(KeyboardInterrupt):
+            resumed(short.path, replace(config.runtime, save_seconds=1e-6), Recorder(stop_at(2, 6)))
+        short = RunFolder.open(short.path)
+    before = files(short.path)
     longer = extend_run(short.path, 4, tmp_path / "longer")
-    assert files_of(short.path) == before
+    assert files(short.path) == before
     assert not longer.is_finished
-    assert longer.config() == config.with_epochs(4)
+    assert longer.config() == replace(config.with_epochs(4), runtime=short.config().runtime)
     assert longer.record.sessions == short.record.sessions
+    assert len(short.record.sessions) == 1 + cut
     event = longer.journal()[-1]
     assert (event["event"], event["epoch"], event["epochs"], event["epochs_before"]) == ("longer", 3 - cut, 4, 2)
     longer = resumed(longer.path)
@@ -308,18 +289,9 @@ def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
     assert [event["event"] for event in longer.journal()].count("end") == 1
 
 
-def test_where_a_training_went_on_elsewhere_the_longer_one_does_too(config: RunConfig, tmp_path: Path) -> None:
-    stopped(config, tmp_path / "short")
-    elsewhere = RuntimeConfig(precision="bfloat16", threads=1, save_seconds=300.0)
-    short = resumed(tmp_path / "short", elsewhere)
-    longer = extend_run(short.path, 4, tmp_path / "longer")
-    assert longer.record.sessions == short.record.sessions
-    assert longer.config().runtime.precision == "bfloat16"
-
-
 def test_what_cannot_be_extended_is_refused_and_stays(config: RunConfig, tmp_path: Path) -> None:
     short = trained(config.with_epochs(2), tmp_path / "short")
-    before = files_of(short.path)
+    before = files(short.path)
     for epochs in (2, 1):
         with pytest.raises(RunError, match=f"training of 2 epochs, and {epochs} are asked for.* Name a number above 2"):
             extend_run(short.path, epochs, tmp_path / "longer")
@@ -327,7 +299,7 @@ def test_what_cannot_be_extended_is_refused_and_stays(config: RunConfig, tmp_pat
         extend_run(short.path, 4, short.path)
     with short.lock(), pytest.raises(RunError, match="in use"):
         extend_run(short.path, 4, tmp_path / "longer")
-    assert files_of(short.path) == before
+    assert files(short.path) == before
     with pytest.raises(ConfigError, match=r"training.epochs is 0"):
         config.with_epochs(0)
     (weights,) = short.path.glob("weights-*")

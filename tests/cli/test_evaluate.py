@@ -105,17 +105,6 @@ def test_a_device_that_is_not_here_is_refused(tiedlm, tiny, monkeypatch, line):
     assert "no kind of device 'abacus'" in answer.error
 
 
-@pytest.fixture
-def typed(monkeypatch):
-    """Puts bytes on the standard input."""
-
-    def put(content: bytes):
-        stream = types.SimpleNamespace(buffer=io.BytesIO(content), isatty=lambda: False)
-        monkeypatch.setattr("sys.stdin", stream)
-
-    return put
-
-
 def test_predicted_words_are_those_of_the_function(tiedlm, tiny):
     run = load_run(tiny / "run")
     first, heading, *rows = tiedlm("predict", tiny / "run", "the dog", "--count", 4).output.splitlines()
@@ -136,7 +125,11 @@ def test_unknown_words_of_a_context_are_named(tiedlm, tiny):
     assert generated.output.startswith("the wug")
 
 
-def test_contexts_on_the_standard_input_are_answered_line_by_line(tiedlm, tiny, typed):
+def test_contexts_on_the_standard_input_are_answered_line_by_line(tiedlm, tiny, monkeypatch):
+    def typed(content):
+        stream = types.SimpleNamespace(buffer=io.BytesIO(content), isatty=lambda: False)
+        monkeypatch.setattr("sys.stdin", stream)
+
     typed(b"the dog\r\n\na dog")
     answers = [json.loads(line) for line in tiedlm("predict", tiny / "run", "--json").output.splitlines()]
     assert [answer["context"] for answer in answers] == ["the dog", "", "a dog"]

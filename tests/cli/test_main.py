@@ -16,24 +16,6 @@ COMMAND = [sys.executable, "-m", "tiedlm"]
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
-@pytest.fixture
-def command(monkeypatch):
-    """Puts a function in the place of the command `recipes`."""
-
-    def replace(function):
-        module = types.SimpleNamespace(recipes=function)
-        monkeypatch.setattr(main_module, "import_module", lambda name: module)
-
-    return replace
-
-
-def raising(error):
-    def function(arguments):
-        raise error
-
-    return function
-
-
 def test_help_and_version(tiedlm):
     assert tiedlm("-h") == tiedlm("help") == tiedlm("--help")
     answer = tiedlm()
@@ -59,8 +41,11 @@ def test_what_is_wrong_with_a_line_is_printed_without_control_characters(tiedlm)
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 141, ""),
     ],
 )
-def test_an_error_is_one_message_and_a_status(tiedlm, command, error, status, message):
-    command(raising(error))
+def test_an_error_is_one_message_and_a_status(tiedlm, monkeypatch, error, status, message):
+    def recipes(arguments):
+        raise error
+
+    monkeypatch.setattr(main_module, "import_module", lambda name: types.SimpleNamespace(recipes=recipes))
     answer = tiedlm("recipes")
     assert (answer.status, answer.output, answer.error) == (status, "", message)
 

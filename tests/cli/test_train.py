@@ -23,10 +23,6 @@ from tiedlm.training import launcher, loop
 from tiedlm.training.jobs import JobResult, JobState
 
 
-def config_in(run: Path) -> RunConfig:
-    return from_json(RunConfig, json.loads((run / "config.json").read_text()))
-
-
 def valid(run: Path) -> float:
     return RunFolder.open(run).scores()["valid"]["perplexity"]
 
@@ -36,7 +32,7 @@ def test_from_text_files_to_a_scored_run(tiedlm, texts, tmp_path):
     assert (answer.status, answer.error) == (0, "")
     assert answer.output.startswith("run: runs/text-small-real-seed-3\n")
     assert "test perplexity" in answer.output
-    config = config_in(tmp_path / "runs" / "text-small-real-seed-3")
+    config = RunFolder.open(tmp_path / "runs" / "text-small-real-seed-3").config()
     assert (config.recipe, config.seed, config.model.units, config.training.epochs) == ("text-small-real", 3, 8, 1)
     assert config.corpus.train == str(tmp_path / "train.txt")
     scored = tiedlm("score", "runs/text-small-real-seed-3")
@@ -58,17 +54,13 @@ def test_a_run_may_be_made_in_an_empty_folder_and_nowhere_else(tiedlm, trainings
     run = tmp_path / "run"
     run.mkdir()
     assert tiedlm("train", "ptb-small-re", "--run-dir", run).status == 0
-    (run / "mine").write_text("x")
-    for path in (run, run / "mine"):
-        answer = tiedlm("train", "ptb-small-re", "--run-dir", path)
-        assert answer.status == 2
-        assert f"{path} exists and is not a run folder" in answer.error
-    finished = make_run(tmp_path / "finished").path
-    answer = tiedlm("train", "ptb-small-re", "--run-dir", finished)
-    assert f"{finished} exists already. Resume it with `tiedlm train --resume {finished}`" in answer.error
-    with RunFolder.open(finished).lock():
-        answer = tiedlm("train", "ptb-small-re", "--run-dir", finished)
-    assert f"{finished} is being trained by" in answer.error
+    (tmp_path / "mine").write_text("x")
+    answer = tiedlm("train", "ptb-small-re", "--run-dir", tmp_path / "mine")
+    assert answer.status == 2
+    assert "mine exists and is not a run folder" in answer.error
+    with make_run(tmp_path / "finished").lock():
+        answer = tiedlm("train", "ptb-small-re", "--run-dir", tmp_path / "finished")
+    assert "finished is being trained by" in answer.error
     assert len(trainings) == 1
 
 
@@ -111,7 +103,7 @@ def test_another_kind_of_model_is_trained_resumed_and_scored_from_a_config_file(
     value["training"] |= {"epochs": 2, "learning_rate": 0.3, "weight_decay": 1e-4}
     (tmp_path / "mine.json").write_text(json.dumps(value))
     assert tiedlm("train", "mine.json", "--run-dir", "run", "--training.epochs", 1).status == 0
-    assert config_in(tmp_path / "run").model == from_json(RunConfig, value).model
+    assert RunFolder.open(tmp_path / "run").config().model == from_json(RunConfig, value).model
     assert tiedlm("train", "--resume", "run").status == 0
     second = tiedlm("train", "mine.json", "--run-dir", "second", "--from", "run", "--training.epochs", 1)
     assert (second.status, second.error) == (0, "")

@@ -106,11 +106,7 @@ def test_a_provenance_of_another_kind_is_refused(results: Path, changes: dict[st
 
 
 FIELDS: list[tuple[str, Any, str]] = [
-    (
-        "scores.json",
-        lambda v: v["test"].pop("words"),
-        r"scores\.json: test\.words must be a whole number, but is 'None'",
-    ),
+    ("scores.json", lambda v: v["test"].pop("words"), r"json: test\.words must be a whole number, but is 'None'"),
     ("scores.json", lambda v: v["valid"].update(perplexity=math.nan), r"not readable as JSON \(NaN"),
     ("scores.json", lambda v: v["valid"].update(perplexity=0.5), r"valid\.perplexity is 0\.5, which no text has"),
     ("environment.json", lambda v: v.pop("threads"), r"environment\.json: threads must be a whole number"),
@@ -170,11 +166,7 @@ def test_one_run_under_two_names_and_two_protocols_are_refused(results: Path) ->
 
 
 CONTRADICTIONS: list[tuple[str, Any, str]] = [
-    (
-        "scores.json",
-        lambda v: v["valid"].update(words=9, nll_nats=9 * math.log(92.0), perplexity=92.0),
-        "9 words of valid",
-    ),
+    ("scores.json", lambda v: v["valid"].update(words=9, nll_nats=0.0, perplexity=1.0), "9 words of valid"),
     ("environment.json", lambda v: v.update(parent={"recipe": NAME, "seed": 1, "weights_sha256": "x"}), "started from"),
     ("analysis.json", lambda v: v.update(split="valid"), "is of valid under"),
     ("analysis.json", lambda v: v["score"].update(nll_nats=1e5), "but the scores are"),

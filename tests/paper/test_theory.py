@@ -59,16 +59,8 @@ def problem(temperature: float, gamma: float) -> Problem:
 def loss_of(case: Problem, beta: float, detach_target: bool = False) -> tuple[Any, dict[str, Tensor]]:
     names = ("features", "classifier", "table", "bias")
     arrays = {name: torch.tensor(getattr(case, name), requires_grad=True) for name in names}
-    loss = theory_loss(
-        arrays["features"],
-        arrays["classifier"],
-        torch.tensor(case.targets),
-        table=arrays["table"],
-        bias=arrays["bias"],
-        temperature=case.temperature,
-        beta=beta,
-        detach_target=detach_target,
-    )
+    options: Any = {"temperature": case.temperature, "beta": beta, "detach_target": detach_target}
+    loss = theory_loss(**arrays, targets=torch.tensor(case.targets), **options)
     loss.total.backward()
     return loss, arrays
 

@@ -57,11 +57,6 @@ def test_weight_decay_is_written_where_there_is_some_and_older_configs_have_none
     assert from_json(TrainingConfig, to_json(some)) == some
 
 
-def test_negative_seed() -> None:
-    with pytest.raises(ConfigError, match="seed is -1"):
-        RunConfig(recipe="x", seed=-1, corpus=recipe("ptb-small-vd").corpus)
-
-
 @pytest.mark.parametrize("name", ["", ".", "..", "../../../esc", "/etc", "a/", "a\0b", "a\nb", "\ud800"])
 def test_a_recipe_that_no_run_folder_can_be_named_after(name: str) -> None:
     with pytest.raises(

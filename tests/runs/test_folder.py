@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import ENVIRONMENT, SCORES, VOCABULARY, write_run
+from support.runs import ENVIRONMENT, SCORES, VOCABULARY, log_and_save, write_run
 from tiedlm.config import from_json, to_json
 from tiedlm.errors import ArgumentError, ConfigError, RunError
 from tiedlm.files import json_bytes
@@ -32,12 +32,6 @@ def folder(tmp_path):
 
 def names(folder):
     return {path.name for path in folder.path.iterdir() if path.name != ".lock"}
-
-
-def log_and_save(folder, epoch, **changes):
-    with folder.lock():
-        folder.log("epoch", Progress(epoch=epoch), seconds=0.5)
-        folder.save(progress=Progress(epoch=epoch + 1), **changes)
 
 
 def epochs(folder):
@@ -377,12 +371,6 @@ def test_only_one_object_writes_at_a_time_and_sees_what_the_last_one_saved(folde
     assert [other.read(name) for name in ("state", "weights")] == [b"mine", b"1"]
     with folder.lock():
         assert folder.is_finished
-
-
-def test_an_error_in_the_block_lets_go_of_the_lock(folder):
-    with pytest.raises(ZeroDivisionError), folder.lock():
-        raise ZeroDivisionError
-    folder.save(state=b"new")
 
 
 def test_a_folder_that_cannot_be_written_to_or_was_removed_is_named(folder):

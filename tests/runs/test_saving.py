@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import SCORES, write_run
+from support.runs import SCORES, log_and_save, write_run
 from tiedlm import files
 from tiedlm.errors import RunError
 from tiedlm.runs.folder import Progress, RunFolder
@@ -28,12 +28,6 @@ def make(path):
     folder = write_run(path)
     log_and_save(folder, 1, **OLD)
     return folder
-
-
-def log_and_save(folder, epoch, **changes):
-    with folder.lock():
-        folder.log("epoch", Progress(epoch=epoch))
-        folder.save(progress=Progress(epoch=epoch + 1), **changes)
 
 
 def save(folder):
@@ -186,11 +180,9 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 DIE_AT_EVERY_STEP = """
 import os, shutil, sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from support.runs import write_run
-from tiedlm.runs.folder import Progress, RunFolder
+from support.runs import log_and_save, write_run
+from tiedlm.runs.folder import RunFolder
 
 def fork_and_die(act, step):
     child = os.fork()
@@ -210,10 +202,7 @@ def fork_and_die(act, step):
 root = Path(sys.argv[1])
 
 def save(path):
-    folder = RunFolder.open(path)
-    with folder.lock():
-        folder.log("epoch", Progress(epoch=2))
-        folder.save(progress=Progress(epoch=3), state=b"new state" * 1000)
+    log_and_save(RunFolder.open(path), 2, state=b"new state" * 1000)
 
 for step in range(1000):
     shutil.copytree(root / "made", root / f"save-{step}")

@@ -51,6 +51,13 @@ def write_run(
     return RunFolder.create(path, whole, vocabulary, RunRecord(**fields), state=state, weights=weights, events=events)
 
 
+def log_and_save(folder: RunFolder, epoch: int, **changes: Any) -> None:
+    """The event and the save that end an epoch."""
+    with folder.lock():
+        folder.log("epoch", Progress(epoch=epoch), seconds=0.5)
+        folder.save(progress=Progress(epoch=epoch + 1), **changes)
+
+
 # ---- as a finished training leaves them
 
 RECIPE = "ptb-small-re"

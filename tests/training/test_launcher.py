@@ -48,18 +48,13 @@ open(sys.argv[1] + ".began", "w").close()
 time.sleep(300)
 """
 TWICE = """
-import signal, sys, time
-count = 0
-def stop(number, frame):
-    global count
-    count += 1
-    open(sys.argv[1] + ".asked", "w").close()
-    if count == 2:
-        open(sys.argv[1] + ".asked-again", "w").close()
-        sys.exit(130)
-signal.signal(signal.SIGTERM, stop)
-open(sys.argv[1] + ".began", "w").close()
-time.sleep(60)
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+for name in (".began", ".asked", ".asked-again"):
+    open(sys.argv[1] + name, "w").close()
+    if name != ".asked-again":
+        signal.sigwait([signal.SIGTERM])
+sys.exit(130)
 """
 HANGS = """
 import signal, sys, time

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 from support.runs import SCORE, quick_config, write_run
 from support.small_text import small_config
@@ -19,10 +18,6 @@ from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.runs.load import load_run
 from tiedlm.training import loop
 from tiedlm.training.display import SilentDisplay
-
-
-def scores(run: Path):
-    return RunFolder.open(run).scores()
 
 
 def make(path, config, *, scored=None):
@@ -65,7 +60,7 @@ def test_runs_stand_below_each_other_under_one_protocol(tiedlm, tiny):
     assert heading.split()[:4] == ["run", "recipe", "parameters", "trainings"]
     assert first == second
     assert protocol == f"protocol: {PROTOCOL}"
-    recorded = scores(tiny / "run")
+    recorded = RunFolder.open(tiny / "run").scores()
     for split in ("valid", "test"):
         assert f"{recorded[split]['perplexity']:.2f}" in first
     assert first.split()[-1] == "-"
@@ -94,7 +89,7 @@ def test_the_analysis_as_json_and_as_tables(tiedlm, tiny):
     report = json.loads(tiedlm("analyze", tiny / "run", "--json", "--neighbours", "2").output)
     assert (report["split"], report["protocol"], report["less_first_run"]) == ("test", PROTOCOL, {})
     run = report["runs"][str(tiny / "run")]
-    assert run["score"] == scores(tiny / "run")["test"]
+    assert run["score"] == RunFolder.open(tiny / "run").scores()["test"]
     assert set(run["probability"]) >= {"<unk>", "target", f"2 nearest by {tiny / 'run'}"}
     assert sum(band["targets"] for band in run["bands"]) == run["score"]["words"]
     lines = tiedlm("analyze", tiny / "run", "--neighbours", "2").output.splitlines()

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,46 +53,33 @@ def assert_usable(path):
     assert not list(path.glob("*.partial*"))
 
 
-class FailingFile:
-    """A new file on a `FailingDisk`."""
-
-    def __init__(self, disk, file):
-        self.disk, self.file = disk, file
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.file.close()
-
-    def write(self, content):
-        if not self.disk.spent():
-            return self.file.write(content)
-        self.file.write(content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 class FailingDisk:
     """Lets the first `good` operations on the disk pass; every later one fails, a write after half of its bytes."""
 
     def __init__(self, patch, good):
         self.left = good
-        open_regular = files.open_regular
-        patch.setattr(files, "open_regular", lambda path, mode: FailingFile(self, open_regular(path, mode)))
+        patch.setattr(files, "open_regular", partial(self.opened, files.open_regular))
         for name in ("fsync", "replace"):
             patch.setattr(os, name, self.failing(getattr(os, name)))
 
-    def spent(self):
-        self.left -= 1
-        return self.left < 0
-
-    def failing(self, function):
+    def failing(self, function, before=lambda *arguments: None):
         def call(*arguments):
-            if self.spent():
+            self.left -= 1
+            if self.left < 0:
+                before(*arguments)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return function(*arguments)
 
         return call
+
+    @contextmanager
+    def opened(self, open_regular, path, mode):
+        with open_regular(path, mode) as file:
+
+            def half(content):
+                file.write(content[: len(content) // 2])
+
+            yield SimpleNamespace(write=self.failing(file.write, half))
 
 
 def error_of(act):

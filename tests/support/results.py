@@ -60,11 +60,7 @@ def add_result(
 ) -> Path:
     """Write the result of one seed and return its folder.
 
-    Args:
-        tests: test perplexity after the first training, and after each later one; valid is 5 above.
-        config: in place of the recipe's.
-        chances: mean probability of each measure.
-        moves: where the last training was resumed, as `move_to` makes them.
+    `tests` are the test perplexities after each training; valid is 5 above. `moves` are where the last was resumed.
     """
     whole = replace(config or recipe(name), seed=seed)
     contents: dict[str, bytes] = {}

@@ -348,15 +348,6 @@ launch([Job(config=replace(config, seed=seed), run_dir=folder / f"seed-{seed}") 
 """
 
 
-def is_free(run: Path) -> bool:
-    """Whether no process works on a run."""
-    try:
-        with RunFolder.open(run).lock():
-            return True
-    except RunError:
-        return False
-
-
 def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_trainings(make_job, tmp_path, recorder):
     jobs = [make_job(f"seed-{seed}", seed=seed) for seed in (0, 1)]
     (tmp_path / "small.json").write_bytes(json_bytes(to_json(jobs[0].config)))
@@ -366,7 +357,7 @@ def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
-    while not is_free(jobs[0].run_dir):
+    while RunFolder.open(jobs[0].run_dir).holder() is not None:
         time.sleep(0.01)
     assert not jobs[0].is_finished()
     assert not jobs[1].is_begun()

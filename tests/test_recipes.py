@@ -6,20 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tiedlm.config import differing, from_json, to_json
-from tiedlm.errors import ConfigError
+from tiedlm.config import differing
 from tiedlm.nn.config import LSTMConfig, RHNConfig
 from tiedlm.recipes import VARIANTS, recipe, recipe_names
-from tiedlm.runs.config import RunConfig
 
 PAPER = [name for name in recipe_names() if name.startswith(("ptb-", "wikitext2-")) and name.endswith(VARIANTS)]
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_is_a_whole_config_that_survives_json(name: str) -> None:
-    config = recipe(name)
-    assert config.recipe == name
-    assert from_json(RunConfig, to_json(config)) == config
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -100,8 +91,3 @@ def test_settings_of_the_recurrent_highway_networks_are_their_authors(variant: s
     assert (training.clip_norm, training.steps, training.streams, training.weight_decay) == (10.0, 35, 20, 1e-7)
     rates = {epoch: training.learning_rate_at(epoch) for epoch in (1, 20, 21, 30)}
     assert rates == pytest.approx({1: 0.2, 20: 0.2, 21: 0.2 / 1.02, 30: 0.2 / 1.02**10})
-
-
-def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"no recipe 'ptb-small-rael'\. Did you mean 'ptb-small-real'\?"):
-        recipe("ptb-small-rael")

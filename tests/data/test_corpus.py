@@ -26,9 +26,8 @@ from tiedlm.data.sources import (
     source_of,
     training_words,
 )
-from tiedlm.data.streams import Streams
 from tiedlm.data.text import END, UNKNOWN
-from tiedlm.errors import ConfigError, CorpusError
+from tiedlm.errors import CorpusError
 
 TEXTS = {"train": "the cat sat\nthe dog sat\n", "valid": "the cow sat\n\n", "test": "the <unk> <eos> dog"}
 
@@ -105,14 +104,6 @@ def test_a_text_that_changes_while_it_is_read(config: CorpusConfig, tmp_path: Pa
     assert message == f"The text {config.valid} changed while it was read. Try again when it is finished."
 
 
-def test_data_folders(config: CorpusConfig, tmp_path: Path) -> None:
-    message = fails(CorpusConfig(name="ptb"), tmp_path, data_dir=tmp_path / "no")
-    assert message == f"The data folder {tmp_path / 'no'} does not exist. Check the path, or make the folder first."
-    for other in (config, CorpusConfig(name="builtin"), CorpusConfig(name="synthetic")):
-        with pytest.raises(ConfigError, match=rf"^--data-dir has no effect on the corpus '{other.name}'"):
-            prepare(other, data_dir=tmp_path, cache_dir=tmp_path)
-
-
 @pytest.mark.parametrize("module", [builtin, synthetic])
 def test_a_corpus_that_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
     def build(folder: Path) -> dict[str, Any]:
@@ -159,21 +150,6 @@ def test_a_published_corpus_counts_as_published(corpora: dict[str, Corpus], name
     assert sum(corpus.vocabulary.counts) == COUNTS[name]["train"][1]
     assert corpus.vocabulary.counts[corpus.vocabulary.end_id] == COUNTS[name]["train"][0]
     assert corpus.provenance["origin"]["licence"] == source.licence
-
-
-def test_the_first_words_of_ptb(corpora: dict[str, Corpus], data_dir: Path, tmp_path: Path) -> None:
-    corpus = corpora["ptb"]
-    assert {split: part.unknown for split, part in corpus.splits.items()} == {
-        "train": 45_020,
-        "valid": 3_485,
-        "test": 4_794,
-    }
-    inputs, targets = next(Streams(corpus.splits["train"].ids, 20, end_id=corpus.vocabulary.end_id).windows(35))
-    assert [corpus.vocabulary.words[number] for number in inputs[:3, 0]] == [END, "aer", "banknote"]
-    assert [corpus.vocabulary.words[number] for number in targets[:3, 0]] == ["aer", "banknote", "berlitz"]
-    small = prepare(CorpusConfig(name="ptb", vocabulary_size=1_000), data_dir=data_dir, cache_dir=tmp_path)
-    assert len(small.vocabulary) == 1_000
-    assert small.splits["test"].unknown > 4_794
 
 
 def test_the_halves_are_the_whole_cut_at_the_line_end_nearest_the_middle(corpora: dict[str, Corpus]) -> None:

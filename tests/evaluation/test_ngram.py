@@ -63,7 +63,9 @@ def test_a_trigram_by_hand():
     assert model.probabilities(np.array([[b, a]]), np.array([c])) == pytest.approx(three, rel=1e-12)
 
 
-def test_the_score_is_the_sum_over_every_word_after_two_ends():
+@pytest.mark.parametrize("at_once", [7, 100])
+def test_the_score_is_the_sum_over_every_word_after_two_ends(at_once, monkeypatch):
+    monkeypatch.setattr("tiedlm.evaluation.ngram.SCORED_AT_ONCE", at_once)
     model, truth = NGram(TEXT, WORDS, order=3, end_id=EOS), oracle(TEXT, 3)
     padded = [EOS, EOS, *map(int, OTHER)]
     nll = [-math.log(truth(tuple(padded[i : i + 2]), padded[i + 2])) for i in range(len(OTHER))]
@@ -71,10 +73,3 @@ def test_the_score_is_the_sum_over_every_word_after_two_ends():
     assert score.words == len(OTHER)
     assert score.unknown == int((OTHER == UNK).sum()) > 0
     assert score.nll_nats == pytest.approx(sum(nll), rel=1e-12)
-
-
-def test_a_long_text_is_scored_in_pieces(monkeypatch):
-    model = NGram(TEXT, WORDS, order=3, end_id=EOS)
-    whole = model.score(OTHER, unknown_id=UNK)
-    monkeypatch.setattr("tiedlm.evaluation.ngram.SCORED_AT_ONCE", 7)
-    assert model.score(OTHER, unknown_id=UNK).nll_nats == pytest.approx(whole.nll_nats, rel=1e-12)

@@ -15,7 +15,6 @@ from tiedlm.cli.main import COMMANDS, main
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = [PROJECT / "README.md", *sorted(PROJECT.glob("docs/**/*.md"))]
 README = (PROJECT / "README.md").read_text() + (PROJECT / "docs" / "README.md").read_text()
-SMALL = shlex.split("--model.units 8 --training.epochs 1 --training.streams 2 --training.steps 10 --runtime.threads 1")
 
 
 def blocks(language: str) -> list[str]:
@@ -26,10 +25,6 @@ def blocks(language: str) -> list[str]:
 def commands() -> list[list[str]]:
     lines = "\n".join(blocks("")).splitlines()
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("tiedlm ")]
-
-
-def command(name: str) -> list[str]:
-    return next(words for words in commands() if words[0] == name)
 
 
 def test_every_command_is_understood(

@@ -51,18 +51,6 @@ def test_equal_to_the_definition_in_loops(order):
     assert model.probabilities(contexts, following).tolist() == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_trigram_by_hand():
-    """Text a b a b a c; its last word after (b a), which came twice: with b and with c."""
-    a, b, c = 1, 2, 3
-    model = NGram(np.array([a, b, a, b, a, c]), 4, order=3, end_id=EOS)
-    # trigrams (0 0 a) (0 a b) (a b a)x2 (b a b) (b a c): D = 4/6. Pairs (0 a) (a b)x2 (b a) (a c): D = 3/5.
-    # Words a (after 0 and b) x2, b, c: D = 2/4.
-    one = (1 - 0.5) / 4 + 0.5 * 3 / 4 / 4
-    two = (1 - 0.6) / 3 + 0.6 * 2 / 3 * one
-    three = (1 - 2 / 3) / 2 + 2 / 3 * 2 / 2 * two
-    assert model.probabilities(np.array([[b, a]]), np.array([c])) == pytest.approx(three, rel=1e-12)
-
-
 @pytest.mark.parametrize("at_once", [7, 100])
 def test_the_score_is_the_sum_over_every_word_after_two_ends(at_once, monkeypatch):
     monkeypatch.setattr("tiedlm.evaluation.ngram.SCORED_AT_ONCE", at_once)

@@ -69,14 +69,11 @@ def test_words_have_their_line_place_and_score(lstm, vocabulary, steps):
 VOCABULARY = Vocabulary.from_counts({"the": 3, "dog": 2, "<eos>": 1, "<unk>": 0})
 
 
-def scored(words: list[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return [(torch.tensor(VOCABULARY.ids(words)), torch.full((len(words),), 0.5))]
-
-
 @pytest.mark.parametrize("words", [["the", "dog"], ["the", "wug", "dog"]])
 def test_a_text_that_was_changed_in_the_meantime_is_an_error(words: list[str]) -> None:
+    scored = [(torch.tensor(VOCABULARY.ids(["the", "wug", "<eos>"])), torch.full((3,), 0.5))]
     with pytest.raises(CorpusError, match=r"changed while it was scored, in line 1\."):
-        list(word_scores(scored(["the", "wug", "<eos>"]), iter(words), VOCABULARY))
+        list(word_scores(scored, iter(words), VOCABULARY))
 
 
 def test_of_a_part_only_the_training_words_of_its_stretch(tmp_path: Path) -> None:

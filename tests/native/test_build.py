@@ -89,10 +89,6 @@ def _flip(library: Path, elsewhere: Path) -> None:
     library.write_bytes(content[:3] + bytes([content[3] ^ 1]) + content[4:])
 
 
-def _empty(library: Path, elsewhere: Path) -> None:
-    os.truncate(library, 0)
-
-
 def _link(library: Path, elsewhere: Path) -> None:
     shutil.move(library, elsewhere)  # whole, but it may change there unseen
     library.symlink_to(elsewhere)
@@ -114,7 +110,7 @@ def _unreadable(library: Path, elsewhere: Path) -> None:
     library.chmod(0)
 
 
-@pytest.mark.parametrize("damage", [_truncate, _flip, _empty, _link, _folder, _fifo, _unreadable])
+@pytest.mark.parametrize("damage", [_truncate, _flip, _link, _folder, _fifo, _unreadable])
 def test_a_damaged_library_is_not_loaded_but_built_again(
     damage: Callable[[Path, Path], None], compiler: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -33,32 +33,16 @@ def test_without_processes_the_next_step_is_told() -> None:
         Ranks.from_group(None)
 
 
-def test_several_tensors_are_reduced_at_once_and_keep_their_shapes(group: Ranks) -> None:
-    parts = [torch.ones(2, 3), torch.zeros(0), torch.arange(4.0)]
-    for results in (group.all_reduce_sum(*parts), group.all_reduce_max(*parts)):
-        assert all(torch.equal(one, part) for one, part in zip(results, parts, strict=True))
-
-
 def test_parts_are_joined(group: Ranks) -> None:
     part = torch.arange(6.0).view(2, 3).T
     assert torch.equal(group.all_gather(part, dim=1), part)
 
 
-def test_what_any_rank_says(group: Ranks) -> None:
-    assert group.any(True, False) == [True, False]
-
-
-def test_ranks_agree_on_what_a_check_finds_or_raises(group: Ranks) -> None:
-    assert group.check_same(lambda: "the call") == "the call"
-    with pytest.raises(ArgumentError, match="too long"):
-        group.check_same(failing)
-
-
-def test_the_first_rank_acts_for_all(group: Ranks) -> None:
+def test_the_first_rank_acts_for_all_and_an_error_is_everyones(group: Ranks) -> None:
     done: list[int] = []
     group.on_rank0(lambda: done.append(1))
     assert (done, group.broadcast_scalar(lambda: 0.1 + 0.2)) == ([1], 0.1 + 0.2)
-    for act in (group.on_rank0, group.broadcast_scalar):
+    for act in (group.check_same, group.on_rank0, group.broadcast_scalar):
         with pytest.raises(ArgumentError, match="too long"):
             act(failing)  # pyright: ignore[reportArgumentType] - it returns nothing at all
 
@@ -71,12 +55,3 @@ def test_a_rank_that_is_lost_is_told(tmp_path_factory: pytest.TempPathFactory, c
         group = Ranks.from_group(None)
         with lost, pytest.raises(RanksError, match=message):
             _ = group.any(True) if collective == "all_reduce" else group.all_gather(torch.ones(1), 0)
-
-
-def test_nothing_is_sent_without_a_group() -> None:
-    """Not even where this process is in a group for other work."""
-    with mock.patch.object(dist, "all_reduce") as reduce, mock.patch.object(dist, "all_gather") as gather:
-        SINGLE.any(True)
-        SINGLE.all_gather(torch.ones(1), 0)
-    assert not reduce.called
-    assert not gather.called

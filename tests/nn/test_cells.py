@@ -380,23 +380,3 @@ def test_what_is_said_is_what_runs_and_is_the_layer(
     monkeypatch.setattr(module, f"{cell}_{name}", lambda *arguments: (ran.append(name), function(*arguments))[1])
     check_is_the_loop(picked, case)
     assert ran == [name]
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("first_without_gradients", [True, False])
-def test_a_kernel_is_there_where_pytorch_trains_with_one(dtype: torch.dtype, first_without_gradients: bool) -> None:
-    lstm = torch.nn.LSTM(3, 4)
-    try:
-        with torch.autocast("cpu", dtype):
-            outputs = lstm(torch.zeros(2, 1, 3))[0]
-        outputs.sum().backward()
-        trains = True
-    except RuntimeError:
-        trains = False
-    cells._lstm_trains_in.cache_clear()
-    before = torch.get_rng_state()
-    if first_without_gradients:
-        with torch.inference_mode():
-            assert cells.has_lstm_kernel(dtype) == trains
-    assert cells.has_lstm_kernel(dtype) == trains
-    assert torch.equal(torch.get_rng_state(), before)  # it draws no numbers

@@ -249,7 +249,6 @@ LSTM, GRU, RHN = LSTMConfig(units=5), GRUConfig(units=5), RHNConfig(units=5, dep
             r"the state holds the shapes \[\[2, 3, 5\], \[2, 3, 5\]\], .* of \[2, 2, 5\] each.* from initial_state",
         ),
         (LSTM, {"state": (torch.zeros(2, 3, 5),)}, r"the state holds the shapes \[\[2, 3, 5\]\], but must be h and c"),
-        (GRU, {"state": (torch.zeros(2, 4, 5),)}, r"the state holds .* but must be h of \[2, 3, 5\]"),
         (RHN, {"state": (torch.zeros(1, 2, 5),)}, r"the state holds .* but must be s of \[1, 3, 5\]"),
         (
             LSTM,
@@ -260,11 +259,6 @@ LSTM, GRU, RHN = LSTMConfig(units=5), GRUConfig(units=5), RHNConfig(units=5, dep
             RHN,
             {"masks": [None]},
             r"1 masks arrived, but 4 are needed: one on the words, one on the input of layer 1",
-        ),
-        (
-            GRU,
-            {"masks": [torch.ones(1, 5), None, None]},
-            r"the mask on the word vectors has the shape \[1, 5\], but must be \[3, 5\]",
         ),
         (RHN, {"masks": [torch.ones(3, 5), None, None, None]}, r"the mask on the words .* but must be \[3, 11\]"),
         (RHN, {"masks": [None, None, torch.ones(3, 4), None]}, r"the mask on the state of layer 1 has the shape"),

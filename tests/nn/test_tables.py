@@ -24,16 +24,6 @@ def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
     return tables
 
 
-def test_a_tied_table_is_one_parameter_under_two_names_and_untied_ones_are_two() -> None:
-    tied, untied = TiedTable(7, 4), UntiedTables(7, 4, 5)
-    assert tied.vectors is tied.classifier
-    assert (tied.bias, tied.loss_table) == (None, None)
-    assert [name for name, _ in tied.named_parameters()] == ["weight"]
-    assert [name for name, _ in TiedTable(7, 4, bias=True).named_parameters()] == ["weight", "output_bias"]
-    assert untied.loss_table is untied.vectors
-    assert [tuple(parameter.shape) for parameter in untied.parameters()] == [(7, 4), (7, 5), (7,)]
-
-
 @pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
 def test_the_fused_gradient_needs_no_second_array(kind: Callable[[], TiedTable | UntiedTables]) -> None:
     tables = kind()

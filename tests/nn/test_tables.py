@@ -13,6 +13,7 @@ from tiedlm.losses.augmented import linear_augmented_cross_entropy
 from tiedlm.nn.tables import TiedTable, UntiedTables
 
 TOKENS = torch.tensor([[3, 0], [6, 3], [1, 1]])
+both_kinds = pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
 
 
 def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
@@ -24,7 +25,7 @@ def drawn(tables: TiedTable | UntiedTables) -> TiedTable | UntiedTables:
     return tables
 
 
-@pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
+@both_kinds
 def test_the_fused_gradient_needs_no_second_array(kind: Callable[[], TiedTable | UntiedTables]) -> None:
     tables = kind()
     with tables.fused_embedding_grad():
@@ -56,7 +57,6 @@ def test_the_fused_gradient_ends_with_its_block() -> None:
 
 
 READ = torch.randn(3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-both_kinds = pytest.mark.parametrize("kind", [lambda: TiedTable(50, 4), lambda: UntiedTables(50, 4, 4)])
 
 
 def _table(tables: TiedTable | UntiedTables) -> torch.Tensor:

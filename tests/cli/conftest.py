@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -60,15 +61,10 @@ def tiedlm(tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 @pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """Records the trainings that would be started, instead of training."""
-    calls: list[dict[str, Any]] = []
-
-    def train(config: Any, run_dir: Path, **options: Any) -> None:
-        calls.append({"config": config, "run_dir": run_dir, **options})
-
-    monkeypatch.setattr(loop, "train", train)
-    return calls
+    monkeypatch.setattr(loop, "train", train := Mock())
+    return train
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -69,10 +70,7 @@ def test_what_was_cut_goes_on(tiedlm, short, monkeypatch):
 
 
 def test_a_training_that_fails_is_told_with_its_log(tiedlm, short, monkeypatch):
-    def fails(self, interrupt):
-        raise TrainingError("The loss is nan.")
-
-    monkeypatch.setattr(loop.Trainer, "end_epoch", fails)
+    monkeypatch.setattr(loop.Trainer, "end_epoch", Mock(side_effect=TrainingError("The loss is nan.")))
     answer = tiedlm("demo")
     assert answer.status == 2
     assert "2 of 2 trainings are not finished. demo-vd-seed-0 failed: The loss is nan.;" in answer.error

@@ -4,7 +4,7 @@ import errno
 import os
 import subprocess
 import sys
-import types
+from unittest.mock import Mock
 
 import pytest
 
@@ -42,10 +42,7 @@ def test_what_is_wrong_with_a_line_is_printed_without_control_characters(tiedlm)
     ],
 )
 def test_an_error_is_one_message_and_a_status(tiedlm, monkeypatch, error, status, message):
-    def recipes(arguments):
-        raise error
-
-    monkeypatch.setattr(main_module, "import_module", lambda name: types.SimpleNamespace(recipes=recipes))
+    monkeypatch.setattr(main_module, "import_module", lambda name: Mock(recipes=Mock(side_effect=error)))
     answer = tiedlm("recipes")
     assert (answer.status, answer.output, answer.error) == (status, "", message)
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -225,9 +226,6 @@ def test_runs_of_figure_1_are_made_in_one_thread(tiedlm, project, monkeypatch, s
         calls.append((list(runs), folder, data_dir, budget_seconds, torch.get_num_threads()))
         return status
 
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(theory, "run_missing", run_missing)
     threads = torch.get_num_threads()
     options = ("--seeds", "0,7", "--budget", "90s", "--data-dir", project / "data")
@@ -235,7 +233,7 @@ def test_runs_of_figure_1_are_made_in_one_thread(tiedlm, project, monkeypatch, s
         answer = tiedlm("reproduce", "figure1", *line, "--project", project)
         assert (answer.status, answer.error) == (0, "")
         assert message in answer.output
-    monkeypatch.setattr(theory, "run_missing", interrupted)
+    monkeypatch.setattr(theory, "run_missing", Mock(side_effect=KeyboardInterrupt))
     answer = tiedlm("reproduce", "figure1", "--project", project)
     assert (answer.status, "Run the same command again to resume." in answer.error) == (INTERRUPTED, True)
     folder = project / "results" / "figure1"

@@ -1,4 +1,4 @@
-"""`tiedlm train`: new runs, of one recipe or of many seeds. Mistakes: `golden/errors.txt`."""
+"""`tiedlm train`: new runs, of one recipe or of many seeds, and their configs. Mistakes: `golden/errors.txt`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import json
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from support.runs import launch_here, make_run
 from support.small_text import SMALL, small_config
+from tiedlm.cli.arguments import base_config, with_overrides
 from tiedlm.cli.main import INTERRUPTED
 from tiedlm.config import from_json, to_json
+from tiedlm.data.sources import CorpusConfig
 from tiedlm.errors import RanksError
 from tiedlm.native import device
 from tiedlm.nn.config import RHNConfig
 from tiedlm.recipes import recipe, recipe_names
-from tiedlm.runs.config import RunConfig
+from tiedlm.runs.config import LossConfig, RunConfig
 from tiedlm.runs.folder import RunFolder
 from tiedlm.training import launcher, loop
 from tiedlm.training.jobs import JobResult, JobState
@@ -61,20 +64,21 @@ def test_a_run_may_be_made_in_an_empty_folder_and_nowhere_else(tiedlm, trainings
     with make_run(tmp_path / "finished").lock():
         answer = tiedlm("train", "ptb-small-re", "--run-dir", tmp_path / "finished")
     assert "finished is being trained by" in answer.error
-    assert len(trainings) == 1
+    trainings.assert_called_once()
 
 
 def test_fields_and_folders_of_the_line_and_no_others_are_changed(tiedlm, trainings, tiny):
     line = ("--loss.gamma", 0.7, "ptb-small-real", "--runtime.threads=1", "--model.no-tied", "--run-dir", "a")
     assert tiedlm("train", *line, "--from", tiny / "run", "--data-dir", "c").status == 0
-    [call] = trainings
+    config, run_dir = trainings.call_args.args
     original = to_json(recipe("ptb-small-real"))
-    assert to_json(call["config"]) == original | {
+    assert to_json(config) == original | {
         "loss": original["loss"] | {"gamma": 0.7},
         "runtime": original["runtime"] | {"threads": 1},
         "model": original["model"] | {"tied": False},
     }
-    assert (call["run_dir"], call["start_from"], call["data_dir"]) == (Path("a"), tiny / "run", Path("c"))
+    places = (run_dir, trainings.call_args.kwargs["start_from"], trainings.call_args.kwargs["data_dir"])
+    assert places == (Path("a"), tiny / "run", Path("c"))
 
 
 def test_every_recipe_goes_through_the_command_line_with_nothing_changed_but_what_is_given(
@@ -118,7 +122,7 @@ def test_a_slow_precision_is_named_once(tiedlm, trainings, launched, monkeypatch
         answer = tiedlm("train", "ptb-small-re", *line, "--runtime.precision", "bfloat16")
         message = "bfloat16 products take about 10 times as long as float32 ones on this processor."
         assert answer.error.count(message) == count
-    assert (len(trainings), len(launched)) == (1, 1)
+    assert (trainings.call_count, len(launched)) == (1, 1)
 
 
 @pytest.mark.parametrize("has_run", [True, False])
@@ -173,10 +177,40 @@ def test_one_seed_has_no_deviation_and_one_that_failed_does_not_count(tiedlm, te
 
 
 def test_an_interrupt_of_many_seeds_says_that_the_same_command_resumes(tiedlm, monkeypatch):
-    def launch(jobs, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(launcher, "launch", launch)
+    monkeypatch.setattr(launcher, "launch", Mock(side_effect=KeyboardInterrupt))
     answer = tiedlm("train", "ptb-small-re", "--seeds", "0-1")
     assert (answer.status, answer.output) == (INTERRUPTED, "")
     assert "Run the same command again to resume." in answer.error
+
+
+@pytest.mark.parametrize("name", ["mine.json", "mine"])
+def test_a_config_file_is_named_with_or_without_its_ending(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    config = replace(recipe("ptb-small-al"), recipe="mine", seed=7)
+    Path(name).write_text(json.dumps(to_json(config)))
+    assert base_config("mine") == config
+    Path("ptb-small-al.json").write_text(json.dumps(to_json(config)))
+    assert base_config("ptb-small-al") == recipe("ptb-small-al")
+    assert base_config("./ptb-small-al") == config
+
+
+def test_a_weight_of_zero_makes_plain_cross_entropy():
+    smoothed = replace(recipe("ptb-small-real"), loss=LossConfig(gamma=1.0, temperature=20.0, label_smoothing=0.1))
+    assert with_overrides(smoothed, {"loss": {"gamma": 0.0}}).loss == LossConfig(label_smoothing=0.1)
+
+
+def test_text_files_or_another_name_replace_the_corpus():
+    config = recipe("demo-vd")
+    texts = {"train": "/a.txt", "valid": "/b.txt", "test": "/c.txt"}
+    own = CorpusConfig(**texts, vocabulary_size=5000)
+    assert with_overrides(config, {"corpus": texts}) == replace(config, corpus=own)
+    named = with_overrides(recipe("text-small-re"), {"corpus": {"name": "ptb"}})
+    assert named.corpus == CorpusConfig(name="ptb")
+
+
+def test_paths_of_texts_become_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/somebody")
+    corpus = {"train": "a.txt", "valid": "~lock.txt", "test": "~/c.txt"}
+    texts = with_overrides(recipe("text-small-vd"), {"corpus": corpus}).corpus
+    assert (texts.train, texts.valid, texts.test) == (f"{tmp_path}/a.txt", f"{tmp_path}/~lock.txt", "/somebody/c.txt")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -244,15 +245,10 @@ def test_records_of_another_training_and_damaged_states_are_refused(tmp_path: Pa
     with pytest.raises(RunError, match="is of another training"):
         measure(tmp_path, training=replace(TINY, streams=5))
     assert files(tmp_path / "figure1") == before
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(theory, "write_record", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            measure(tmp_path, 1)
+    interrupted = mock.patch.object(theory, "write_record", side_effect=KeyboardInterrupt)
+    with interrupted, pytest.raises(KeyboardInterrupt):
+        measure(tmp_path, 1)
     [state] = (tmp_path / "runs" / ".figure1").glob("*.safetensors")
     state.write_bytes(b"nonsense")
     with pytest.raises(RunError, match=r"safetensors is damaged .* Delete it to begin that run again"):
         measure(tmp_path, 1)
-
-
-def interrupt(*arguments: Any, **fields: Any) -> None:
-    raise KeyboardInterrupt

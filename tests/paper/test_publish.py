@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -168,15 +169,11 @@ def test_an_environment_without_a_field_is_refused(tmp_path: Path, measured: Any
         publish(other.path, tmp_path / "results")
 
 
-def test_a_full_disk_leaves_the_old_result(tmp_path: Path, pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_result(tmp_path: Path, pair: Any) -> None:
     target = publish(pair[0].path, tmp_path / "results")
     before = files(target)
-
-    def full(path: Path, content: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tiedlm.files.write_bytes", full)
-    with pytest.raises(RunError, match="could not be saved: No space left"):
+    full = mock.patch("tiedlm.files.write_bytes", side_effect=OSError(28, "No space left on device"))
+    with full, pytest.raises(RunError, match="could not be saved: No space left"):
         publish(pair[1].path, tmp_path / "results")
     assert files(tmp_path / "results") == {f"{RECIPE}/seed-0/{name}": content for name, content in before.items()}
 

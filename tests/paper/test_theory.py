@@ -56,15 +56,6 @@ def problem(temperature: float, gamma: float) -> Problem:
     return Problem(**arrays, targets=np.array([3, 1, 3, 8, 0, 1]), temperature=temperature, gamma=gamma)
 
 
-def loss_of(case: Problem, beta: float, detach_target: bool = False) -> tuple[Any, dict[str, Tensor]]:
-    names = ("features", "classifier", "table", "bias")
-    arrays = {name: torch.tensor(getattr(case, name), requires_grad=True) for name in names}
-    options: Any = {"temperature": case.temperature, "beta": beta, "detach_target": detach_target}
-    loss = theory_loss(**arrays, targets=torch.tensor(case.targets), **options)
-    loss.total.backward()
-    return loss, arrays
-
-
 @pytest.mark.parametrize("temperature", [0.5, 10.0])
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("detach_target", [False, True])
@@ -72,7 +63,11 @@ def test_loss_and_gradients_are_those_of_the_oracle(temperature: float, beta: fl
     """J_tot is made of the oracle's losses: (1 - beta) of gamma 0, and beta tau V times (gamma 1 less gamma 0)."""
     plain, augmented = problem(temperature, 0.0), problem(temperature, 1.0)
     weight = beta * temperature * V
-    loss, arrays = loss_of(plain, beta, detach_target)
+    names = ("features", "classifier", "table", "bias")
+    arrays = {name: torch.tensor(getattr(plain, name), requires_grad=True) for name in names}
+    options: Any = {"temperature": temperature, "beta": beta, "detach_target": detach_target}
+    loss = theory_loss(**arrays, targets=torch.tensor(plain.targets), **options)
+    loss.total.backward()
     expected = (1 - beta) * values(plain).sum() + weight * (values(augmented) - values(plain)).sum()
     assert loss.total.item() == pytest.approx(expected, rel=1e-10)
     assert loss.cross_entropy.item() == pytest.approx(values(plain).sum(), rel=1e-10)

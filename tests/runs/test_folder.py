@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,10 +31,6 @@ def folder(tmp_path):
 
 def names(folder):
     return {path.name for path in folder.path.iterdir() if path.name != ".lock"}
-
-
-def epochs(folder):
-    return [event["epoch"] for event in folder.journal()]
 
 
 def test_a_new_folder_is_whole_with_nothing_beside_it(folder):
@@ -102,7 +97,7 @@ def test_a_save_replaces_what_is_given_and_keeps_the_rest(folder):
     for each in (folder, RunFolder.open(folder.path)):
         assert (each.read("weights"), each.read("state")) == (b"w1", b"s2")
         assert each.record.progress == Progress(epoch=3)
-        assert epochs(each) == [1, 2]
+        assert [event["epoch"] for event in each.journal()] == [1, 2]
         assert each.is_finished
 
 
@@ -324,21 +319,11 @@ with RunFolder.open(sys.argv[1]).lock():
 """
 
 
-@contextmanager
-def another_process_holds(folder):
-    """A live process with the lock; killed when the block ends."""
+def test_a_live_writer_is_named_and_its_run_is_not_to_be_removed(folder):
     command = [sys.executable, "-c", HOLDER, str(folder.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_a_live_writer_is_named_and_its_run_is_not_to_be_removed(folder):
-    with another_process_holds(folder) as process:
         holder = f"process {process.pid} on {socket.gethostname()}"
         assert folder.holder() == holder
         with pytest.raises(RunError, match=rf"run is in use by {holder}\. Wait until it has ended"):

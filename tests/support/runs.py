@@ -150,18 +150,19 @@ def origin(parent: RunFolder) -> dict[str, Any]:
 
 
 class Recorder(SilentDisplay):
-    """Keeps what it is shown, in its order; may act on a window."""
+    """Keeps what it is shown, in its order; may act after every window, or after one, (epoch, window)."""
 
-    def __init__(self, on_window: Callable[[WindowReport], None] = lambda report: None) -> None:
+    def __init__(self, act: Callable[[], object] = lambda: None, at: tuple[int, int] | None = None) -> None:
         self.shown: list[str | WindowReport | EpochReport] = []
-        self.on_window = on_window
+        self.act, self.at = act, at
 
     def message(self, text: str) -> None:
         self.shown.append(text)
 
     def window(self, report: WindowReport) -> None:
         self.shown.append(report)
-        self.on_window(report)
+        if self.at in (None, (report.epoch, report.window)):
+            self.act()
 
     def epoch(self, report: EpochReport) -> None:
         self.shown.append(report)
@@ -192,18 +193,17 @@ def train_tiny_run(folder: Path) -> RunFolder:
 
 def launch_here(jobs: Sequence[Job], **options: Any) -> list[JobResult]:
     """What `launch` does with jobs."""
-    check_jobs(jobs)
-    return [_result(job) for job in jobs]
-
-
-def _result(job: Job) -> JobResult:
     from tiedlm.training import loop
 
-    try:
-        if not job.is_begun():
-            loop.train(job.config, job.run_dir)
-        elif not job.is_finished():
-            loop.resume(job.run_dir)
-    except TiedlmError as error:
-        return JobResult(job=job, state=JobState.FAILED, reason=str(error), log=job.log)
-    return JobResult(job=job, state=JobState.FINISHED)
+    check_jobs(jobs)
+    results = []
+    for job in jobs:
+        try:
+            if not job.is_begun():
+                loop.train(job.config, job.run_dir)
+            elif not job.is_finished():
+                loop.resume(job.run_dir)
+            results.append(JobResult(job=job, state=JobState.FINISHED))
+        except TiedlmError as error:
+            results.append(JobResult(job=job, state=JobState.FAILED, reason=str(error), log=job.log))
+    return results

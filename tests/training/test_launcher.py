@@ -56,12 +56,6 @@ for name in (".began", ".asked", ".asked-again"):
         signal.sigwait([signal.SIGTERM])
 sys.exit(130)
 """
-HANGS = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-open(sys.argv[1] + ".began", "w").close()
-time.sleep(300)
-"""
 
 
 @pytest.fixture
@@ -210,7 +204,7 @@ def test_a_second_interrupt_is_passed_on_too(make_job, scripts, recorder, interr
 
 
 def test_a_process_that_hangs_when_asked_to_end_is_killed(make_job, scripts, recorder, interrupts, tmp_path):
-    scripts["a"] = HANGS
+    scripts["a"] = TWICE
     interrupts(signal.SIGTERM, tmp_path / "a.began")
     with pytest.raises(KeyboardInterrupt):
         launch([make_job("a")], display=recorder, patience_seconds=0.2)

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from tiedlm.runs.config import RunConfig
 from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.runs.load import load_run
 from tiedlm.training import loop
-from tiedlm.training.display import EpochReport, WindowReport
+from tiedlm.training.display import EpochReport
 from tiedlm.training.loop import Trainer, first_window, resume, train, window_report
 from tiedlm.training.step import StepResult, training_step
 
@@ -89,12 +90,9 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
         config = replace(config, model=model, training=slow)
     whole = run(config, tmp_path, "whole")
 
-    def interrupt(report: WindowReport) -> None:
-        if (report.epoch, report.window) == stop_at:
-            os.kill(os.getpid(), signal.SIGINT)
-
+    interrupt = Recorder(lambda: os.kill(os.getpid(), signal.SIGINT), stop_at)
     with pytest.raises(KeyboardInterrupt):
-        run(config, tmp_path, "cut", display=Recorder(interrupt))
+        run(config, tmp_path, "cut", display=interrupt)
     progress = RunFolder.open(tmp_path / "cut").record.progress
     assert (progress.epoch, progress.window) == stop_at
     folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=Recorder())
@@ -137,15 +135,10 @@ def test_an_interrupt_while_it_validates_or_scores_the_best_weights_does_not_wai
 def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[int] = []
-
-    def counted(seed: int, purpose: str, counter: int) -> torch.Generator:
-        drawn.append(counter)
-        return seeding.generator(seed, purpose, counter)
-
-    monkeypatch.setattr(loop, "generator", counted)
+    monkeypatch.setattr(loop, "generator", draw := Mock(wraps=seeding.generator))
     recorder = Recorder()
     run(replace(config, training=replace(config.training, moving_windows=True)), tmp_path, "run", display=recorder)
+    drawn = [call.args[2] for call in draw.call_args_list]
     assert len(set(drawn)) == len(drawn) == len(recorder.windows)
     ends = [report for report in recorder.windows if report.window == report.windows]
     assert [report.epoch for report in ends] == [1, 2, 3]
@@ -252,7 +245,7 @@ def test_a_state_is_saved_so_many_seconds_after_the_last_save(
         saved_at.append(clock[0])
         save(trainer, weights)
 
-    def tick(report: WindowReport) -> None:
+    def tick() -> None:
         clock[0] += 100.0
 
     monkeypatch.setattr(Trainer, "save", noted_save)

@@ -7,10 +7,10 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.training import start
-from tiedlm.training.display import SilentDisplay, WindowReport
+from tiedlm.training.display import SilentDisplay
 from tiedlm.training.loop import resume, train
 from tiedlm.training.start import TrainerState, commit, create_run, describe, extend_run, restore_run
 
@@ -165,14 +165,8 @@ def test_a_state_comes_back_to_the_bit(config: RunConfig, tmp_path: Path) -> Non
     assert after.to_bytes() == before.to_bytes()
 
 
-def stop_at(epoch: int, window: int) -> Callable[[WindowReport], None]:
-    """Ends a training after that window."""
-
-    def act(report: WindowReport) -> None:
-        if (report.epoch, report.window) == (epoch, window):
-            raise KeyboardInterrupt
-
-    return act
+def stops_at(epoch: int, window: int) -> Recorder:
+    return Recorder(Mock(side_effect=KeyboardInterrupt), (epoch, window))
 
 
 def trained(config: RunConfig, run_dir: Path) -> RunFolder:
@@ -182,7 +176,7 @@ def trained(config: RunConfig, run_dir: Path) -> RunFolder:
 def stopped(config: RunConfig, run_dir: Path) -> RunFolder:
     """The folder of a training that was stopped in its second epoch."""
     with pytest.raises(KeyboardInterrupt):
-        train(config, run_dir, cache_dir=run_dir.parent / "cache", display=Recorder(stop_at(2, 5)))
+        train(config, run_dir, cache_dir=run_dir.parent / "cache", display=stops_at(2, 5))
     return RunFolder.open(run_dir)
 
 
@@ -201,7 +195,7 @@ def test_another_runtime_or_place_where_a_training_resumes_is_recorded_once(
     else:
         monkeypatch.setattr(start, what, lambda: "another")
     with pytest.raises(KeyboardInterrupt):
-        resumed(before.path, runtime, Recorder(stop_at(2, 6)))
+        resumed(before.path, runtime, stops_at(2, 6))
     folder = resumed(before.path)
     assert before.config() == config
     assert folder.config() == replace(config, runtime=runtime or config.runtime)
@@ -267,7 +261,7 @@ def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
     short = (stopped if cut else trained)(config.with_epochs(2), tmp_path / "short")
     if cut:  # it went on with another runtime, on which no sum depends
         with pytest.raises(KeyboardInterrupt):
-            resumed(short.path, replace(config.runtime, save_seconds=1e-6), Recorder(stop_at(2, 6)))
+            resumed(short.path, replace(config.runtime, save_seconds=1e-6), stops_at(2, 6))
         short = RunFolder.open(short.path)
     before = files(short.path)
     longer = extend_run(short.path, 4, tmp_path / "longer")

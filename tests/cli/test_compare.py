@@ -1,7 +1,5 @@
 """`tiedlm compare` and `analyze`. Mistakes: golden/errors.txt."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import replace

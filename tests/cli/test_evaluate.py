@@ -1,7 +1,5 @@
 """`tiedlm score`, `predict` and `generate`. Mistakes: golden/errors.txt."""
 
-from __future__ import annotations
-
 import io
 import json
 import math

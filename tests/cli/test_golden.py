@@ -3,8 +3,6 @@
 `TIEDLM_UPDATE_GOLDEN=1 pytest tests/cli/test_golden.py` writes them anew; the difference is then for a reader to judge.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 from pathlib import Path

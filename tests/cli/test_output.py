@@ -1,7 +1,5 @@
 """What commands print: tables, JSON, tab-separated rows, and nothing that acts on a terminal."""
 
-from __future__ import annotations
-
 import json
 import re
 

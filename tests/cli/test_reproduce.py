@@ -1,7 +1,5 @@
 """`tiedlm reproduce` and `publish`. Mistakes: golden/errors.txt."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """`tiedlm train --resume`: as it was, with another runtime, or for more epochs in a copy."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """`tiedlm recipes`, `prepare` and `doctor`. Mistakes: golden/errors.txt."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from importlib.metadata import PackageNotFoundError

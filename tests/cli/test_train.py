@@ -1,7 +1,5 @@
 """`tiedlm train`: new runs, of one recipe or of many seeds, and their configs. Mistakes: `golden/errors.txt`."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Figure 1: its records, and the runs that are trained, cut, resumed and shared."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import replace

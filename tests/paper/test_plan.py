@@ -1,7 +1,5 @@
 """What is reproduced, what is missing, what that would cost, and what trains it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A finished run becomes a result, in one step, and says how to repeat it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

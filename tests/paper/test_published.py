@@ -1,7 +1,5 @@
 """The paper's figures as data, against its printed tables and claims, and the names that rows share with recipes."""
 
-from __future__ import annotations
-
 import pytest
 
 from tiedlm.paper.published import CITATIONS, PREDICTIONS, PRINTED, PUBLISHED, ROWS

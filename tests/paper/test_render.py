@@ -1,7 +1,5 @@
 """All tables, figures and pages are what the results make, equal to the byte, without torch, corpus or network."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

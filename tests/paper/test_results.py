@@ -1,7 +1,5 @@
 """A published result is read whole and unedited, or one error names the file."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

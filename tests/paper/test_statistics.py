@@ -1,7 +1,5 @@
 """Means, tests and intervals, against closed forms, printed tables and simulation."""
 
-from __future__ import annotations
-
 import math
 import random
 import statistics

@@ -1,7 +1,5 @@
 """Tables of invented results, equal to the golden files; `TIEDLM_UPDATE_GOLDEN=1 pytest` writes them anew."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """One run of the theory experiment: its loss, its phases, its optimum, and a resume to the bit."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The config of a training: what it refuses, and that it survives JSON."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -178,7 +178,6 @@ def worked_out(world: str, rank: int, ranks: int, group: Any) -> Results:
 
 
 def computed(problem: Problem, rank: int, ranks: int, **options: Any) -> Results:
-    """A rank's loss, and its gradients by name."""
     ours = shard(problem, rank, ranks)
     loss = ours.loss(vocabulary_parallel_augmented_cross_entropy, **options)
     weights = torch.tensor(arriving(problem)) if options.get("reduction") == "none" else None
@@ -215,7 +214,6 @@ def refused_calls(rank: int) -> dict[str, Callable[[], Any]]:
 
 
 def refusal(call: Callable[[], Any]) -> str:
-    """What a call is refused with."""
     try:
         call()
     except (TiedlmError, TypeError, KeyboardInterrupt) as error:
@@ -262,7 +260,6 @@ gradient is sparse, without a mask on its input."""
 
 
 def write_config(folder: Path) -> RunConfig:
-    """Write text and config for the processes into `folder`."""
     config = small_config(folder / "text")
     training = replace(config.training, epochs=2, steps=20, learning_rate=1.0, clip_norm=0.7)
     config = replace(config, training=training, runtime=replace(config.runtime, save_seconds=300.0))
@@ -271,7 +268,6 @@ def write_config(folder: Path) -> RunConfig:
 
 
 def read_config(folder: Path) -> RunConfig:
-    """The config that `write_config` has written."""
     return from_json(RunConfig, json.loads((folder / "config.json").read_text()))
 
 
@@ -297,7 +293,6 @@ def weights_after_steps(folder: Path, run: str, kind: str, ranks: Ranks) -> dict
 
 
 def train(folder: Path, run: str, ranks: Ranks, **changes: Any) -> RunFolder:
-    """Train the config to its end."""
     config = read_config(folder)
     config = replace(config, **{name: value for name, value in changes.items() if name != "training"})
     config = replace(config, training=replace(config.training, **changes.get("training", {})))
@@ -305,7 +300,6 @@ def train(folder: Path, run: str, ranks: Ranks, **changes: Any) -> RunFolder:
 
 
 def resume(folder: Path, run: str, ranks: Ranks) -> RunFolder:
-    """Go on to the end."""
     return loop.resume(folder / run, cache_dir=folder / "cache", display=SilentDisplay(), ranks=ranks)
 
 
@@ -319,11 +313,6 @@ def at_window(epoch: int, window: int, act: Callable[[], object]) -> Any:
         whole(trainer, inputs, targets)
 
     return mock.patch.object(Trainer, "train_window", watched)
-
-
-def signalled(number: signal.Signals) -> Callable[[], object]:
-    """Send this process a signal."""
-    return lambda: os.kill(os.getpid(), number)
 
 
 def train_together(folder: Path, rank: int) -> None:
@@ -351,7 +340,7 @@ def stopped(folder: Path, run: str, ranks: Ranks, *, at: tuple[int, int], by: in
     """Train until one rank is asked to stop, then go on to the end; return what the first training ended with."""
     with ExitStack() as patches:
         if ranks.rank == by:
-            patches.enter_context(at_window(*at, signalled(signal.SIGTERM)))
+            patches.enter_context(at_window(*at, lambda: os.kill(os.getpid(), signal.SIGTERM)))
         ended = refusal(lambda: train(folder, run, ranks))
     ranks.on_rank0(
         lambda: (folder / f"{run}.json").write_text(json.dumps(asdict(RunFolder.open(folder / run).record.progress)))
@@ -381,12 +370,11 @@ def not_a_number(folder: Path, ranks: Ranks) -> str:
 def killed(folder: Path, rank: int) -> None:
     """Train, saving now and then, until the last rank is killed; the first says how it ended."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which the first is sent once the last has died
-    with at_window(2, 4, signalled(signal.SIGKILL) if rank == 1 else lambda: None):
+    with at_window(2, 4, lambda: os.kill(os.getpid(), signal.SIGKILL) if rank == 1 else None):
         runtime = replace(read_config(folder).runtime, save_seconds=0.05)
         ended = refusal(lambda: train(folder, "killed", Ranks.from_group(None), runtime=runtime))
     (folder / f"refusals-{rank}.json").write_text(json.dumps(ended))
 
 
 def go_on(folder: Path, rank: int) -> None:
-    """Go on with the training whose rank was killed, to its end."""
     resume(folder, "killed", Ranks.from_group(None))

@@ -1,7 +1,5 @@
 """What a training shows."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

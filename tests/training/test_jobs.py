@@ -1,7 +1,5 @@
 """Jobs: their commands, where their runs are, what is refused before a process starts, and lists of seeds."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path

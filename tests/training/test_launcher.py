@@ -1,7 +1,5 @@
 """Launches: with scripts in the place of trainings, and once with trainings whose launcher is killed."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal
@@ -328,25 +326,15 @@ def test_a_terminal_gets_a_table_and_why_a_job_failed(make_job):
     assert "[red]as it is" in screen.getvalue()
 
 
-LAUNCHER = """
-import json, sys
-from dataclasses import replace
-from pathlib import Path
-from tiedlm.config import from_json
-from tiedlm.runs.config import RunConfig
-from tiedlm.training.jobs import Job
-from tiedlm.training.launcher import launch
-folder = Path(sys.argv[1])
-config = from_json(RunConfig, json.loads((folder / "small.json").read_text()))
-launch([Job(config=replace(config, seed=seed), run_dir=folder / f"seed-{seed}") for seed in (0, 1)], max_parallel=1)
-"""
-
-
-def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_trainings(make_job, tmp_path, recorder):
-    jobs = [make_job(f"seed-{seed}", seed=seed) for seed in (0, 1)]
+def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_ones(
+    make_job, tmp_path, recorder, monkeypatch
+):
+    monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path))
+    jobs = [make_job(f"small-seed-{seed}", seed=seed) for seed in (0, 1)]
     (tmp_path / "small.json").write_bytes(json_bytes(to_json(jobs[0].config)))
     journal = jobs[0].run_dir / "journal.jsonl"
-    with subprocess.Popen([sys.executable, "-c", LAUNCHER, str(tmp_path)], stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "tiedlm", "train", tmp_path / "small.json", "--seeds", "0,1", "--jobs", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while not (journal.exists() and journal.stat().st_size):
             assert process.poll() is None
             time.sleep(0.01)

@@ -1,7 +1,5 @@
 """The training loop: resuming to the bit, interrupts, failures, second trainings, golden losses."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -211,11 +209,7 @@ def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> Non
 
 
 def test_golden_losses(config: RunConfig, tmp_path: Path) -> None:
-    """A change of these numbers belongs into the changelog, under changes that move numbers.
-
-    Of the first epoch alone: at this learning rate the last bits of one epoch are percents of the next, so that the
-    definition and the chunks end apart.
-    """
+    """Of the first epoch alone, since its last bits are percents of the next. A change belongs into the changelog."""
     epoch = run(config, tmp_path, "run").journal()[1]
     golden = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
     assert [[epoch["train_loss"], epoch["valid_perplexity"]]] == [pytest.approx(row, rel=1e-4) for row in golden]

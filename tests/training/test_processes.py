@@ -1,7 +1,5 @@
 """Trainings over several processes: torchrun, equal to one process, cut, ended together; requests to end."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -27,7 +25,6 @@ from tiedlm.runs.folder import RunFolder
 from tiedlm.runs.load import read_tensors
 from tiedlm.training.processes import (
     EXIT_VARIABLE,
-    exit_with_parent,
     interruptible,
     is_main_process,
     process_group,
@@ -226,11 +223,7 @@ signal.pause()
 """
 
 
-def test_a_process_ends_with_its_input_only_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(EXIT_VARIABLE, raising=False)
-    before = threading.enumerate()
-    exit_with_parent()
-    assert threading.enumerate() == before
+def test_a_process_ends_with_its_input_where_that_was_asked_for() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WATCHES_ITS_INPUT],
         stdin=subprocess.PIPE,

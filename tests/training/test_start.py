@@ -1,7 +1,5 @@
 """How a training begins, resumes under other conditions and is extended, and what is recorded of the machine."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """One training step: its scale, clipping and decay, what a failed one leaves behind, and the same from a CUDA graph."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -33,7 +33,6 @@ from tiedlm.runs.config import RuntimeConfig
 from tiedlm.runs.folder import RunFolder, Session
 from tiedlm.runs.load import load_run
 from tiedlm.training import loop
-from tiedlm.training.display import SilentDisplay
 
 NAMES = ["analysis.json", "config.json", "environment.json", "metrics.jsonl", "provenance.json", "scores.json"]
 
@@ -250,9 +249,8 @@ def test_what_the_training_itself_leaves_is_measured_and_published(
     config = small_config(tmp_path).with_epochs(1)
     for owner in (module, results_module):
         monkeypatch.setattr(owner, "recipe", lambda name: replace(config, seed=0))
-    options: Any = {"cache_dir": tmp_path / "cache", "display": SilentDisplay()}
-    first = loop.train(config, tmp_path / "first", **options)
-    second = loop.train(config, tmp_path / "second", start_from=first.path, **options)
+    first = loop.train(config, tmp_path / "first")
+    second = loop.train(config, tmp_path / "second", start_from=first.path)
     result = read_result(publish(second.path, tmp_path / "results"))
     assert result.weights_sha256 == hashlib.sha256(second.read("weights")).hexdigest()
     for each, run in zip(result.trainings_in_order(), (first, second), strict=True):

@@ -187,14 +187,9 @@ def fit(**changes: Any) -> Fitted:
     return fit_classifier(MODEL, FIT_STRETCH, replace(FIT, **changes))
 
 
-def test_features_are_those_of_one_pass_and_whitened_uncorrelated_of_mean_square_1() -> None:
-    features, _, _ = inputs()
-    assert torch.allclose(features, inputs(replace(FIT, steps=80))[0], atol=1e-6)
-    basis, inverse = whitening(features)
-    equal = features @ basis
-    assert torch.allclose(equal.T @ equal / len(equal), torch.eye(6, dtype=torch.float64), atol=1e-9)
-    assert torch.allclose(basis @ inverse, torch.eye(6, dtype=torch.float64), atol=1e-9)
-    basis, inverse = whitening(torch.tensor([[1.0, 0.0], [2.0, 0.0]], dtype=torch.float64))  # a unit that is always 0
+def test_features_are_those_of_one_pass_and_a_unit_that_is_always_0_does_no_harm() -> None:
+    assert torch.allclose(inputs()[0], inputs(replace(FIT, steps=80))[0], atol=1e-6)
+    basis, inverse = whitening(torch.tensor([[1.0, 0.0], [2.0, 0.0]], dtype=torch.float64))
     assert bool(basis.isfinite().all())
     assert torch.allclose(basis @ inverse, torch.eye(2, dtype=torch.float64))
 

@@ -91,29 +91,23 @@ def error_of(act):
     return None
 
 
-def save_with(path, good):
-    """Save while the disk fails after `good` operations; return whether the save said that it had failed."""
-    folder = RunFolder.open(path)
-    with pytest.MonkeyPatch.context() as patch:
-        disk = FailingDisk(patch, good)
-        error = error_of(lambda: save(folder))
-    assert (error is not None) == (disk.left < 0)
-    assert error is None or "could not be saved: No space left on device" in error
-    assert state(folder) == state(RunFolder.open(path))
-    return error is not None
-
-
 def test_a_disk_that_fails_at_any_operation_leaves_one_of_the_two_states(tmp_path):
     seen = []
     for good in range(100):
         make(tmp_path / str(good))
-        failed = save_with(tmp_path / str(good), good)
-        seen.append(state(RunFolder.open(tmp_path / str(good))))
+        folder = RunFolder.open(tmp_path / str(good))
+        with pytest.MonkeyPatch.context() as patch:
+            disk = FailingDisk(patch, good)
+            error = error_of(lambda folder=folder: save(folder))
+        assert (error is not None) == (disk.left < 0)
+        assert error is None or "could not be saved: No space left on device" in error
+        seen.append(state(RunFolder.open(folder.path)))
+        assert state(folder) == seen[-1]
         assert seen[-1] in (STATE_BEFORE, STATE_AFTER)
         assert len(list((tmp_path / str(good)).glob("*-0*"))) == len(OLD), "a full disk keeps no half files"
         assert not list((tmp_path / str(good)).glob("*.partial"))
         assert_usable(tmp_path / str(good))
-        if not failed:
+        if error is None:
             break
     after = seen.count(STATE_AFTER)
     assert seen == [STATE_BEFORE] * (len(seen) - after) + [STATE_AFTER] * after

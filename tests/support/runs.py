@@ -122,7 +122,13 @@ def make_run(
     **changes: Any,
 ) -> RunFolder:
     """A finished run; `changes` replace fields of the environment."""
-    told = environment(None if parent is None else origin(parent)) | changes
+    origin = parent and {
+        "path": str(parent.path),
+        "recipe": parent.config().recipe,
+        "seed": parent.config().seed,
+        "weights_sha256": hashlib.sha256(parent.read("weights")).hexdigest(),
+    }
+    told = environment(origin) | changes
     return write_run(
         path,
         to_json(recipe_config()) if config is None else config,
@@ -133,17 +139,6 @@ def make_run(
         events=journal() if records is None else records,
         scores=scored or scores(),
     )
-
-
-def origin(parent: RunFolder) -> dict[str, Any]:
-    """What a second training writes down of the run that it started from."""
-    config = parent.config()
-    return {
-        "path": str(parent.path),
-        "recipe": config.recipe,
-        "seed": config.seed,
-        "weights_sha256": hashlib.sha256(parent.read("weights")).hexdigest(),
-    }
 
 
 # ---- trained in a moment

@@ -18,15 +18,19 @@ MakeJob = Callable[..., Job]
 Scripts = dict[str, str]
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     return small_config(tmp_path / "text")
 
 
 @pytest.fixture
-def make_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeJob:
+def make_job(tmp_path: Path) -> MakeJob:
     """Makes jobs on a small text, each named by its run folder."""
-    monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
     config = small_config(tmp_path)
 
     def make(name: str, *, seed: int = 0, start_from: str | None = None, after: tuple[str, ...] = ()) -> Job:

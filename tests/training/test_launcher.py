@@ -21,7 +21,6 @@ from tiedlm.errors import ArgumentError, RunError
 from tiedlm.files import json_bytes
 from tiedlm.runs.folder import RunFolder
 from tiedlm.training import launcher, loop
-from tiedlm.training.display import SilentDisplay
 from tiedlm.training.jobs import EpochSummary, JobResult, JobState
 from tiedlm.training.launcher import (
     HEADINGS,
@@ -345,7 +344,7 @@ def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_
     assert not jobs[1].is_begun()
     assert states(launch(jobs, max_parallel=2, display=recorder)) == [FINISHED, FINISHED]
     for job in jobs:
-        alone = loop.train(job.config, tmp_path / f"alone-{job.name}", display=SilentDisplay())
+        alone = loop.train(job.config, tmp_path / f"alone-{job.name}")
         launched = RunFolder.open(job.run_dir)
         assert [launched.read(name) for name in ("config", "weights")] == [
             alone.read(name) for name in ("config", "weights")

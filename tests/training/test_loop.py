@@ -29,11 +29,6 @@ from tiedlm.training.loop import Trainer, first_window, resume, train, window_re
 from tiedlm.training.step import StepResult, training_step
 
 
-def run(config: RunConfig, tmp_path: Path, name: str, **options: Any) -> RunFolder:
-    options = {"display": Recorder(), "cache_dir": tmp_path / "cache", **options}
-    return train(config, tmp_path / name, **options)
-
-
 def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weights_are_kept_and_scored(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +47,7 @@ def test_every_epoch_has_its_rate_and_begins_without_history_and_the_best_weight
     monkeypatch.setattr(loop, "training_step", step)
     monkeypatch.setattr(Trainer, "validate", lambda *_: next(perplexities))
     recorder = Recorder()
-    folder = run(config, tmp_path, "run", display=recorder)
+    folder = train(config, tmp_path / "run", display=recorder)
     reports = [report for report in recorder.shown if isinstance(report, EpochReport)]
     assert [(report.valid_perplexity, report.best) for report in reports] == [(90.0, True), (80.0, True), (85.0, False)]
     count = len(windows) // 3
@@ -86,14 +81,14 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
     elif not isinstance(model, str | None):
         slow = replace(config.training, learning_rate=0.3, weight_decay=1e-4, moving_windows=True)
         config = replace(config, model=model, training=slow)
-    whole = run(config, tmp_path, "whole")
+    whole = train(config, tmp_path / "whole")
 
     interrupt = Recorder(lambda: os.kill(os.getpid(), signal.SIGINT), stop_at)
     with pytest.raises(KeyboardInterrupt):
-        run(config, tmp_path, "cut", display=interrupt)
+        train(config, tmp_path / "cut", display=interrupt)
     progress = RunFolder.open(tmp_path / "cut").record.progress
     assert (progress.epoch, progress.window) == stop_at
-    folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=Recorder())
+    folder = resume(tmp_path / "cut")
     assert folder.read("weights") == whole.read("weights")
     assert folder.scores() == whole.scores()
     records = folder.journal()
@@ -105,7 +100,7 @@ def test_interrupted_and_resumed_is_equal_to_the_bit(
 def test_an_interrupt_while_it_validates_or_scores_the_best_weights_does_not_wait_and_loses_nothing(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, requests: int
 ) -> None:
-    whole = run(config, tmp_path, "whole")
+    whole = train(config, tmp_path / "whole")
     calls, score = [], Trainer.score
 
     def interrupted_score(trainer: Trainer, *arguments: Any) -> Any:
@@ -119,9 +114,9 @@ def test_an_interrupt_while_it_validates_or_scores_the_best_weights_does_not_wai
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "score", interrupted_score)
         with pytest.raises(KeyboardInterrupt):
-            run(config, tmp_path, "cut")
+            train(config, tmp_path / "cut")
     progress, recorder = RunFolder.open(tmp_path / "cut").record.progress, Recorder()
-    folder = resume(tmp_path / "cut", cache_dir=tmp_path / "cache", display=recorder)
+    folder = resume(tmp_path / "cut", display=recorder)
     assert progress.epoch == call
     assert progress.window == len([report for report in recorder.windows if report.epoch == 3])
     assert not [report for report in recorder.windows if report.epoch == 2]
@@ -135,13 +130,13 @@ def test_moving_windows_begin_elsewhere_in_every_epoch_and_repeat_no_mask(
 ) -> None:
     monkeypatch.setattr(loop, "generator", draw := Mock(wraps=seeding.generator))
     recorder = Recorder()
-    run(replace(config, training=replace(config.training, moving_windows=True)), tmp_path, "run", display=recorder)
+    train(replace(config, training=replace(config.training, moving_windows=True)), tmp_path / "run", display=recorder)
     drawn = [call.args[2] for call in draw.call_args_list]
     assert len(set(drawn)) == len(drawn) == len(recorder.windows)
     ends = [report for report in recorder.windows if report.window == report.windows]
     assert [report.epoch for report in ends] == [1, 2, 3]
     fixed = Recorder()
-    run(config, tmp_path, "fixed", display=fixed)
+    train(config, tmp_path / "fixed", display=fixed)
     assert [report.loss for report in recorder.windows] != [report.loss for report in fixed.windows]
 
 
@@ -182,12 +177,12 @@ def test_a_step_that_fails_keeps_a_good_state_and_says_how_to_go_on(
         raise error
 
     config = config.with_epochs(1)
-    whole = run(config, tmp_path, "whole")
+    whole = train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(loop, "training_step", failing_the_fifth_time)
         with pytest.raises(kind, match=message):
-            run(config, tmp_path, "cut run")
-    folder = resume(tmp_path / "cut run", cache_dir=tmp_path / "cache", display=Recorder())
+            train(config, tmp_path / "cut run")
+    folder = resume(tmp_path / "cut run")
     assert folder.read("weights") == whole.read("weights")
 
 
@@ -196,21 +191,21 @@ def test_validation_perplexity_that_is_not_finite_stops(
 ) -> None:
     monkeypatch.setattr(Trainer, "validate", lambda *_: float("nan"))
     with pytest.raises(TrainingError, match=r"The validation perplexity is nan.*epoch 1"):
-        run(config, tmp_path, "run")
+        train(config, tmp_path / "run")
     assert not RunFolder.open(tmp_path / "run").has_weights
 
 
 def test_resuming_refuses_another_text(config: RunConfig, tmp_path: Path) -> None:
-    folder = run(config.with_epochs(1), tmp_path, "run")
+    folder = train(config.with_epochs(1), tmp_path / "run")
     text = Path(config.corpus.train or "")
     text.write_text(text.read_text() + "one more line\n")
     with pytest.raises(RunError, match=r"The train text of .*train\.txt, has changed since"):
-        resume(folder.path, cache_dir=tmp_path / "cache", display=Recorder())
+        resume(folder.path)
 
 
 def test_golden_losses(config: RunConfig, tmp_path: Path) -> None:
     """Of the first epoch alone, since its last bits are percents of the next. A change belongs into the changelog."""
-    epoch = run(config, tmp_path, "run").journal()[1]
+    epoch = train(config, tmp_path / "run").journal()[1]
     golden = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
     assert [[epoch["train_loss"], epoch["valid_perplexity"]]] == [pytest.approx(row, rel=1e-4) for row in golden]
     # the augmented loss is never called a perplexity
@@ -245,6 +240,6 @@ def test_a_state_is_saved_so_many_seconds_after_the_last_save(
     monkeypatch.setattr(Trainer, "save", noted_save)
     config = replace(config.with_epochs(1), runtime=replace(config.runtime, save_seconds=300.0))
     recorder = Recorder(tick)
-    run(config, tmp_path, "run", display=recorder)
+    train(config, tmp_path / "run", display=recorder)
     seconds = 100.0 * len(recorder.windows)
     assert saved_at == [*(300.0 * number for number in range(1, int(seconds // 300) + 1)), seconds]

@@ -21,9 +21,8 @@ from tiedlm.nn.model import LanguageModel
 from tiedlm.runs.config import Precision, RunConfig, RuntimeConfig
 from tiedlm.runs.folder import Progress, RunFolder
 from tiedlm.training import start
-from tiedlm.training.display import SilentDisplay
 from tiedlm.training.loop import resume, train
-from tiedlm.training.start import TrainerState, commit, create_run, describe, extend_run, restore_run
+from tiedlm.training.start import commit, create_run, describe, extend_run, restore_run
 
 
 @pytest.fixture(autouse=True)
@@ -35,20 +34,12 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return threads
 
 
-def create(config: RunConfig, run_dir: Path, start_from: Path | None = None) -> RunFolder:
-    return create_run(config, run_dir, start_from, None, run_dir.parent / "cache")
-
-
-def restore(folder: RunFolder) -> TrainerState:
-    return restore_run(folder, None, folder.path.parent / "cache")
-
-
 def test_initial_weights_depend_on_the_seed_alone(config: RunConfig, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    first = create(config, tmp_path / "first").read("state")
+    first = create_run(config, tmp_path / "first").read("state")
     torch.manual_seed(2)
-    assert create(config, tmp_path / "again").read("state") == first
-    assert create(replace(config, seed=config.seed + 1), tmp_path / "other").read("state") != first
+    assert create_run(config, tmp_path / "again").read("state") == first
+    assert create_run(replace(config, seed=config.seed + 1), tmp_path / "other").read("state") != first
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -56,8 +47,8 @@ def test_a_bias_from_the_unigrams_starts_there_and_all_else_where_it_did(
     config: RunConfig, tmp_path: Path, tied: bool
 ) -> None:
     model = replace(config.model, tied=tied, tied_bias=tied)
-    plain = restore(create(replace(config, model=model), tmp_path / "zero"))
-    state = restore(create(replace(config, model=replace(model, unigram_bias=True)), tmp_path / "unigram"))
+    plain = restore_run(create_run(replace(config, model=model), tmp_path / "zero"))
+    state = restore_run(create_run(replace(config, model=replace(model, unigram_bias=True)), tmp_path / "unigram"))
     counts = torch.tensor(state.corpus.vocabulary.counts) + 0.5
     assert state.model.bias is not None
     torch.testing.assert_close(state.model.bias.detach().softmax(0), (counts / counts.sum()).float())
@@ -69,14 +60,14 @@ def test_a_bias_from_the_unigrams_starts_there_and_all_else_where_it_did(
 def test_what_cannot_begin_is_refused_before_anything_is_made(config: RunConfig, tmp_path: Path) -> None:
     elsewhere = replace(config, runtime=replace(config.runtime, device="cuda:999"))
     with pytest.raises(ConfigError, match="'cuda:999' cannot be used here"):
-        create(elsewhere, tmp_path / "run")
+        create_run(elsewhere, tmp_path / "run")
     with pytest.raises(RunError, match="exists already"):
-        create(config, tmp_path / "text")
+        create_run(config, tmp_path / "text")
     with pytest.raises(RunError):
-        create(config, tmp_path / "run", start_from=tmp_path)
+        create_run(config, tmp_path / "run", start_from=tmp_path)
     assert not (tmp_path / "cache").exists()
     with pytest.raises(CorpusError, match="shorter than one window"):
-        create(replace(config, training=replace(config.training, steps=100_000)), tmp_path / "run")
+        create_run(replace(config, training=replace(config.training, steps=100_000)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -84,17 +75,17 @@ def test_a_training_runs_on_the_threads_of_its_config_and_resumes_with_them(
     config: RunConfig, tmp_path: Path, threads: list[int]
 ) -> None:
     threads.append(2)
-    folder = create(replace(config, runtime=RuntimeConfig(threads=3)), tmp_path / "run")
+    folder = create_run(replace(config, runtime=RuntimeConfig(threads=3)), tmp_path / "run")
     threads.append(5)
-    restore(folder)
+    restore_run(folder)
     assert threads[1:] == [2, 3, 5, 3]
 
 
 def test_a_second_training_begins_with_the_weights_of_the_first_and_names_them(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = create(config, tmp_path / "first")
-    state = restore(first)
+    first = create_run(config, tmp_path / "first")
+    state = restore_run(first)
     first.save(weights=state.weights())
     before = first.read("weights")
 
@@ -104,9 +95,9 @@ def test_a_second_training_begins_with_the_weights_of_the_first_and_names_them(
         return prepare(*arguments, **options)
 
     monkeypatch.setattr(start, "prepare", prepare_while_the_first_goes_on)
-    second = create(config, tmp_path / "second", first.path)
+    second = create_run(config, tmp_path / "second", first.path)
     assert first.read("weights") != before
-    assert restore(second).weights() == before
+    assert restore_run(second).weights() == before
     parent = second.record.parent or {}
     assert parent["weights_sha256"] == hashlib.sha256(before).hexdigest()
     assert (parent["recipe"], parent["seed"], second.record.progress.generation) == ("small", 3, 2)
@@ -115,32 +106,32 @@ def test_a_second_training_begins_with_the_weights_of_the_first_and_names_them(
 def test_another_model_or_vocabulary_to_start_from_is_refused_and_other_shares_of_units_are_not(
     config: RunConfig, tmp_path: Path
 ) -> None:
-    parent = create(config, tmp_path / "parent")
-    parent.save(weights=restore(parent).weights())
+    parent = create_run(config, tmp_path / "parent")
+    parent.save(weights=restore_run(parent).weights())
     wider = replace(config, model=replace(config.model, units=9))
     with pytest.raises(RunError, match="another model"):
-        create(wider, tmp_path / "run", parent.path)
+        create_run(wider, tmp_path / "run", parent.path)
     bare = replace(config, model=replace(config.model, keep_hidden=0.6))
-    assert create(bare, tmp_path / "bare", parent.path).config() == bare
+    assert create_run(bare, tmp_path / "bare", parent.path).config() == bare
     for text in (tmp_path / "text").iterdir():
         text.write_text(text.read_text().replace("cat", "cow"))
     with pytest.raises(RunError, match=r"another vocabulary \((\d+) words\) than this training's \(\1\)"):
-        create(config, tmp_path / "run", parent.path)
+        create_run(config, tmp_path / "run", parent.path)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_with_any_damaged_file_does_not_resume(config: RunConfig, tmp_path: Path) -> None:
-    folder = create(config, tmp_path / "run")
+    folder = create_run(config, tmp_path / "run")
     vocabulary = tmp_path / "run" / "vocabulary.json"
     vocabulary.write_bytes(vocabulary.read_bytes().replace(b"the", b"teh"))
     with pytest.raises(RunError, match=r"vocabulary\.json is damaged"):
-        restore(folder)
+        restore_run(folder)
 
 
 @pytest.mark.parametrize("part", ["another model", "another state", "too many windows"])
 def test_a_state_that_does_not_fit_its_config_is_refused(config: RunConfig, tmp_path: Path, part: str) -> None:
-    folder = create(config, tmp_path / "run")
-    state = restore(folder)
+    folder = create_run(config, tmp_path / "run")
+    state = restore_run(folder)
     if part == "another model":
         state.model = LanguageModel(replace(config.model, units=5), len(state.corpus.vocabulary))
     if part == "another state":
@@ -148,17 +139,17 @@ def test_a_state_that_does_not_fit_its_config_is_refused(config: RunConfig, tmp_
     windows = 10**6 if part == "too many windows" else 0
     folder.save(state=state.to_bytes(), progress=Progress(window=windows, words=windows))
     with pytest.raises(RunError, match="fit"):
-        restore(folder)
+        restore_run(folder)
 
 
 def test_a_state_comes_back_to_the_bit(config: RunConfig, tmp_path: Path) -> None:
-    folder = create(config, tmp_path / "run")
-    before = restore(folder)
+    folder = create_run(config, tmp_path / "run")
+    before = restore_run(folder)
     before.model.reset_parameters()
     before.carried = tuple(torch.rand_like(part) for part in before.carried)
     before.progress = Progress(generation=2, epoch=2, window=3, words=9, loss_sum=0.1 + 0.2, best_epoch=1)
     folder.save(state=before.to_bytes(), progress=before.progress)
-    after = restore(RunFolder.open(folder.path))
+    after = restore_run(RunFolder.open(folder.path))
     assert after.progress == before.progress
     assert after.to_bytes() == before.to_bytes()
 
@@ -167,20 +158,11 @@ def stops_at(epoch: int, window: int) -> Recorder:
     return Recorder(Mock(side_effect=KeyboardInterrupt), (epoch, window))
 
 
-def trained(config: RunConfig, run_dir: Path) -> RunFolder:
-    return train(config, run_dir, cache_dir=run_dir.parent / "cache", display=SilentDisplay())
-
-
 def stopped(config: RunConfig, run_dir: Path) -> RunFolder:
     """The folder of a training that was stopped in its second epoch."""
     with pytest.raises(KeyboardInterrupt):
-        train(config, run_dir, cache_dir=run_dir.parent / "cache", display=stops_at(2, 5))
+        train(config, run_dir, display=stops_at(2, 5))
     return RunFolder.open(run_dir)
-
-
-def resumed(run_dir: Path, runtime: RuntimeConfig | None = None, display: SilentDisplay | None = None) -> RunFolder:
-    display = display or SilentDisplay()
-    return resume(run_dir, runtime=runtime, cache_dir=run_dir.parent / "cache", display=display)
 
 
 @pytest.mark.parametrize("what", ["runtime", "processor", "commit"])
@@ -193,8 +175,8 @@ def test_another_runtime_or_place_where_a_training_resumes_is_recorded_once(
     else:
         monkeypatch.setattr(start, what, lambda: "another")
     with pytest.raises(KeyboardInterrupt):
-        resumed(before.path, runtime, stops_at(2, 6))
-    folder = resumed(before.path)
+        resume(before.path, runtime=runtime, display=stops_at(2, 6))
+    folder = resume(before.path)
     assert before.config() == config
     assert folder.config() == replace(config, runtime=runtime or config.runtime)
     assert folder.read("config") == before.read("config")
@@ -217,7 +199,7 @@ def test_what_computes_a_training_is_recorded_and_its_change_is_said_before_it_r
     assert stopped(config, tmp_path / "run").record.sessions[0].environment["loss"] == "one"
     monkeypatch.setattr(start, "implementations", lambda *_: {"loss": ("other", "no compiler here"), "cells": cells})
     display = Recorder()
-    folder = resumed(tmp_path / "run", replace(config.runtime, threads=2), display)
+    folder = resume(tmp_path / "run", runtime=replace(config.runtime, threads=2), display=display)
     for text in ("loss one before, other now (no compiler here)", "threads 1 before, 2 now", "last digits"):
         assert text in str(display.shown[0])
     environment = folder.record.sessions[1].environment
@@ -228,8 +210,8 @@ def test_the_precision_that_it_moves_to_is_the_one_it_resumes_in(config: RunConf
     config = config.with_epochs(1)
 
     def loss_of_first_epoch(name: str, precision: Precision, to: Precision) -> float:
-        folder = create(replace(config, runtime=replace(config.runtime, precision=precision)), tmp_path / name)
-        events = resumed(folder.path, replace(config.runtime, precision=to)).journal()
+        folder = create_run(replace(config, runtime=replace(config.runtime, precision=precision)), tmp_path / name)
+        events = resume(folder.path, runtime=replace(config.runtime, precision=to)).journal()
         return next(event["train_loss"] for event in events if event["event"] == "epoch")
 
     low = loss_of_first_epoch("low", "bfloat16", "bfloat16")
@@ -240,26 +222,26 @@ def test_the_precision_that_it_moves_to_is_the_one_it_resumes_in(config: RunConf
 def test_a_finished_training_and_a_device_that_is_not_here_are_refused(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = create(config, tmp_path / "run")
+    folder = create_run(config, tmp_path / "run")
     with pytest.raises(ConfigError, match="no kind of device 'abacus'"):
-        resumed(folder.path, RuntimeConfig(device="abacus"))
+        resume(folder.path, runtime=RuntimeConfig(device="abacus"))
     with folder.lock():
         folder.save(scores=SCORES)
     with pytest.raises(RunError, match="is finished"):
-        resumed(folder.path, RuntimeConfig(threads=2))
+        resume(folder.path, runtime=RuntimeConfig(threads=2))
     monkeypatch.setattr(start, "processor", lambda: "another")
-    assert len(resumed(folder.path).record.sessions) == 1  # what is finished does not go on
+    assert len(resume(folder.path).record.sessions) == 1  # what is finished does not go on
 
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
     config: RunConfig, tmp_path: Path, cut: bool
 ) -> None:
-    whole = trained(config.with_epochs(4), tmp_path / "whole")
-    short = (stopped if cut else trained)(config.with_epochs(2), tmp_path / "short")
+    whole = train(config.with_epochs(4), tmp_path / "whole")
+    short = (stopped if cut else train)(config.with_epochs(2), tmp_path / "short")
     if cut:  # it went on with another runtime, on which no sum depends
         with pytest.raises(KeyboardInterrupt):
-            resumed(short.path, replace(config.runtime, save_seconds=1e-6), stops_at(2, 6))
+            resume(short.path, runtime=replace(config.runtime, save_seconds=1e-6), display=stops_at(2, 6))
         short = RunFolder.open(short.path)
     before = files(short.path)
     longer = extend_run(short.path, 4, tmp_path / "longer")
@@ -270,7 +252,7 @@ def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
     assert len(short.record.sessions) == 1 + cut
     event = longer.journal()[-1]
     assert (event["event"], event["epoch"], event["epochs"], event["epochs_before"]) == ("longer", 3 - cut, 4, 2)
-    longer = resumed(longer.path)
+    longer = resume(longer.path)
     for name in ("config", "weights", "state"):
         assert longer.read(name) == whole.read(name), name
     assert longer.record.scores == whole.record.scores
@@ -282,7 +264,7 @@ def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
 
 
 def test_what_cannot_be_extended_is_refused_and_stays(config: RunConfig, tmp_path: Path) -> None:
-    short = trained(config.with_epochs(2), tmp_path / "short")
+    short = train(config.with_epochs(2), tmp_path / "short")
     before = files(short.path)
     for epochs in (2, 1):
         with pytest.raises(RunError, match=f"training of 2 epochs, and {epochs} are asked for.* Name a number above 2"):

@@ -79,9 +79,7 @@ def test_fields_and_folders_of_the_line_and_no_others_are_changed(tiedlm, traini
     assert places == (Path("a"), tiny / "run", Path("c"))
 
 
-def test_every_recipe_goes_through_the_command_line_with_nothing_changed_but_what_is_given(
-    tiedlm, launched, tmp_path, monkeypatch
-):
+def test_every_recipe_goes_through_the_line_with_only_what_is_given_changed(tiedlm, launched, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = replace(recipe("ptb-small-re"), recipe="mine", seed=7)
     (tmp_path / "mine.json").write_text(json.dumps(to_json(own)))

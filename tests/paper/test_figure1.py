@@ -95,9 +95,7 @@ def test_a_folder_that_is_damaged_or_edited_is_named(tmp_path: Path, damage: str
         (lambda v: v.pop("outcome"), r"outcome\.distance must be"),
     ],
 )
-def test_records_of_other_trainings_or_without_a_distance_are_refused(
-    tmp_path: Path, change: Any, message: str
-) -> None:
+def test_records_of_other_trainings_and_without_distance_are_refused(tmp_path: Path, change: Any, message: str) -> None:
     folder = add_figure1(tmp_path, runs=1)
     path = record_path(folder, GRID[0], 0)
     value = json.loads(path.read_bytes())

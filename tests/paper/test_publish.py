@@ -204,9 +204,7 @@ def test_a_folder_is_replaced_in_one_step_that_no_kill_cuts_in_two(tmp_path: Pat
     assert files(target) == {"a": b"last"}
 
 
-def test_where_the_system_cannot_exchange_folders_the_old_one_is_moved_aside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_an_exchange_the_old_folder_is_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tiedlm.files._exchange", lambda one, other: False)
     for content in (b"1", b"2"):
         replace_dir(tmp_path / "folder", {"a": content})
@@ -242,9 +240,7 @@ def test_a_command_for_each_training_and_each_change_of_runtime() -> None:
     ]
 
 
-def test_what_the_training_itself_leaves_is_measured_and_published(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_training_leaves_is_measured_and_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIEDLM_CACHE_DIR", str(tmp_path / "cache"))
     config = small_config(tmp_path).with_epochs(1)
     for owner in (module, results_module):

@@ -119,9 +119,7 @@ FIELDS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("name", "change", "message"), FIELDS)
-def test_a_field_that_is_missing_or_of_another_type_is_named(
-    results: Path, name: str, change: Any, message: str
-) -> None:
+def test_a_field_that_is_missing_or_of_another_type(results: Path, name: str, change: Any, message: str) -> None:
     edit(results / NAME / "seed-1" / name, change)
     with pytest.raises(RunError, match=message):
         read_rows(results)
@@ -172,9 +170,7 @@ CONTRADICTIONS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("name", "change", "message"), CONTRADICTIONS)
-def test_contradictions_are_found_where_a_result_is_checked(
-    results: Path, name: str, change: Any, message: str
-) -> None:
+def test_contradictions_are_found_by_the_check(results: Path, name: str, change: Any, message: str) -> None:
     folder = results / NAME / "seed-1"
     edit(folder / name, change)
     with pytest.raises(RunError, match=message):

@@ -325,9 +325,7 @@ def test_a_terminal_gets_a_table_and_why_a_job_failed(make_job):
     assert "[red]as it is" in screen.getvalue()
 
 
-def test_a_killed_launcher_takes_its_processes_along_and_another_ends_as_single_ones(
-    make_job, tmp_path, recorder, monkeypatch
-):
+def test_a_killed_launcher_takes_its_processes_along_and_another_goes_on(make_job, tmp_path, recorder, monkeypatch):
     monkeypatch.setenv("TIEDLM_RUNS_DIR", str(tmp_path))
     jobs = [make_job(f"small-seed-{seed}", seed=seed) for seed in (0, 1)]
     (tmp_path / "small.json").write_bytes(json_bytes(to_json(jobs[0].config)))

@@ -43,9 +43,7 @@ def test_initial_weights_depend_on_the_seed_alone(config: RunConfig, tmp_path: P
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_bias_from_the_unigrams_starts_there_and_all_else_where_it_did(
-    config: RunConfig, tmp_path: Path, tied: bool
-) -> None:
+def test_a_bias_from_the_unigrams_starts_there_and_nothing_else(config: RunConfig, tmp_path: Path, tied: bool) -> None:
     model = replace(config.model, tied=tied, tied_bias=tied)
     plain = restore_run(create_run(replace(config, model=model), tmp_path / "zero"))
     state = restore_run(create_run(replace(config, model=replace(model, unigram_bias=True)), tmp_path / "unigram"))
@@ -71,9 +69,7 @@ def test_what_cannot_begin_is_refused_before_anything_is_made(config: RunConfig,
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_runs_on_the_threads_of_its_config_and_resumes_with_them(
-    config: RunConfig, tmp_path: Path, threads: list[int]
-) -> None:
+def test_a_training_runs_and_resumes_on_its_threads(config: RunConfig, tmp_path: Path, threads: list[int]) -> None:
     threads.append(2)
     folder = create_run(replace(config, runtime=RuntimeConfig(threads=3)), tmp_path / "run")
     threads.append(5)
@@ -103,9 +99,7 @@ def test_a_second_training_begins_with_the_weights_of_the_first_and_names_them(
     assert (parent["recipe"], parent["seed"], second.record.progress.generation) == ("small", 3, 2)
 
 
-def test_another_model_or_vocabulary_to_start_from_is_refused_and_other_shares_of_units_are_not(
-    config: RunConfig, tmp_path: Path
-) -> None:
+def test_another_model_or_vocabulary_to_start_from_is_refused(config: RunConfig, tmp_path: Path) -> None:
     parent = create_run(config, tmp_path / "parent")
     parent.save(weights=restore_run(parent).weights())
     wider = replace(config, model=replace(config.model, units=9))
@@ -234,9 +228,7 @@ def test_a_finished_training_and_a_device_that_is_not_here_are_refused(
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_an_extended_run_ends_as_one_of_that_length_and_the_shorter_one_stays(
-    config: RunConfig, tmp_path: Path, cut: bool
-) -> None:
+def test_an_extended_run_ends_as_one_of_that_length(config: RunConfig, tmp_path: Path, cut: bool) -> None:
     whole = train(config.with_epochs(4), tmp_path / "whole")
     short = (stopped if cut else train)(config.with_epochs(2), tmp_path / "short")
     if cut:  # it went on with another runtime, on which no sum depends

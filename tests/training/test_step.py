@@ -97,25 +97,20 @@ def uniform(model: LanguageModel, features: Tensor, targets: Tensor) -> Tensor:
     ids=["cross-entropy", "smoothed", "augmented", "detached", "both", "uniform"],
 )
 @pytest.mark.parametrize(
-    ("weight_decay", "table_decay", "clip_norm"), [(0.0, 0.0, 1e6), (0.3, 0.2, 1e6), (0.3, 0, 0.5)]
+    "changes", [{}, {"weight_decay": 0.3, "table_decay": 0.2}, {"weight_decay": 0.3, "clip_norm": 0.5}]
 )
 def test_a_step_follows_the_loss_summed_over_steps_and_averaged_over_streams_and_decay_clipped_to_its_norm(
-    config: RunConfig,
-    options: dict[str, Any],
-    loss: Callable[..., Tensor],
-    weight_decay: float,
-    table_decay: float,
-    clip_norm: float,
+    config: RunConfig, options: dict[str, Any], loss: Callable[..., Tensor], changes: dict[str, Any]
 ) -> None:
-    training = replace(config.training, weight_decay=weight_decay, table_decay=table_decay, clip_norm=clip_norm)
+    training = replace(config.training, **changes)
     config = replace(config, loss=LossConfig(**options), training=training)
     model, (inputs, targets) = build(config), window()
     features, _ = model(inputs, model.initial_state(4))
     total, parameters = loss(model, features, targets), list(model.parameters())
-    decay = weight_decay / 2 * sum(parameter.square().sum() for parameter in parameters)
-    decay = decay + table_decay / 2 * model.classifier.square().sum()
+    decay = training.weight_decay / 2 * sum(parameter.square().sum() for parameter in parameters)
+    decay = decay + training.table_decay / 2 * model.classifier.square().sum()
     expected = torch.cat([one.flatten() for one in torch.autograd.grad(total / 4 + decay, parameters)])
-    expected = expected * min(1.0, clip_norm / float(expected.norm()))
+    expected = expected * min(1.0, training.clip_norm / float(expected.norm()))
     before, hard = snapshot(model), float(cross_entropy(model, features, targets).detach())
     result = training_step(model, 0.25, inputs, targets, model.initial_state(4), None, config)
     assert result.loss_sum == pytest.approx(float(total.detach()), rel=1e-6)

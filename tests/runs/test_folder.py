@@ -59,18 +59,18 @@ def test_an_empty_folder_a_relative_path_and_a_link_to_a_folder_are_taken(tmp_pa
     assert (tmp_path / "linked").is_symlink()
 
 
-@pytest.mark.parametrize("occupant", ["file", "folder", "dangling link", "run"])
+OCCUPANTS = {
+    "file": lambda path: path.write_text("mine"),
+    "folder": lambda path: (path / "mine").mkdir(parents=True),
+    "dangling link": lambda path: path.symlink_to(path.with_name("absent")),
+    "run": write_run,
+}
+
+
+@pytest.mark.parametrize("occupant", OCCUPANTS)
 def test_a_place_that_is_taken_is_refused_and_left_alone(tmp_path, occupant):
     path = tmp_path / "run"
-    if occupant == "file":
-        path.write_text("mine")
-    elif occupant == "folder":
-        path.mkdir()
-        (path / "notes.txt").write_text("mine")
-    elif occupant == "dangling link":
-        path.symlink_to(tmp_path / "absent")
-    else:
-        write_run(path)
+    OCCUPANTS[occupant](path)
     before = sorted(str(each) for each in tmp_path.rglob("*"))
     with pytest.raises(RunError, match="run exists already and is not "):
         write_run(path)

@@ -82,13 +82,18 @@ class FailingDisk:
             yield SimpleNamespace(write=self.failing(file.write, half))
 
 
-def error_of(act):
-    """What the error of `act` says, or None where there is none; only a `RunError` is meant for users."""
-    try:
-        act()
-    except RunError as error:
-        return str(error)
-    return None
+def error_on_a_disk(good, act):
+    """What `act` says where the disk fails after `good` operations; None where it needs no more."""
+    error = None
+    with pytest.MonkeyPatch.context() as patch:
+        disk = FailingDisk(patch, good)
+        try:
+            act()
+        except RunError as raised:  # only such an error is meant for users
+            error = str(raised)
+    assert (error is not None) == (disk.left < 0)
+    assert error is None or "could not be saved: No space left on device" in error
+    return error
 
 
 def test_a_disk_that_fails_at_any_operation_leaves_one_of_the_two_states(tmp_path):
@@ -96,11 +101,7 @@ def test_a_disk_that_fails_at_any_operation_leaves_one_of_the_two_states(tmp_pat
     for good in range(100):
         make(tmp_path / str(good))
         folder = RunFolder.open(tmp_path / str(good))
-        with pytest.MonkeyPatch.context() as patch:
-            disk = FailingDisk(patch, good)
-            error = error_of(lambda folder=folder: save(folder))
-        assert (error is not None) == (disk.left < 0)
-        assert error is None or "could not be saved: No space left on device" in error
+        error = error_on_a_disk(good, partial(save, folder))
         seen.append(state(RunFolder.open(folder.path)))
         assert state(folder) == seen[-1]
         assert seen[-1] in (STATE_BEFORE, STATE_AFTER)
@@ -119,16 +120,12 @@ def test_a_disk_that_fails_at_any_operation_makes_no_half_folder(tmp_path):
     good = 0
     for good in range(100):
         path = tmp_path / str(good) / "run"
-        with pytest.MonkeyPatch.context() as patch:
-            disk = FailingDisk(patch, good)
-            error = error_of(lambda path=path: write_run(path))
-        assert (error is not None) == (disk.left < 0)
-        assert error is None or "could not be saved: No space left on device" in error
+        error = error_on_a_disk(good, partial(write_run, path))
         present = [each.name for each in path.parent.iterdir()]
         if present:
             assert present == ["run"]
             RunFolder.open(path).check()
-        if disk.left >= 0:
+        if error is None:
             break
     assert good > 15
 

@@ -4,8 +4,6 @@ A gradient of a word table has entries of about 1e-3, so an absolute slack lets 
 none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """What a folder holds, to compare it with what it held or should hold."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

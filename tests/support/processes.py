@@ -1,7 +1,5 @@
 """Processes that work together over `torch.distributed`, or the test's own; losses and trainings that they share."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import multiprocessing
@@ -9,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import islice
@@ -68,11 +66,9 @@ def _rank(rank: int, work: Work, ranks: int, folder: Path) -> None:
         work(folder, rank)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Within the block this process is the only one of its group."""
-    with _group(folder, 0, 1):
-        yield
+    return _group(folder, 0, 1)
 
 
 @contextmanager

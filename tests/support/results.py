@@ -1,7 +1,5 @@
 """Invented results as `tiedlm publish` and `tiedlm reproduce figure1` write them: nothing is trained or measured."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Runs: folders put together by hand, others trained in a moment, and launches in this process."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """A little text of its own making, and configs small enough to train in a second."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Jobs on a small text, and scripts in the place of their trainings."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +11,6 @@ from support.small_text import small_config
 from tiedlm.runs.config import RunConfig
 from tiedlm.training import launcher
 from tiedlm.training.jobs import Job, JobResult
-
-MakeJob = Callable[..., Job]
-Scripts = dict[str, str]
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +24,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 
 @pytest.fixture
-def make_job(tmp_path: Path) -> MakeJob:
+def make_job(tmp_path: Path) -> Callable[..., Job]:
     """Makes jobs on a small text, each named by its run folder."""
     config = small_config(tmp_path)
 
@@ -41,9 +36,9 @@ def make_job(tmp_path: Path) -> MakeJob:
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Scripts:
+def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Job's name → Python code that its process runs instead of a training, with the run folder as argument."""
-    codes: Scripts = {}
+    codes: dict[str, str] = {}
     monkeypatch.setattr(launcher, "prepare_corpora", lambda jobs, progress: None)
     monkeypatch.setattr(Job, "command", lambda job: [sys.executable, "-S", "-c", codes[job.name], str(job.run_dir)])
     return codes

@@ -3,11 +3,10 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.runs import CORPUS, make_run, write_run
+from support.runs import CORPUS, journal, make_run, write_run
 from tiedlm.data.corpus import prepare
 from tiedlm.errors import ArgumentError, CorpusError, RunError
 from tiedlm.runs.folder import Progress
@@ -106,31 +105,20 @@ def test_a_text_that_has_changed_since_a_run_began_or_is_missing_is_refused(make
         prepare_corpora(jobs, print)
 
 
-def epoch(number: int, valid: float = 90.0) -> dict[str, Any]:
-    return {
-        "event": "epoch",
-        "epoch": number,
-        "train_cross_entropy_perplexity": 100.0 - number,
-        "valid_perplexity": valid,
-        "words_per_second": 1000.0 * number,
-        "seconds": 60.0,
-        "time_unix": 1000.0 + number,
-    }
-
-
 def test_a_summary_is_of_the_last_epoch_and_the_best_of_all(make_job):
     assert EpochSummary.of_run(begun(make_job("new")).path) is None
-    events = [{"event": "start"}, epoch(1, 95.0), epoch(2, 85.0), epoch(3, 87.0), {"event": "resume"}]
+    events = journal(3)
+    next(event for event in events if event.get("valid_perplexity") == 198.0)["valid_perplexity"] = 85.0
     folder = write_run(make_job("a").run_dir, events=events)
     with folder.lock():
         folder.log("epoch", Progress(epoch=4))  # not saved, so it does not count
     summary = EpochSummary.of_run(folder.path)
     assert summary is not None
-    assert (summary.epoch, summary.train_perplexity, summary.words_per_second) == (3, 97.0, 3000.0)
-    assert (summary.valid_perplexity, summary.best_valid_perplexity) == (87.0, 85.0)
-    # it ended at 1003, and an epoch takes 60 seconds
-    assert summary.seconds_left(10, since_unix=0.0, now_unix=1013.0) == 7 * 60 - 10
-    assert summary.seconds_left(10, since_unix=9000.0, now_unix=9005.0) == 7 * 60 - 5
+    assert (summary.epoch, summary.train_perplexity, summary.words_per_second) == (3, 207.0, 5e5)
+    assert (summary.valid_perplexity, summary.best_valid_perplexity) == (197.0, 85.0)
+    # it ended at 7.5, and an epoch takes 2 seconds
+    assert summary.seconds_left(10, since_unix=0.0, now_unix=8.5) == 7 * 2 - 1
+    assert summary.seconds_left(10, since_unix=9000.0, now_unix=9005.0) == 7 * 2 - 5
     assert summary.seconds_left(4, since_unix=0.0, now_unix=5000.0) == 0
 
 

@@ -145,11 +145,6 @@ def test_all_stop_after_the_window_in_which_one_was_asked_to(folder: Path, run: 
     assert (progress["epoch"], progress["window"]) == (epoch, window)
 
 
-def test_a_loss_that_is_not_finite_on_one_stops_all(folder: Path) -> None:
-    for one in refusals(folder, "not a number"):
-        assert one.startswith("TrainingError: The loss is nan. It happened in epoch 1, window 6.")
-
-
 @pytest.mark.parametrize(
     ("name", "first", "last"),
     [
@@ -158,6 +153,7 @@ def test_a_loss_that_is_not_finite_on_one_stops_all(folder: Path) -> None:
         ("too short a text", "CorpusError: The text is shorter than one window", "another rank refuses"),
         ("a folder that is there", "RunError: .*exists already", "another rank refuses its arguments or fails"),
         ("no folder", "RunError: .*none", ""),
+        ("not a number", "TrainingError: The loss is nan. It happened in epoch 1, window 6.", ""),
         ("one that resumes", "Rank 0 of 2 was not asked for the same", r"Rank 1 of 2 .*\('resume', "),
     ],
 )

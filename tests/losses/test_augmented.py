@@ -182,6 +182,17 @@ def test_it_is_the_function_with_its_options_bound(options: dict[str, Any], tied
         assert torch.equal(gradient, right[name])
 
 
+def test_without_options_it_is_the_loss_in_full_uncentred_the_mean_over_targets_that_count() -> None:
+    ours = tensors(make(1, tied=False, biased=True, targets=[2, -100, 5, 2, 6, 3]))
+    arguments: Any = {"table": ours.table, "bias": ours.bias}
+    loss = linear_augmented_cross_entropy(ours.features, ours.classifier, ours.targets, **arguments)
+    stated = {"gamma": 0.5, "temperature": 20.0, "detach_target": False, "center_table": False, "reduction": "mean"}
+    truth = ours.loss(linear_augmented_cross_entropy, **stated, ignore_index=-100)
+    assert torch.equal(loss, truth)
+    right = ours.gradients(truth)
+    assert all(torch.equal(gradient, right[name]) for name, gradient in ours.gradients(loss).items())
+
+
 def test_it_holds_no_parameters_and_tells_its_options() -> None:
     module = AugmentedLoss(gamma=0.65, temperature=20.0)
     assert list(module.parameters()) == []

@@ -1,7 +1,5 @@
 """The process of the command line: its status, and signals from its first line to its last."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import sys

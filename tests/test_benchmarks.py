@@ -1,7 +1,5 @@
 """Each benchmark runs at a small size, and what it compares is the same computation."""
 
-from __future__ import annotations
-
 import csv
 import importlib
 import json

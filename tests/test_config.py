@@ -1,7 +1,5 @@
 """Configs to JSON and back; and the checks of every config class."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal

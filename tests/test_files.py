@@ -1,7 +1,5 @@
 """Files that are whole or absent, and where data, caches and runs live."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

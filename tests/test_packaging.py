@@ -1,7 +1,5 @@
 """Imports are declared, declarations used, what `make` installs pinned, and the version in one place."""
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

@@ -1,7 +1,5 @@
 """What the README and docs/README.md say, run."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

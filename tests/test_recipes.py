@@ -1,7 +1,5 @@
 """The list of recipes, against what the paper states."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

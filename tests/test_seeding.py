@@ -1,7 +1,5 @@
 """Seeds by purpose and counter."""
 
-from __future__ import annotations
-
 import torch
 
 from tiedlm.seeding import derive, generator

@@ -1,7 +1,5 @@
 """The corpus of Python's documentation: its rules against golden sentences, and what it is on this Python."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """A config becomes a corpus: published counts, halves, texts of one's own, built corpora, and the cache."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Published corpora: found in the data folder or downloaded from a server of this machine, and checked."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import threading

@@ -1,7 +1,5 @@
 """Ids become streams and windows: what each reads and predicts, in how much memory, and what is refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The corpus of known entropy: its text to the byte, and its figures against loops written from the definition."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from pathlib import Path

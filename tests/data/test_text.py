@@ -1,7 +1,5 @@
 """A file becomes words, a vocabulary and ids: how it is read, what is refused, and in how much memory."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

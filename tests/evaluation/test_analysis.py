@@ -1,7 +1,5 @@
 """What a perplexity hides: block means, frequency bands, probability mass, neighbours, and the whole analysis."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

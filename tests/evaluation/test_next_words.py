@@ -1,7 +1,5 @@
 """Contexts, the most probable next words, and generated text."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 

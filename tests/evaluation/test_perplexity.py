@@ -1,7 +1,5 @@
 """Perplexity: one pass over a text under one protocol, and what it is made of."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

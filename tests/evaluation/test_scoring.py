@@ -1,7 +1,5 @@
 """Scores of lines and words, the corpus of a run, and splits in the words of the training text."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

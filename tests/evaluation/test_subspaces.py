@@ -1,7 +1,5 @@
 """Distances between column spaces against projectors and angles; how tables lie."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The front door: what it refuses and in which words, the module, and which implementation is selected."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

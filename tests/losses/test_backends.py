@@ -1,7 +1,5 @@
 """What a loss alone does not show of the backends: results rounded once, the same bits, Triton's code for a GPU."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

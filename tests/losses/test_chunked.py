@@ -1,7 +1,5 @@
 """Parts of the chunked algorithm that a loss alone does not show: its memory, sums of gradients, products in blocks."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The table of `docs/loss.md`: which kinds of derivative each form of the loss gives, and which it refuses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path

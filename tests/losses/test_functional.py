@@ -1,7 +1,5 @@
 """The definition of the augmented loss against the paper: equations, identities, limits, bad logits."""
 
-from __future__ import annotations
-
 import inspect
 import itertools
 import math

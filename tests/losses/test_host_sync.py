@@ -1,7 +1,5 @@
 """The chunked loss with `host_sync=False`: the same losses and gradients, from shapes alone, and no value is read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Every form of the loss: the truth's values and gradients; and of the fast ones a chunk's memory and work."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from typing import Any

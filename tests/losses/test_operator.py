@@ -1,7 +1,5 @@
 """The chunked loss as an operator: seen by a compiler, by autograd a second time, under mixed precision."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 from typing import Any

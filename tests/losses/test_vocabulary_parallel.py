@@ -1,7 +1,5 @@
 """The vocabulary-parallel loss: on one rank, two or three it is the definition's, and what cannot be is refused."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """The checks of the loss, themselves checked: the oracle catches every plausible mistake in a loss or its gradient."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

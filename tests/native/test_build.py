@@ -1,7 +1,5 @@
 """The C++ loops: what reaches them, what is cached, and how a damaged cache or a killed build is mended."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import shutil

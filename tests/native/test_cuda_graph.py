@@ -1,7 +1,5 @@
 """A replayed function: its buffers, its results, what it may not read; with a GPU's own capture where there is one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 

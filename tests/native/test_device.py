@@ -1,7 +1,5 @@
 """Devices: those that are here and those that are not, cuDNN's float32, the rate of matrix products, kept memory."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Processes of a group, where there is only one; `losses` and `training` have tests with several."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from unittest import mock
 

@@ -1,7 +1,5 @@
 """Every form of every recurrent cell: held to the cell's definition, its loop, and the loop to the oracle."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

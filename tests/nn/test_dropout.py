@@ -1,7 +1,5 @@
 """Variational masks: what they hold, how often, from which draws, and what is refused."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

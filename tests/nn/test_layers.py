@@ -1,7 +1,5 @@
 """What each cell has of its own: gates that a mask closes, kernels of low precision, memory that no mask touches."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The language model over all configs: the oracles' layers under the paper's masks, state, tying, projection, start."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Word tables: one parameter that embeds and classifies, and its untied twin; the gradient that both uses share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

@@ -6,8 +6,6 @@ stored by rows, [V, D'] (the paper writes its transpose). The gradients are them
 of the values in `tests/oracles/test_oracles.py`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

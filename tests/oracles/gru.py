@@ -6,8 +6,6 @@ is never masked, and what is carried to the next window is the unmasked h. Gates
 Imports nothing but numpy.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ every step of the window. The cell state is never masked. What is carried to the
 Gates stand in the order input, forget, cell, output. Imports nothing but numpy.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ What is carried, past a depth and to the next window, is the unmasked state. Row
 Imports nothing but numpy.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The oracles, held against something that is neither the package nor themselves."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What needs a GPU, Triton or a C++ compiler is skipped without; and what takes a GPU's place."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Losses to work out, and what ties every form of the loss to the truth: the oracle, differences, invariances."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

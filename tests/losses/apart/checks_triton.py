@@ -3,8 +3,6 @@
 On a CPU where Triton interprets, else on a GPU.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -70,6 +70,15 @@ def test_weights_of_another_model_are_named(tmp_path, changed):
         load_run(tmp_path / "run")
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    model = LanguageModel(TIED, len(VOCABULARY))
+    model.tables.weight.data[1, 2] = value
+    make(tmp_path / "run", TIED, model)
+    with pytest.raises(RunError, match=r"The parameter tables\..* in .*run has entries that are not finite"):
+        load_run(tmp_path / "run")
+
+
 DTYPES = (
     *(torch.float64, torch.float32, torch.bfloat16, torch.float16),
     *(torch.int64, torch.int32, torch.uint8, torch.bool),

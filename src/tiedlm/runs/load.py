@@ -90,6 +90,11 @@ def model_of(config: ModelConfig, vocabulary: Vocabulary, tensors: Mapping[str, 
             f"The parameters in {path} do not fit the model of its config and vocabulary: the folder was put together "
             "from several runs, or written by another version of tiedlm."
         )
+    if wrong := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+        raise RunError(
+            f"The parameter {wrong[0]} in {path} has entries that are not finite, which no training saves. Restore the "
+            "run folder from a copy, or train it anew into another folder."
+        )
     model = LanguageModel(config, len(vocabulary))
     model.load_state_dict(dict(tensors))
     return model

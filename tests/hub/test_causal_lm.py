@@ -133,7 +133,10 @@ def test_loss_and_gradients_are_those_of_the_definition(name: str, detach: bool)
 def test_it_is_no_cross_entropy_and_no_detached_loss() -> None:
     """The definition tells the losses apart: a test that cannot fail proves nothing."""
     model, (ids, labels) = tiny(), batch()
-    full, detached, plain = (dense_loss(model, ids, labels, **o) for o in ({}, {"detach": True}, {"gamma": 0.0}))
+    full, detached, plain = (
+        dense_loss(model, ids, labels, detach=detach, gamma=gamma)
+        for detach, gamma in ((False, GAMMA), (True, GAMMA), (False, 0.0))
+    )
     assert float(full.detach()) > 1.05 * float(plain.detach())
     with pytest.raises(AssertionError):
         assert_gradients_close(gradients(model, detached), gradients(model, full), 1e-3)
@@ -236,7 +239,7 @@ def _on_meta() -> Any:
         (_other_loss, {}, "has a loss of its own"),
         (_on_meta, {}, "meta device"),
         (lambda: tiny("Gemma 2, capped"), {"center_table": True}, "center_table has no effect"),
-        (tiny, {"reduction": "sum"}, "reduction is what the model's caller decides"),
+        (tiny, {"reduction": "sum"}, "reduction is the caller's choice"),
         (tiny, {"gamma": -1.0}, r"gamma is -1.0, but must lie in \[0, 1e6\]"),
     ],
 )
@@ -295,4 +298,4 @@ def test_trainer_accumulates_to_the_same_weights(tmp_path: Path) -> None:
         moved = float((weight - start[name]).abs().max())
         assert float((several.state_dict()[name] - weight).abs().max()) <= 1e-3 * max(moved, 1e-3), name
     difference = max(float((w - plain.state_dict()[n]).abs().max()) for n, w in one.state_dict().items())
-    assert difference > 1e-3 and math.isfinite(difference)
+    assert 1e-3 < difference < math.inf

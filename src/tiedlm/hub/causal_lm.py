@@ -88,7 +88,7 @@ def use_augmented_loss(
     for name in ("reduction", "ignore_index"):
         if name in options:
             raise ArgumentError(
-                f"{name} is what the model's caller decides, by num_items_in_batch and -100: leave it out."
+                f"{name} is the caller's choice, by num_items_in_batch and labels of -100: leave it out."
             )
     loss = AugmentedLoss(
         gamma=gamma, temperature=temperature, vocabulary_mask=vocabulary_mask, reduction="sum", **options
@@ -100,8 +100,8 @@ def use_augmented_loss(
         behind = _behind_the_head(model)
         if behind.cap is not None and (refused := [name for name in options if name != "detach_target"]):
             raise ArgumentError(
-                f"{refused[0]} has no effect for {type(model).__name__}, which caps its logits at {behind.cap:g}: leave "
-                "it out, or set the cap in its config to None before the loss is put in."
+                f"{refused[0]} has no effect for {type(model).__name__}, which caps its logits at {behind.cap:g}: "
+                "leave it out, or set the cap in its config to None before the loss is put in."
             )
     except BaseException:
         if not hasattr(model, LOSS_ATTRIBUTE):
@@ -282,9 +282,7 @@ def _training_loss(
     return total / ((targets != -100).sum().clamp(min=1) if items is None else items)
 
 
-def _capped_loss(
-    loss: AugmentedLoss, features: Tensor, head: nn.Linear, table: Tensor, targets: Tensor, cap: float
-) -> Tensor:
+def _capped_loss(loss: Any, features: Tensor, head: nn.Linear, table: Tensor, targets: Tensor, cap: float) -> Tensor:
     """Return the loss of logits cap * tanh(z / cap), which only the definition gives."""
     logits = cap * torch.tanh(F.linear(features, head.weight, head.bias).float() / cap)
     words = table.float()

@@ -239,7 +239,6 @@ def _on_meta() -> Any:
         (_other_loss, {}, "has a loss of its own"),
         (_on_meta, {}, "meta device"),
         (lambda: tiny("Gemma 2, capped"), {"center_table": True}, "center_table has no effect"),
-        (tiny, {"reduction": "sum"}, "reduction is the caller's choice"),
         (tiny, {"gamma": -1.0}, r"gamma is -1.0, but must lie in \[0, 1e6\]"),
     ],
 )

@@ -14,14 +14,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar, Unpack
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tiedlm.errors import ArgumentError
-from tiedlm.losses.augmented import AugmentedLoss, LossKeywords, augmented_cross_entropy
+from tiedlm.losses.augmented import AugmentedLoss, Implementation, augmented_cross_entropy
 
 TESTED = (5, 24)
 """The release of transformers that the tests run with."""
@@ -29,7 +29,7 @@ PROBE = (2, 6)
 """Sequences and tokens by which the model is checked."""
 PROBE_SCALE = 40.0
 """Standard deviation of the logits that the head returns in that check: larger than what models cap theirs at."""
-LOSS_ATTRIBUTE = "augmented_loss"
+LOSS_ATTRIBUTE, BEHIND_ATTRIBUTE = "augmented_loss", "_tiedlm_behind"
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -46,8 +46,11 @@ def use_augmented_loss(
     gamma: float | None = 0.5,
     temperature: float = 20.0,
     *,
+    detach_target: bool = False,
+    center_table: bool = False,
     vocabulary_mask: Tensor | None = None,
-    **options: Unpack[LossKeywords],
+    implementation: Implementation = "auto",
+    chunk_rows: int | None = None,
 ) -> Model:
     """Make the augmented loss (eq. 3.3 of Inan et al., 2017) what a causal language model returns in training.
 
@@ -68,8 +71,7 @@ def use_augmented_loss(
         model: of transformers, with a linear head; its parameters loaded.
         gamma: weight of the augmented term, in [0, 1e6]; 0 is plain cross-entropy, None takes the loss off again.
         temperature: tau in [1e-3, 1e6], of both softened distributions.
-        vocabulary_mask: words that a soft target may name [V], such as all but padding and special tokens.
-        options: `detach_target`, `center_table`, `implementation`, `chunk_rows` and `host_sync` of
+        detach_target, center_table, vocabulary_mask, implementation, chunk_rows: as for
             `linear_augmented_cross_entropy`. A model that caps its logits takes the first only, and holds tokens x
             vocabulary in training.
 
@@ -85,20 +87,18 @@ def use_augmented_loss(
         if hasattr(model, LOSS_ATTRIBUTE):
             delattr(model, LOSS_ATTRIBUTE)
         return model
-    for name in ("reduction", "ignore_index"):
-        if name in options:
-            raise ArgumentError(
-                f"{name} is the caller's choice, by num_items_in_batch and labels of -100: leave it out."
-            )
-    loss = AugmentedLoss(
-        gamma=gamma, temperature=temperature, vocabulary_mask=vocabulary_mask, reduction="sum", **options
-    )
+    options: dict[str, Any] = {"center_table": center_table, "vocabulary_mask": vocabulary_mask}
+    options |= {"implementation": implementation, "chunk_rows": chunk_rows}
+    loss = AugmentedLoss(gamma=gamma, temperature=temperature, detach_target=detach_target, reduction="sum", **options)
     head = _checked_head(model)
     if not isinstance(head, _Head):
         head.__class__ = type(type(head).__name__, (_Head, type(head)), {"__module__": type(head).__module__})
     try:
         behind = _behind_the_head(model)
-        if behind.cap is not None and (refused := [name for name in options if name != "detach_target"]):
+        refused = [
+            name for name, value in options.items() if isinstance(value, Tensor) or value not in (None, False, "auto")
+        ]
+        if behind.cap is not None and refused:
             raise ArgumentError(
                 f"{refused[0]} has no effect for {type(model).__name__}, which caps its logits at {behind.cap:g}: "
                 "leave it out, or set the cap in its config to None before the loss is put in."
@@ -110,7 +110,7 @@ def use_augmented_loss(
     if not hasattr(type(model), "_tiedlm_forward"):
         model.__class__ = _augmented_class(type(model))
     setattr(model, LOSS_ATTRIBUTE, loss.to(head.weight.device))
-    model._tiedlm_behind = behind
+    setattr(model, BEHIND_ATTRIBUTE, behind)
     return model
 
 
@@ -272,7 +272,7 @@ def _training_loss(
             "The head or the input embedding is sharded while the loss needs its rows: shard layers and then the whole "
             "model (fully_shard), which gathers them for the forward pass, and neither of the two alone."
         )
-    loss, (scale, cap) = getattr(model, LOSS_ATTRIBUTE), model._tiedlm_behind
+    loss, (scale, cap) = getattr(model, LOSS_ATTRIBUTE), getattr(model, BEHIND_ATTRIBUTE)
     if cap is None:
         bias = head.bias if head.bias is None or scale == 1 else head.bias * scale
         features = features if scale == 1 else features * scale

@@ -11,6 +11,7 @@ INSTALL := $(BIN)/python -m pip install -qq --no-input -c constraints.txt
 TORCH := $(VENV)/.torch-installed
 PACKAGE := $(VENV)/.package-installed
 DEVELOPMENT := $(VENV)/.development-installed
+HUB := $(VENV)/.hub-installed
 TRITON := .triton/.installed
 
 # Pyright's wrapper would look for a newer version of itself on the network at every start.
@@ -18,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-kernels format clean
+.PHONY: help demo test test-hub test-kernels format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -33,6 +34,10 @@ test: $(DEVELOPMENT) ## install with the development tools; lint, format, types 
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile
+
+test-hub: export OMP_NUM_THREADS ?= 1
+test-hub: $(HUB) ## tests of the loss in Hugging Face's models and trainers (200 MB more to download, once)
+	$(BIN)/pytest tests/hub
 
 # Beside .venv and not in it, so that `make test` sees what a clean checkout sees.
 test-kernels: export OMP_NUM_THREADS ?= 1
@@ -65,6 +70,11 @@ $(PACKAGE): $(TORCH) pyproject.toml
 $(DEVELOPMENT): $(PACKAGE)
 	@echo 'Installing the development extras ...'
 	@$(INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(HUB): $(DEVELOPMENT)
+	@echo 'Installing transformers, accelerate and Lightning (about 200 MB to fetch; once) ...'
+	@$(INSTALL) --no-build-isolation -e '.[dev,hub]' lightning
 	@touch $@
 
 $(TRITON): $(DEVELOPMENT)

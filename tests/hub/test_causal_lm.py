@@ -1,7 +1,5 @@
 """The augmented loss in models of transformers: against a dense definition in float64, and as trainers use it."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import math

@@ -1,7 +1,5 @@
 """The examples end with the weights of a plain loop, whoever owns the loop."""
 
-from __future__ import annotations
-
 import importlib
 import subprocess
 import sys

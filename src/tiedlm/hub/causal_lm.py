@@ -5,7 +5,7 @@ the loss is `linear_augmented_cross_entropy` of h, the head's weight W and bias 
 of tokens x vocabulary is made. In evaluation the model's own forward pass runs, with its own loss.
 
 What a model does to its logits behind the head, and what loss it makes of them, is not looked up by its name but seen:
-when the loss is put in, the head is made to return known logits on a few tokens (`_behind_the_head`, `_check_loss`).
+when the loss is put in, the head is made to return known logits on a few tokens (`_behind_the_head`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from tiedlm.errors import ArgumentError
 from tiedlm.losses.augmented import AugmentedLoss, Implementation, augmented_cross_entropy
 
-TESTED = (5, 24)
-"""The release of transformers that the tests run with."""
+MIN_TRANSFORMERS = 5
 PROBE = (2, 6)
 """Sequences and tokens by which the model is checked."""
 PROBE_SCALE = 40.0
@@ -35,10 +34,13 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 class _Behind(NamedTuple):
-    """What a model makes of its head's output z: scale * z, or cap * tanh(scale * z / cap)."""
+    """What a model makes of its head's output z: scale * z, or cap * tanh(z / cap)."""
 
     scale: float
     cap: float | None
+
+    def logits(self, z: Tensor) -> Tensor:
+        return self.scale * z if self.cap is None else self.cap * torch.tanh(z / self.cap)
 
 
 def use_augmented_loss(
@@ -91,6 +93,7 @@ def use_augmented_loss(
     options |= {"implementation": implementation, "chunk_rows": chunk_rows}
     loss = AugmentedLoss(gamma=gamma, temperature=temperature, detach_target=detach_target, reduction="sum", **options)
     head = _checked_head(model)
+    own_class: Any = type(head)
     if not isinstance(head, _Head):
         head.__class__ = type(type(head).__name__, (_Head, type(head)), {"__module__": type(head).__module__})
     try:
@@ -104,10 +107,9 @@ def use_augmented_loss(
                 "leave it out, or set the cap in its config to None before the loss is put in."
             )
     except BaseException:
-        if not hasattr(model, LOSS_ATTRIBUTE):
-            head.__class__ = type(head).__mro__[2]
+        head.__class__ = own_class
         raise
-    if not hasattr(type(model), "_tiedlm_forward"):
+    if not hasattr(model, BEHIND_ATTRIBUTE):  # which stays when the loss is taken off, as the class does
         model.__class__ = _augmented_class(type(model))
     setattr(model, LOSS_ATTRIBUTE, loss.to(head.weight.device))
     setattr(model, BEHIND_ATTRIBUTE, behind)
@@ -121,8 +123,8 @@ def _checked_head(model: Any) -> nn.Linear:
         from transformers import PreTrainedModel, __version__  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ArgumentError("This needs Hugging Face transformers: pip install 'tiedlm[hub]'.") from error
-    if int(__version__.split(".")[0]) < TESTED[0]:
-        raise ArgumentError(f"transformers is {__version__}, but must be {TESTED[0]} or newer: upgrade it.")
+    if int(__version__.split(".")[0]) < MIN_TRANSFORMERS:
+        raise ArgumentError(f"transformers is {__version__}, but must be {MIN_TRANSFORMERS} or newer: upgrade it.")
     if not isinstance(model, PreTrainedModel):
         raise ArgumentError(
             f"model is a {name}, but must be a model of transformers. Put the loss in before the model is wrapped or "
@@ -186,22 +188,20 @@ def _behind_the_head(model: Any) -> _Behind:
     words, device = len(head.weight), head.weight.device
     draws = torch.Generator().manual_seed(0)
     ids = torch.randint(words, PROBE, generator=draws).to(device)
-    given = PROBE_SCALE * torch.randn(*PROBE, words, generator=draws).to(device, torch.float32)
+    known = (PROBE_SCALE * torch.randn(*PROBE, words, generator=draws)).to(device, head.weight.dtype)
     model.eval()
     try:
-        with _returning(head, lambda _: given.to(head.weight.dtype)):
-            output = _own_forward(model)(model, input_ids=ids, labels=ids, use_cache=False)
+        with _returning(head, lambda _: known):
+            output = model(input_ids=ids, labels=ids, use_cache=False)
     finally:
         model.train(was_training)
-    given, logits = given.to(head.weight.dtype).float(), output.logits.float()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    known, logits = known.float(), output.logits.float()
+    candidates = [_Behind(float((logits * known).sum() / known.square().sum()), None)]
+    if (cap := getattr(model.config.get_text_config(), "final_logit_softcapping", None)) is not None:
+        candidates.append(_Behind(1.0, cap))
     near = functools.partial(torch.allclose, rtol=4 * torch.finfo(head.weight.dtype).eps, atol=1e-6)
-    behind = _Behind(float((logits * given).sum() / given.square().sum()), None)
-    if not near(logits, behind.scale * given):
-        behind = _Behind(1.0, cap)
-    if (behind.cap is not None and not near(logits, behind.cap * torch.tanh(given / behind.cap))) or (
-        behind.cap is None and not near(logits, behind.scale * given)
-    ):
+    behind = next((each for each in candidates if near(logits, each.logits(known))), None)
+    if behind is None:
         raise ArgumentError(
             f"{name} makes its logits of the head's output by more than a scale or a soft cap, so the loss of its "
             "features would be another: use augmented_cross_entropy on its logits."
@@ -218,10 +218,6 @@ def _behind_the_head(model: Any) -> _Behind:
 def _router_loss(model: Any, output: Any) -> Tensor | float:
     loss = getattr(output, "aux_loss", None)
     return 0.0 if loss is None else model.router_aux_loss_coef * loss
-
-
-def _own_forward(model: Any) -> Callable[..., Any]:
-    return getattr(type(model), "_tiedlm_forward", type(model).forward)
 
 
 @functools.cache
@@ -246,8 +242,7 @@ def _augmented_class(base: type[Any]) -> type[Any]:
         output = type(output)(loss=loss + _router_loss(self, output), **fields)
         return output.to_tuple() if as_tuple else output
 
-    methods = {"forward": forward, "_tiedlm_forward": base.forward, "__module__": base.__module__}
-    return type(base.__name__, (base,), methods)
+    return type(base.__name__, (base,), {"forward": forward, "__module__": base.__module__})
 
 
 def _training_loss(
@@ -265,26 +260,30 @@ def _training_loss(
             f"labels have the shape {list(targets.shape)}, but the model has features for {list(features.shape[:-1])}: "
             "they must agree."
         )
-    targets = targets.to(features.device).long().masked_fill(targets.to(features.device) == ignored, -100)
+    targets = targets.to(features.device, torch.long)
+    targets = targets.masked_fill(targets == ignored, -100)
     table = model.get_input_embeddings().weight
     if hasattr(head.weight, "placements") or hasattr(table, "placements"):
         raise ArgumentError(
             "The head or the input embedding is sharded while the loss needs its rows: shard layers and then the whole "
             "model (fully_shard), which gathers them for the forward pass, and neither of the two alone."
         )
-    loss, (scale, cap) = getattr(model, LOSS_ATTRIBUTE), getattr(model, BEHIND_ATTRIBUTE)
-    if cap is None:
+    loss, behind = getattr(model, LOSS_ATTRIBUTE), getattr(model, BEHIND_ATTRIBUTE)
+    if behind.cap is None:
+        scale = behind.scale
         bias = head.bias if head.bias is None or scale == 1 else head.bias * scale
         features = features if scale == 1 else features * scale
         total = loss(features, head.weight, targets, None if table is head.weight else table, bias)
     else:
-        total = _capped_loss(loss, features, head, table, targets, cap)
+        total = _capped_loss(loss, behind, features, head, table, targets)
     return total / ((targets != -100).sum().clamp(min=1) if items is None else items)
 
 
-def _capped_loss(loss: Any, features: Tensor, head: nn.Linear, table: Tensor, targets: Tensor, cap: float) -> Tensor:
+def _capped_loss(
+    loss: Any, behind: _Behind, features: Tensor, head: nn.Linear, table: Tensor, targets: Tensor
+) -> Tensor:
     """Return the loss of logits cap * tanh(z / cap), which only the definition gives."""
-    logits = cap * torch.tanh(F.linear(features, head.weight, head.bias).float() / cap)
+    logits = behind.logits(F.linear(features, head.weight, head.bias).float())
     words = table.float()
     vectors = F.embedding(targets.masked_fill(targets == -100, 0), words)
     return augmented_cross_entropy(
